@@ -1,0 +1,63 @@
+# Everything a developer types. Each verb makes what it needs first, so all of them work on a fresh machine.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+SOURCES := $(wildcard schemas streams relay jobstream tests examples)
+
+.PHONY: help venv check lint verify format unit test test-full demo up bench proto generate docs clean
+
+help: ## print these verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: ## make .venv with the project and its tools in it; a no-op when nothing changed
+	@.ci/venv
+
+check: lint verify ## lint, format check, types, walls, and that generated files are fresh
+
+lint: venv ## ruff, its format check, mypy, and the tidy tests
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy $(SOURCES)
+	$(PYTEST) -q tests/tidy
+
+verify: venv ## that generated files are those their sources give
+	@if [ -f schemas/generate.py ]; then $(BIN)/python -m schemas.generate --check; fi
+
+format: venv ## let ruff format and mend what it can
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+unit: venv ## the tests that need no broker: unit, properties, tidy (within a minute)
+	$(PYTEST) -m "not kafka and not e2e and not slow and not full"
+
+test: venv ## all tests but the long ones: unit, properties, then Kafka and end to end (within 10 minutes)
+	$(PYTEST) -m "not full"
+
+test-full: venv ## every test, the long ones too, with more examples per property
+	$(PYTEST) --hypothesis-profile=full
+
+demo: venv ## run jobs over the Python standard library on a real broker, and check the result
+	$(BIN)/jobstream demo
+
+up: venv ## start the whole cluster on this machine; Ctrl-C stops it
+	$(BIN)/jobstream up
+
+bench: venv ## measure throughput and latency on this machine
+	$(BIN)/python -m tests.bench
+
+generate: venv ## write the files made from the schemas: stubs, and what else is derived
+	$(BIN)/python -m schemas.generate
+
+proto: generate ## the same as generate: the stubs of relay.proto are part of it
+
+docs: venv ## write the pages that are made from the code
+	mkdir -p docs
+	$(BIN)/jobstream topics docs > docs/topics.md
+
+clean: ## remove what the verbs made, but not the cache of the broker's artifacts
+	rm -rf .venv .jobstream build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
