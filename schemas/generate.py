@@ -1,0 +1,171 @@
+"""Writes what is made from the schemas: events.py from avro/*.avsc, and relay_pb2 from proto/relay.proto.
+
+`python -m schemas.generate` writes; `--check` only tells (exit 1) which file is not what its source gives.
+Needs the development tools (grpcio-tools, mypy-protobuf), so nothing else may import it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+SCHEMAS = Path(__file__).parent
+AVRO = SCHEMAS / "avro"
+PROTO = SCHEMAS / "proto"
+LINE_CHARS_MAX = 110
+INDENT = "    "
+
+PYTHON_TYPES = {
+    "null": "None",
+    "boolean": "bool",
+    "int": "int",
+    "long": "int",
+    "double": "float",
+    "string": "str",
+    "bytes": "bytes",
+}
+HEADER = '''"""The records as frozen dataclasses, one for each Avro record in schemas/avro. Generated: do not edit.
+
+`python -m schemas.generate` writes this page from the avsc files. Arrays are tuples, an optional field is
+`T | None`, `_ms` is milliseconds, defaults are those of the schema. Constructed by keyword only.
+"""
+
+from dataclasses import dataclass
+'''
+
+
+def python_type(avro_type: Any) -> str:
+    """The annotation for an Avro type; only what our schemas use (no maps, enums, fixed or wide unions)."""
+    match avro_type:
+        case str():
+            return PYTHON_TYPES[avro_type]
+        case ["null", other]:
+            return f"{python_type(other)} | None"
+        case {"type": "array", "items": items}:
+            return f"tuple[{python_type(items)}, ...]"
+        case {"type": "record", "name": str(name)}:
+            return name
+        case _:
+            raise ValueError(
+                f"an Avro type must be a primitive, [null, T], an array or a record, got {avro_type!r}"
+            )
+
+
+def records_in(avro_type: Any) -> Iterator[dict[str, Any]]:
+    """Every record in a type, the inner ones before those that hold them."""
+    match avro_type:
+        case list():
+            for branch in avro_type:
+                yield from records_in(branch)
+        case {"type": "array", "items": items}:
+            yield from records_in(items)
+        case {"type": "record", "fields": fields}:
+            for field in fields:
+                yield from records_in(field["type"])
+            yield avro_type
+        case _:
+            return
+
+
+def docstring(text: str) -> str:
+    """The text as an indented docstring within the line length."""
+    quotes = '"""'
+    room = LINE_CHARS_MAX - len(INDENT)
+    lines = textwrap.wrap(quotes + text + quotes, width=room, break_long_words=False, break_on_hyphens=False)
+    return textwrap.indent("\n".join(lines), INDENT)
+
+
+def default_code(field: dict[str, Any]) -> str:
+    """The right side of a field's assignment, empty where the schema has no default."""
+    if "default" not in field:
+        return ""
+    default = field["default"]
+    value = f'"{default}"' if isinstance(default, str) else repr(() if default == [] else default)
+    return f" = {value}"
+
+
+def class_code(record: dict[str, Any]) -> str:
+    """One dataclass."""
+    lines = [
+        "@dataclass(frozen=True, kw_only=True)",
+        f"class {record['name']}:",
+        docstring(record["doc"]),
+        "",
+    ]
+    for field in record["fields"]:
+        lines.append(f"{INDENT}{field['name']}: {python_type(field['type'])}{default_code(field)}")
+        lines.append(docstring(field["doc"]))
+    return "\n".join(lines)
+
+
+def events_code() -> str:
+    """The whole of events.py."""
+    classes: dict[str, str] = {}
+    for path in sorted(AVRO.glob("*.avsc")):
+        for record in records_in(json.loads(path.read_text())):
+            assert record["name"] not in classes, f"record {record['name']} is defined twice"
+            classes[record["name"]] = class_code(record)
+    names = "\n".join(f'{INDENT}"{name}",' for name in sorted(classes))
+    exported = f"__all__ = [\n{names}\n]"
+    return "\n\n\n".join([f"{HEADER}\n{exported}", *classes.values()]) + "\n"
+
+
+def compile_proto(folder: Path) -> None:
+    """Writes relay_pb2.py and relay_pb2.pyi into the folder."""
+    plugin = Path(sys.executable).with_name("protoc-gen-mypy")
+    if not plugin.exists():
+        raise SystemExit(f"generate: {plugin} is missing; make venv installs it (mypy-protobuf).")
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"--plugin={plugin}", f"-I{PROTO}"]
+    command += [f"--python_out={folder}", f"--mypy_out=quiet:{folder}", str(PROTO / "relay.proto")]
+    subprocess.run(command, check=True)  # noqa: S603 - our own tool on our own file
+
+
+def descriptor_line(stubs: Path) -> str:
+    """The line of a relay_pb2.py that holds the compiled relay.proto; empty where there is none."""
+    lines = stubs.read_text().splitlines() if stubs.exists() else []
+    return next((line for line in lines if line.startswith("DESCRIPTOR = ")), "")
+
+
+def stale() -> list[str]:
+    """The generated files that are not what their sources give.
+
+    relay_pb2.py is compared by the descriptor in it: the rest of its text comes from the tools' version alone.
+    """
+    found = []
+    events = SCHEMAS / "events.py"
+    if not events.exists() or events.read_text() != events_code():
+        found.append("schemas/events.py")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        compile_proto(folder)
+        if descriptor_line(PROTO / "relay_pb2.py") != descriptor_line(folder / "relay_pb2.py"):
+            found.append("schemas/proto/relay_pb2.py")
+        types = PROTO / "relay_pb2.pyi"
+        if not types.exists() or types.read_text() != (folder / "relay_pb2.pyi").read_text():
+            found.append("schemas/proto/relay_pb2.pyi")
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m schemas.generate", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is stale")
+    if parser.parse_args(arguments).check:
+        files = stale()
+        for name in files:
+            print(f"generate: {name} is not what its source gives; run make generate", file=sys.stderr)  # noqa: T201
+        return 1 if files else 0
+    (SCHEMAS / "events.py").write_text(events_code())
+    compile_proto(PROTO)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,133 @@
+"""The words of the wire: every value that a string field may have, as enumerations. No logic.
+
+The Avro fields stay strings, so that a word added later is not a broken schema for a reader of today. A member is
+a `str`, compares equal to its word, and is written as it.
+"""
+
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Where a job is in its life."""
+
+    SCHEDULED = "scheduled"  # waits for run_at
+    READY = "ready"  # dispatched, or about to be; no minion has it yet
+    LEASED = "leased"  # a minion has it
+    SUCCEEDED = "succeeded"
+    RETRYING = "retrying"  # waits for its next attempt
+    DEAD = "dead"  # no further attempt; its dead letter is written
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"  # not started in time
+
+
+PHASES_TERMINAL = frozenset({Phase.SUCCEEDED, Phase.DEAD, Phase.CANCELLED, Phase.EXPIRED})
+
+
+class Outcome(StrEnum):
+    """How an attempt ended, as its receipt says."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    SNOOZE = "snooze"  # the function asks to be put off
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"  # handed back by a minion that drains
+    LOST = "lost"  # its session broke, or it fell silent
+    UNSERVED = "unserved"  # no connected minion has the function
+
+
+class FactKind(StrEnum):
+    """What a step did to a job or a schedule, past tense."""
+
+    ADMITTED = "admitted"
+    READIED = "readied"
+    STARTED = "started"
+    PROGRESSED = "progressed"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    LOST = "lost"
+    SNOOZED = "snoozed"
+    HANDED_BACK = "handed_back"
+    DIED = "died"
+    CANCEL_REQUESTED = "cancel_requested"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    RETRIED = "retried"
+    PURGED = "purged"
+    DEDUPLICATED = "deduplicated"
+    REJECTED = "rejected"
+    SCHEDULE_SAVED = "schedule_saved"
+    SCHEDULE_FIRED = "schedule_fired"
+    SCHEDULE_MISSED = "schedule_missed"
+    SCHEDULE_REMOVED = "schedule_removed"
+
+
+class CommandName(StrEnum):
+    """What a Command asks."""
+
+    CANCEL = "cancel"
+    RETRY = "retry"  # run again now
+    REMOVE_SCHEDULE = "remove_schedule"
+
+
+class ControlName(StrEnum):
+    """What a Control asks of relays."""
+
+    CANCEL = "cancel"
+
+
+class WaitReason(StrEnum):
+    """Why a job that waits for due_at_ms waits."""
+
+    DELAY = "delay"  # run_at has not come
+    RETRY = "retry"
+    SNOOZE = "snooze"
+    HANDED_BACK = "handed_back"
+    UNSERVED = "unserved"
+
+
+class Backoff(StrEnum):
+    """How the delay between attempts grows."""
+
+    CONSTANT = "constant"
+    LINEAR = "linear"
+    EXPONENTIAL = "exponential"
+    POLYNOMIAL = "polynomial"
+
+
+class BeatKind(StrEnum):
+    """What a beat tells."""
+
+    STARTED = "started"  # the lease lives longer than STARTED_AFTER_MS
+    ALIVE = "alive"
+    PROGRESS = "progress"  # step, done, total or checkpoint changed
+
+
+class Priority(StrEnum):
+    """Band of a job."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+class RejectCode(StrEnum):
+    """Why a record was refused, as one word for machines; the sentence beside it is for people."""
+
+    UNDECODABLE = "undecodable"  # in none of the forms, or broken within its form
+    UNKNOWN_SCHEMA = "unknown_schema"  # a schema id, fingerprint or version that is not ours
+    UNEXPECTED_TYPE = "unexpected_type"  # a record of ours that has no place in this topic
+    OVERSIZE = "oversize"  # the value, or a part of it, is above its limit
+    BAD_FIELD = "bad_field"  # missing, of the wrong type, or out of range
+    UNKNOWN_FIELD = "unknown_field"
+    BAD_NAME = "bad_name"  # an id, key, function or queue outside its pattern
+    BAD_TIME = "bad_time"  # not a time, or too far ahead
+    BAD_RETRY = "bad_retry"
+    BAD_SCHEDULE = "bad_schedule"  # cron expression, time zone, or another part of a schedule
+    KEY_CONFLICT = "key_conflict"  # the record's key and the body's differ
+    ID_CONFLICT = "id_conflict"  # the id is taken by a job with other content
+    QUEUES_FULL = "queues_full"  # one queue more than are allowed to come into being
+    UNKNOWN_JOB = "unknown_job"
+    UNKNOWN_SCHEDULE = "unknown_schedule"
+    WRONG_EPOCH = "wrong_epoch"  # a receipt or beat of another dispatch than the current one
+    NOT_NOW = "not_now"  # the command makes no sense in the job's phase
+    FAULT = "fault"  # an error of the service itself, with its trace
