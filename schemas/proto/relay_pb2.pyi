@@ -342,6 +342,7 @@ class Job(_message.Message):
     CREATED_AT_MS_FIELD_NUMBER: _builtins.int
     CHECKPOINT_FIELD_NUMBER: _builtins.int
     TRACE_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     epoch: _builtins.int
     """fencing token: grows with each dispatch of the job"""
@@ -361,6 +362,8 @@ class Job(_message.Message):
     """left by an earlier attempt; empty: none"""
     trace: _builtins.str
     """W3C traceparent; empty: none"""
+    heartbeat_timeout_ms: _builtins.int
+    """silence after which the attempt counts as lost; 0: as Welcome says"""
     def __init__(
         self,
         *,
@@ -378,10 +381,11 @@ class Job(_message.Message):
         created_at_ms: _builtins.int = ...,
         checkpoint: _builtins.bytes = ...,
         trace: _builtins.str = ...,
+        heartbeat_timeout_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["args", b"args", "assigned_at_ms", b"assigned_at_ms", "attempt", b"attempt", "checkpoint", b"checkpoint", "content_type", b"content_type", "created_at_ms", b"created_at_ms", "epoch", b"epoch", "function", b"function", "id", b"id", "key", b"key", "partition", b"partition", "queue", b"queue", "timeout_ms", b"timeout_ms", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["args", b"args", "assigned_at_ms", b"assigned_at_ms", "attempt", b"attempt", "checkpoint", b"checkpoint", "content_type", b"content_type", "created_at_ms", b"created_at_ms", "epoch", b"epoch", "function", b"function", "heartbeat_timeout_ms", b"heartbeat_timeout_ms", "id", b"id", "key", b"key", "partition", b"partition", "queue", b"queue", "timeout_ms", b"timeout_ms", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
