@@ -1,0 +1,48 @@
+"""A Faust transport that writes first and commits afterwards: batches in, one atomic write out.
+
+Stock Faust loses data (it commits offsets before its own writes are confirmed, acknowledges what an agent failed
+on, swallows failed sends, lets a paused owner go on writing) and spends most of its time on objects per record.
+This package replaces those parts through Faust's own extension points and leaves the rest of Faust as it is:
+``@app.agent``, ``app.Table``, ``@app.page`` and ``faust -A app worker``. It knows nothing of jobs.
+
+How an app takes it::
+
+    from streams import transport
+
+    app = faust.App("my-app", **transport.faust_settings("127.0.0.1:9092"))     # broker="jobstream://127.0.0.1:9092"
+    source = app.topic("requests", "receipts", key_type=bytes, value_type=bytes)
+    table = app.Table("state", partitions=8, changelog_topic=app.topic("state"), partition_state=MyPartition)
+
+    @app.agent(source)
+    async def decide(batches):
+        async for batch in batches:                       # one element per fetch: all records of all topics
+            rows, facts, dispatches = [], [], []
+            for record in batch:                          # topic, partition, offset, timestamp (ms), key, value, headers
+                partition = table.partition(record.partition)    # MyPartition, restored before the first record arrives
+                ...                                       # decide; change memory; collect what must be written
+                rows.append(Out("state", record.partition, key, value))
+            await batch.write(first=rows + facts, then=dispatches)
+
+What is promised:
+
+- **Order**: records of one topic partition arrive in order, each once per generation, and never before that
+  partition's state was restored. One batch is with the agent at a time.
+- **Write, then commit**: ``first`` (changelog rows, facts) and the batch's offsets become visible together or not at
+  all; ``then`` (what makes something run) leaves only after ``first`` is durable. ``early`` leaves at once, for what may
+  overtake its row. Two modes: ``transactional`` (first and offsets are one Kafka transaction, fenced by the
+  broker with the consumer's group generation, KIP-447) and ``idempotent`` (acks=all; offsets are committed after every
+  delivery of the batch was confirmed, so a replay may repeat outputs).
+- **write() returns when the writer took the batch over**, after the batch before it was durable, so that deciding the
+  next batch overlaps with the broker's answer. ``await batch.written()`` waits for durability itself. Every batch must be
+  written, an empty one with ``await batch.write()``; that is what moves its offsets.
+- **State per partition**: ``partition_state(number)`` is called at assignment and makes the object that keeps that partition
+  (see :class:`PartitionState`): ``restore(records)`` in bulk in log order, then ``restored(settled)``, and ``revoked()`` when
+  it was taken away, after the last batch was committed. Nothing is kept for a partition that is not owned.
+- **Crash-only**: an exception in the agent, a delivery or transaction that failed, a membership that changed under a batch
+  end the process with one line and an exit code of :class:`Exit`. Memory is then ahead of the log, and only a restart
+  from the log is right.
+
+Not available on batch topics: ``Event`` and ``ack``, ``take``, ``group_by``, ``through``, ``noack``, sensors per event,
+``table[key] = value`` (write rows with ``batch.write``) and ``topic.send`` (``await writer_of(app).send(outs)`` sends apart
+from batches and returns when confirmed).
+"""
