@@ -406,7 +406,8 @@ class Attempt:
     ended_at_ms: int | None = None
     """When it ended, epoch ms."""
     outcome: str | None = None
-    """How it ended; null while it has not."""
+    """How it ended: a receipt's outcome, or the machine's verdict timeout, silent or withdrawn; null while it
+    has not."""
     error_type: str | None = None
     """Type of its error."""
     error_message: str | None = None
@@ -455,6 +456,8 @@ class JobRow:
     """Why it was asked to be cancelled; null: it was not."""
     ended_at_ms: int | None = None
     """When it reached its end, epoch ms."""
+    end_reason: str | None = None
+    """Why it ended without success, as a sentence; null: it has not, or it succeeded."""
     purge_at_ms: int | None = None
     """When the row may be dropped, epoch ms."""
     result: bytes | None = None

@@ -35,6 +35,14 @@ class Outcome(StrEnum):
     UNSERVED = "unserved"  # no connected minion has the function
 
 
+class Verdict(StrEnum):
+    """How an attempt ended that no receipt told of: the state machine's own word, beside the outcomes."""
+
+    TIMEOUT = "timeout"  # no receipt by the end of its lease
+    SILENT = "silent"  # no beat for heartbeat_timeout_ms
+    WITHDRAWN = "withdrawn"  # called off by a cancel, an expiry or the total deadline
+
+
 class FactKind(StrEnum):
     """What a step did to a job or a schedule, past tense."""
 
