@@ -38,6 +38,7 @@ ATTEMPTS_REMEMBERED_MAX = 10  # in the row; older ones are counted
 DEADLINE_MS_MAX = 400 * DAY_MS  # total deadline; there is none by default
 UNSERVED_DELAY_MS = SECOND_MS  # before a job whose function no minion has is offered again
 SNOOZE_MS_MAX = 400 * DAY_MS
+DISPATCH_AGE_MS_MAX = 3 * DAY_MS  # of a ready job's dispatch, half what its topic keeps: then it is sent anew
 
 # Backoff between attempts.
 RETRY_KIND = "exponential"
