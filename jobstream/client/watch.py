@@ -1,0 +1,127 @@
+"""What this client knows about the ends of the jobs it was asked about. Pure bookkeeping: no Kafka, no thread, no loop
+but the futures it is given.
+
+A Watch lives as long as somebody holds the job's handle or waits for it. Facts that matter to no watch are dropped.
+"""
+
+import asyncio
+import json
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+from jobstream.errors import JobCancelled, JobDead, JobExpired, JobRejected
+from schemas.events import Fact
+from schemas.words import PHASES_TERMINAL, FactKind, RejectCode
+
+ENDS = frozenset({FactKind.SUCCEEDED, FactKind.DIED, FactKind.CANCELLED, FactKind.EXPIRED})
+"""Facts after which a job does nothing any more, unless it is asked to run again."""
+NEWS = ENDS | {FactKind.REJECTED, FactKind.DEDUPLICATED, FactKind.RETRIED}
+"""Facts that a waiter needs; all others matter only to followers."""
+
+
+class Watch:
+    """One job as seen from here."""
+
+    __slots__ = ("__weakref__", "end", "ended_before", "followers", "foreign", "id", "key", "partition", "since", "waiters")
+
+    def __init__(self, id: str, key: str, partition: int, since: int, *, foreign: bool) -> None:
+        self.id = id
+        self.key = key
+        self.partition = partition
+        self.since = since
+        """Offset in the partition's facts from which its facts may come."""
+        self.foreign = foreign
+        """True if this client did not submit it, so that its end may lie before `since`."""
+        self.end: Fact | None = None
+        self.ended_before = False
+        """True if the request was a duplicate of a job that had ended: its end lies before `since`."""
+        self.waiters: list[asyncio.Future[None]] = []
+        self.followers: list[asyncio.Queue[Fact]] = []
+
+    def take(self, fact: Fact) -> None:
+        """Notes a fact of this job, and wakes who waits for it."""
+        for follower in self.followers:
+            follower.put_nowait(fact)
+        if fact.fact in ENDS or (fact.fact == FactKind.REJECTED and refuses_request(fact)):
+            self.end = fact
+        elif fact.fact == FactKind.DEDUPLICATED and fact.phase in PHASES_TERMINAL:
+            self.ended_before = True
+        elif fact.fact == FactKind.RETRIED:
+            self.end, self.ended_before = None, False
+            return
+        else:
+            return
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+class Watches:
+    """Every live watch, by home partition; it keeps none alive."""
+
+    def __init__(self) -> None:
+        self._by_home: dict[int, weakref.WeakValueDictionary[tuple[str, str], Watch]] = {}
+
+    def open(self, id: str, key: str, partition: int, since: int, *, foreign: bool = False) -> Watch:
+        """The watch of a job: the one there is, else a new one."""
+        home = self._by_home.setdefault(partition, weakref.WeakValueDictionary())
+        watch = home.get((key, id))
+        if watch is None:
+            watch = home[key, id] = Watch(id, key, partition, since, foreign=foreign)
+        return watch
+
+    def find(self, fact: Fact) -> Watch | None:
+        """The watch that `fact` is about, if anybody still cares. Safe from any thread."""
+        home = self._by_home.get(fact.partition)
+        return None if home is None else home.get((fact.key, fact.job))
+
+    def open_ended(self, partition: int) -> Iterator[Watch]:
+        """The watches of a partition whose end is not known."""
+        home = self._by_home.get(partition)
+        return iter(()) if home is None else (watch for watch in home.values() if watch.end is None)
+
+
+def refuses_request(fact: Fact) -> bool:
+    """Whether a `rejected` fact refuses the request itself, and not a late receipt or a command about the job."""
+    return fact.error_type not in {
+        RejectCode.WRONG_EPOCH,
+        RejectCode.NOT_NOW,
+        RejectCode.UNKNOWN_JOB,
+        RejectCode.UNKNOWN_SCHEDULE,
+    }
+
+
+def result_of(end: Fact) -> Any:
+    """The value that a job's end stands for.
+
+    Returns:
+        The function's result: decoded where it is JSON, the bytes as they are otherwise, None where there is none.
+
+    Raises:
+        JobDead: It failed for good.
+        JobCancelled: It was cancelled.
+        JobExpired: It was not started in time.
+        JobRejected: It was never accepted.
+    """
+    match end.fact:
+        case FactKind.SUCCEEDED:
+            return decode_result(end.result, end.result_type)
+        case FactKind.DIED:
+            raise JobDead(end.job, end.error_type, end.error_message or end.reason, end.attempt)
+        case FactKind.CANCELLED:
+            raise JobCancelled(end.job, end.reason)
+        case FactKind.EXPIRED:
+            raise JobExpired(end.job)
+        case FactKind.REJECTED:
+            raise JobRejected(end.job, end.reason)
+    raise AssertionError(f"not an end: {end.fact}")
+
+
+def decode_result(result: bytes | None, result_type: str | None) -> Any:
+    """A result as the function returned it: JSON is decoded, other bytes stay bytes."""
+    if result is None or result_type is None:
+        return result
+    if result_type.partition(";")[0].strip() == "application/json":
+        return json.loads(result)
+    return result
