@@ -1,6 +1,6 @@
 """Every default and every limit, with its unit in its name, on one page. Data only; relations hold at import.
 
-A request may say otherwise within the limits. Whoever needs a number that two rooms must agree on adds it here.
+A request may say otherwise within the limits. A number that two rooms must agree on belongs here.
 """
 
 SECOND_MS = 1_000

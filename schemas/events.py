@@ -1,10 +1,12 @@
-"""The records as frozen dataclasses, one for each Avro record in schemas/avro. Generated: do not edit.
+"""The records as frozen dataclasses, one for each record in avro/*.avsc. Generated: do not edit.
 
 `python -m schemas.generate` writes this page from the avsc files. Arrays are tuples, an optional field is
 `T | None`, `_ms` is milliseconds, defaults are those of the schema. Constructed by keyword only.
 """
 
 from dataclasses import dataclass
+
+from schemas.records import quick
 
 __all__ = [
     "ArgsRow",
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class ArgsRow:
     """Arguments too large for the job's row, written once."""
@@ -37,6 +40,7 @@ class ArgsRow:
     """Arguments."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """Asks to change a job, or a schedule."""
@@ -53,6 +57,7 @@ class Command:
     """Who asks."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class Control:
     """What relays must know at once."""
@@ -69,6 +74,7 @@ class Control:
     """When it was decided, epoch ms."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class DeadLetter:
     """A job that will not be tried again, with what is needed to redrive it."""
@@ -101,6 +107,7 @@ class DeadLetter:
     """How to run it again, as a sentence."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class Dispatch:
     """One epoch of a job, ready for a minion."""
@@ -139,6 +146,7 @@ class Dispatch:
     """W3C traceparent of the submitter."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class Fact:
     """What one step did to a job or a schedule; flat, for sinks and watchers."""
@@ -205,6 +213,7 @@ class Fact:
     """Job that asked for this one."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class Beat:
     """One lease in a heartbeat."""
@@ -243,6 +252,7 @@ class Beat:
     """State that the next attempt would be given."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class Heartbeat:
     """Attempts of one partition that are alive, as one relay sees them."""
@@ -257,6 +267,7 @@ class Heartbeat:
     """One entry for each lease."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class JobRequest:
     """Asks for a job."""
@@ -317,6 +328,7 @@ class JobRequest:
     """W3C traceparent of the submitter."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class JobSpec:
     """What was asked, with every default filled in at admission."""
@@ -381,6 +393,7 @@ class JobSpec:
     """W3C traceparent of the submitter."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
     """One try, as remembered in the job's row."""
@@ -420,6 +433,7 @@ class Attempt:
     """Progress: units in all."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class JobRow:
     """The latest state of one job: the row of the job table."""
@@ -482,6 +496,7 @@ class JobRow:
     """Offset of the last tick applied to it; -1: none."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
     """A minion's (or, for a lost lease, a relay's) word that an attempt ended."""
@@ -541,6 +556,7 @@ class Receipt:
     """State that the next attempt is given."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class Reject:
     """Raw bytes of what could not be accepted, and why."""
@@ -569,6 +585,7 @@ class Reject:
     """Size of the value before it was cut, bytes."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
     """A recurring request, as people write it."""
@@ -601,6 +618,7 @@ class Schedule:
     """Free words, for people."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class ScheduleRow:
     """The running state of a schedule."""
@@ -651,6 +669,7 @@ class ScheduleRow:
     """Offset of the last tick applied to it; -1: none."""
 
 
+@quick
 @dataclass(frozen=True, kw_only=True)
 class Tick:
     """The clock of a partition, as data; its time is the record's own, set by the broker."""

@@ -1,4 +1,4 @@
-"""Writes what is made from the schemas: events.py from avro/*.avsc, and relay_pb2 from proto/relay.proto.
+"""Writes what is made from the schemas: events.py and wire.py from avro/*.avsc, relay_pb2 from relay.proto.
 
 `python -m schemas.generate` writes; `--check` only tells (exit 1) which file is not what its source gives.
 Needs the development tools (grpcio-tools, mypy-protobuf), so nothing else may import it.
@@ -16,6 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+from schemas.wirecode import wire_code
+
 SCHEMAS = Path(__file__).parent
 AVRO = SCHEMAS / "avro"
 PROTO = SCHEMAS / "proto"
@@ -31,13 +35,15 @@ PYTHON_TYPES = {
     "string": "str",
     "bytes": "bytes",
 }
-HEADER = '''"""The records as frozen dataclasses, one for each Avro record in schemas/avro. Generated: do not edit.
+HEADER = '''"""The records as frozen dataclasses, one for each record in avro/*.avsc. Generated: do not edit.
 
 `python -m schemas.generate` writes this page from the avsc files. Arrays are tuples, an optional field is
 `T | None`, `_ms` is milliseconds, defaults are those of the schema. Constructed by keyword only.
 """
 
 from dataclasses import dataclass
+
+from schemas.records import quick
 '''
 
 
@@ -94,6 +100,7 @@ def default_code(field: dict[str, Any]) -> str:
 def class_code(record: dict[str, Any]) -> str:
     """One dataclass."""
     lines = [
+        "@quick",
         "@dataclass(frozen=True, kw_only=True)",
         f"class {record['name']}:",
         docstring(record["doc"]),
@@ -105,16 +112,35 @@ def class_code(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def all_records() -> list[dict[str, Any]]:
+    """Every record of every avsc file, the inner ones before those that hold them."""
+    found = [
+        record for path in sorted(AVRO.glob("*.avsc")) for record in records_in(json.loads(path.read_text()))
+    ]
+    names = [record["name"] for record in found]
+    assert len(set(names)) == len(names), f"a record is defined twice in {names}"
+    return found
+
+
 def events_code() -> str:
     """The whole of events.py."""
-    classes: dict[str, str] = {}
-    for path in sorted(AVRO.glob("*.avsc")):
-        for record in records_in(json.loads(path.read_text())):
-            assert record["name"] not in classes, f"record {record['name']} is defined twice"
-            classes[record["name"]] = class_code(record)
-    names = "\n".join(f'{INDENT}"{name}",' for name in sorted(classes))
+    records = all_records()
+    names = "\n".join(f'{INDENT}"{name}",' for name in sorted(record["name"] for record in records))
     exported = f"__all__ = [\n{names}\n]"
-    return "\n\n\n".join([f"{HEADER}\n{exported}", *classes.values()]) + "\n"
+    return "\n\n\n".join([f"{HEADER}\n{exported}", *map(class_code, records)]) + "\n"
+
+
+def wire_page() -> str:
+    """The whole of wire.py. Every avsc file has an id of its own in ids.json, for ever."""
+    ids: dict[str, int] = json.loads((SCHEMAS / "ids.json").read_text())
+    schemas = {path.stem: json.loads(path.read_text()) for path in sorted(AVRO.glob("*.avsc"))}
+    assert sorted(ids) == sorted(schemas), f"ids.json must name {sorted(schemas)}, got {sorted(ids)}"
+    assert len(set(ids.values())) == len(ids), f"ids must differ, got {ids}"
+    fingerprints = {
+        name: bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+        for name, schema in schemas.items()
+    }
+    return wire_code(all_records(), ids, fingerprints)
 
 
 def compile_proto(folder: Path) -> None:
@@ -136,12 +162,14 @@ def descriptor_line(stubs: Path) -> str:
 def stale() -> list[str]:
     """The generated files that are not what their sources give.
 
-    relay_pb2.py is compared by the descriptor in it: the rest of its text comes from the tools' version alone.
+    relay_pb2.py is compared by the descriptor in it: the rest of its text is up to the tools' version.
     """
-    found = []
-    events = SCHEMAS / "events.py"
-    if not events.exists() or events.read_text() != events_code():
-        found.append("schemas/events.py")
+    pages = {"events.py": events_code(), "wire.py": wire_page()}
+    found = [
+        f"schemas/{name}"
+        for name, code in pages.items()
+        if not (SCHEMAS / name).exists() or (SCHEMAS / name).read_text() != code
+    ]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         compile_proto(folder)
@@ -163,6 +191,7 @@ def main(arguments: list[str]) -> int:
             print(f"generate: {name} is not what its source gives; run make generate", file=sys.stderr)  # noqa: T201
         return 1 if files else 0
     (SCHEMAS / "events.py").write_text(events_code())
+    (SCHEMAS / "wire.py").write_text(wire_page())
     compile_proto(PROTO)
     return 0
 

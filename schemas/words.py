@@ -1,7 +1,7 @@
 """The words of the wire: every value that a string field may have, as enumerations. No logic.
 
-The Avro fields stay strings, so that a word added later is not a broken schema for a reader of today. A member is
-a `str`, compares equal to its word, and is written as it.
+The Avro fields stay strings, so that a word added later breaks no reader of today. A member is a `str`,
+compares equal to its word, and is written as it.
 """
 
 from enum import StrEnum

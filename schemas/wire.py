@@ -1,0 +1,3812 @@
+"""The binary form of each record, written and read without a schema walk. Generated: do not edit.
+
+`python -m schemas.generate` writes this page from the avsc files and ids.json. codec.py is its only user: it
+makes one error of all that these functions raise, and checks that the value ends where its record ends.
+A reader fills the frozen record's own dict: faster than its constructor, and smaller than a new dict.
+"""
+# ruff: noqa: C901, D103, E501, N802, PLR0912, PLR0915, PLR2004
+
+from collections.abc import Callable
+from typing import Any
+
+from schemas.binary import DOUBLE, SHORT, Broken, number_bytes, read_count, read_length, read_more
+from schemas.events import (
+    ArgsRow,
+    Attempt,
+    Beat,
+    Command,
+    Control,
+    DeadLetter,
+    Dispatch,
+    Fact,
+    Heartbeat,
+    JobRequest,
+    JobRow,
+    JobSpec,
+    Receipt,
+    Reject,
+    Schedule,
+    ScheduleRow,
+    Tick,
+)
+
+_new = object.__new__
+_double_bytes = DOUBLE.pack
+_read_double = DOUBLE.unpack_from
+
+
+def write_ArgsRow(out: bytearray, event: ArgsRow) -> None:
+    part = event.job.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.args
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+
+
+def read_ArgsRow(data: bytes, at: int) -> tuple[ArgsRow, int]:
+    event = _new(ArgsRow)
+    row: dict[str, Any] = event.__dict__
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["job"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["args"] = data[at:end]
+    at = end
+    return event, at
+
+
+def write_Command(out: bytearray, event: Command) -> None:
+    part = event.command.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.id.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    if (text := event.key) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.reason) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.by) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+
+
+def read_Command(data: bytes, at: int) -> tuple[Command, int]:
+    event = _new(Command)
+    row: dict[str, Any] = event.__dict__
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["command"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["id"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["key"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["key"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["reason"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["reason"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["by"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["by"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    return event, at
+
+
+def write_Control(out: bytearray, event: Control) -> None:
+    part = event.control.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.job.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.epoch) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.at_ms) < 4096 else number_bytes(whole)
+
+
+def read_Control(data: bytes, at: int) -> tuple[Control, int]:
+    event = _new(Control)
+    row: dict[str, Any] = event.__dict__
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["control"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["job"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["epoch"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    return event, at
+
+
+def write_DeadLetter(out: bytearray, event: DeadLetter) -> None:
+    part = event.job.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.key.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    part = event.function.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.queue.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.at_ms) < 4096 else number_bytes(whole)
+    part = event.reason.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.attempts) < 4096 else number_bytes(whole)
+    if (data := event.args) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = data
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    part = event.content_type.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.request.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.errors.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.redrive.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+
+
+def read_DeadLetter(data: bytes, at: int) -> tuple[DeadLetter, int]:
+    event = _new(DeadLetter)
+    row: dict[str, Any] = event.__dict__
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["job"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["key"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["function"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["queue"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["reason"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["attempts"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["args"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["args"] = data[at:end]
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["content_type"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["request"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["errors"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["redrive"] = data[at:end].decode()
+    at = end
+    return event, at
+
+
+def write_Dispatch(out: bytearray, event: Dispatch) -> None:
+    part = event.job.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.key.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    part = event.queue.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.function.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.epoch) < 4096 else number_bytes(whole)
+    if (data := event.args) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = data
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    part = event.content_type.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.timeout_ms) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.heartbeat_timeout_ms) < 4096 else number_bytes(whole)
+    if (number := event.expires_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.created_at_ms) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.dispatched_at_ms) < 4096 else number_bytes(whole)
+    if (data := event.checkpoint) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = data
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.trace) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+
+
+def read_Dispatch(data: bytes, at: int) -> tuple[Dispatch, int]:
+    event = _new(Dispatch)
+    row: dict[str, Any] = event.__dict__
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["job"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["key"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["queue"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["function"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["attempt"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["epoch"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["args"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["args"] = data[at:end]
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["content_type"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["timeout_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["heartbeat_timeout_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["expires_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["expires_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["created_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["dispatched_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["checkpoint"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["checkpoint"] = data[at:end]
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["trace"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["trace"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    return event, at
+
+
+def write_Fact(out: bytearray, event: Fact) -> None:
+    part = event.fact.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.job.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.key.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.at_ms) < 4096 else number_bytes(whole)
+    if (text := event.phase) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.function) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.queue) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.epoch) < 4096 else number_bytes(whole)
+    if (number := event.created_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.next_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.ended_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.queued_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.start_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.run_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.minion) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.session) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.relay) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.step) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.done) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.total) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (data := event.result) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = data
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.result_type) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.error_type) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.error_message) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.reason) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.scheduled_by) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.parent) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+
+
+def read_Fact(data: bytes, at: int) -> tuple[Fact, int]:
+    event = _new(Fact)
+    row: dict[str, Any] = event.__dict__
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["fact"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["job"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["key"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["phase"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["phase"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["function"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["function"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["queue"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["queue"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["attempt"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["epoch"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["created_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["created_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["next_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["next_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["ended_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["ended_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["queued_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["queued_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["start_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["start_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["run_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["run_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["minion"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["minion"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["session"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["session"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["relay"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["relay"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["step"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["step"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["done"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["done"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["total"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["total"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["result"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["result"] = data[at:end]
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["result_type"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["result_type"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["error_type"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["error_type"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["error_message"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["error_message"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["reason"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["reason"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["scheduled_by"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["scheduled_by"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["parent"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["parent"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    return event, at
+
+
+def write_Beat(out: bytearray, event: Beat) -> None:
+    part = event.job.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.key.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.epoch) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else number_bytes(whole)
+    part = event.kind.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.minion.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.session.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.assigned_at_ms) < 4096 else number_bytes(whole)
+    if (number := event.started_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.deadline_ms) < 4096 else number_bytes(whole)
+    out.append(1 if event.spilled else 0)
+    if (text := event.step) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.step_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.done) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.total) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (data := event.checkpoint) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = data
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+
+
+def read_Beat(data: bytes, at: int) -> tuple[Beat, int]:
+    event = _new(Beat)
+    row: dict[str, Any] = event.__dict__
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["job"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["key"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["epoch"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["attempt"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["kind"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["minion"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["session"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["assigned_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["started_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["started_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["deadline_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 1:
+        raise Broken
+    row["spilled"] = raw == 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["step"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["step"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["step_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["step_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["done"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["done"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["total"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["total"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["checkpoint"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["checkpoint"] = data[at:end]
+        at = end
+    else:
+        raise Broken
+    return event, at
+
+
+def write_Heartbeat(out: bytearray, event: Heartbeat) -> None:
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    part = event.relay.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.at_ms) < 4096 else number_bytes(whole)
+    if event.beats:
+        out += number_bytes(len(event.beats))
+        for beat in event.beats:
+            write_Beat(out, beat)
+    out.append(0)
+
+
+def read_Heartbeat(data: bytes, at: int) -> tuple[Heartbeat, int]:
+    event = _new(Heartbeat)
+    row: dict[str, Any] = event.__dict__
+    found: list[Any]
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["relay"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    found = []
+    count, at = read_count(data, at)
+    while count:
+        for _ in range(count):
+            item, at = read_Beat(data, at)
+            found.append(item)
+        count, at = read_count(data, at)
+    row["beats"] = tuple(found)
+    return event, at
+
+
+def write_JobRequest(out: bytearray, event: JobRequest) -> None:
+    if (text := event.id) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    part = event.function.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.queue.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    if (text := event.key) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (data := event.args) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = data
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    part = event.content_type.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    if (number := event.run_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.expires_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.deadline_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.timeout_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.heartbeat_timeout_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.expected_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.retry_kind) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.retry_initial_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (real := event.retry_factor) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += _double_bytes(real)
+    if (number := event.retry_cap_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (real := event.retry_jitter) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += _double_bytes(real)
+    if (number := event.attempts_max) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.lost_max) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if event.non_retryable:
+        out += number_bytes(len(event.non_retryable))
+        for each_text in event.non_retryable:
+            part = each_text.encode()
+            out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+            out += part
+    out.append(0)
+    if (text := event.priority) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if event.tags:
+        out += number_bytes(len(event.tags))
+        for each_text in event.tags:
+            part = each_text.encode()
+            out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+            out += part
+    out.append(0)
+    if (text := event.unique) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.schedule) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.scheduled_by) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.parent) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.trace) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+
+
+def read_JobRequest(data: bytes, at: int) -> tuple[JobRequest, int]:
+    event = _new(JobRequest)
+    row: dict[str, Any] = event.__dict__
+    found: list[Any]
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["id"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["id"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["function"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["queue"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["key"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["key"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["args"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["args"] = data[at:end]
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["content_type"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["run_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["run_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["expires_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["expires_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["deadline_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["deadline_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["timeout_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["timeout_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["heartbeat_timeout_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["heartbeat_timeout_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["expected_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["expected_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_kind"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["retry_kind"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_initial_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["retry_initial_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_factor"] = None
+    elif raw == 2:
+        row["retry_factor"] = _read_double(data, at)[0]
+        at += 8
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_cap_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["retry_cap_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_jitter"] = None
+    elif raw == 2:
+        row["retry_jitter"] = _read_double(data, at)[0]
+        at += 8
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["attempts_max"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["attempts_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["lost_max"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["lost_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    found = []
+    count, at = read_count(data, at)
+    while count:
+        for _ in range(count):
+            raw = data[at]
+            at += 1
+            if raw & 129:
+                raw, at = read_length(data, at, raw)
+            end = at + (raw >> 1)
+            item = data[at:end].decode()
+            at = end
+            found.append(item)
+        count, at = read_count(data, at)
+    row["non_retryable"] = tuple(found)
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["priority"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["priority"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    found = []
+    count, at = read_count(data, at)
+    while count:
+        for _ in range(count):
+            raw = data[at]
+            at += 1
+            if raw & 129:
+                raw, at = read_length(data, at, raw)
+            end = at + (raw >> 1)
+            item = data[at:end].decode()
+            at = end
+            found.append(item)
+        count, at = read_count(data, at)
+    row["tags"] = tuple(found)
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["unique"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["unique"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["schedule"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["schedule"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["scheduled_by"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["scheduled_by"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["parent"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["parent"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["trace"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["trace"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    return event, at
+
+
+def write_JobSpec(out: bytearray, event: JobSpec) -> None:
+    part = event.id.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.key.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    part = event.function.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.queue.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    if (data := event.args) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = data
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    out.append(1 if event.args_apart else 0)
+    part = event.content_type.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.content_hash.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.created_at_ms) < 4096 else number_bytes(whole)
+    if (number := event.run_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.expires_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.ends_by_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.timeout_ms) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.heartbeat_timeout_ms) < 4096 else number_bytes(whole)
+    if (number := event.expected_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    part = event.retry_kind.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.retry_initial_ms) < 4096 else number_bytes(whole)
+    out += _double_bytes(event.retry_factor)
+    out += SHORT[whole] if 0 <= (whole := event.retry_cap_ms) < 4096 else number_bytes(whole)
+    out += _double_bytes(event.retry_jitter)
+    out += SHORT[whole] if 0 <= (whole := event.attempts_max) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.lost_max) < 4096 else number_bytes(whole)
+    if event.non_retryable:
+        out += number_bytes(len(event.non_retryable))
+        for each_text in event.non_retryable:
+            part = each_text.encode()
+            out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+            out += part
+    out.append(0)
+    part = event.priority.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    if event.tags:
+        out += number_bytes(len(event.tags))
+        for each_text in event.tags:
+            part = each_text.encode()
+            out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+            out += part
+    out.append(0)
+    if (text := event.scheduled_by) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.parent) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.trace) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+
+
+def read_JobSpec(data: bytes, at: int) -> tuple[JobSpec, int]:
+    event = _new(JobSpec)
+    row: dict[str, Any] = event.__dict__
+    found: list[Any]
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["id"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["key"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["function"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["queue"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["args"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["args"] = data[at:end]
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw > 1:
+        raise Broken
+    row["args_apart"] = raw == 1
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["content_type"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["content_hash"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["created_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["run_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["run_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["expires_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["expires_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["ends_by_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["ends_by_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["timeout_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["heartbeat_timeout_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["expected_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["expected_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["retry_kind"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["retry_initial_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    row["retry_factor"] = _read_double(data, at)[0]
+    at += 8
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["retry_cap_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    row["retry_jitter"] = _read_double(data, at)[0]
+    at += 8
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["attempts_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["lost_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    found = []
+    count, at = read_count(data, at)
+    while count:
+        for _ in range(count):
+            raw = data[at]
+            at += 1
+            if raw & 129:
+                raw, at = read_length(data, at, raw)
+            end = at + (raw >> 1)
+            item = data[at:end].decode()
+            at = end
+            found.append(item)
+        count, at = read_count(data, at)
+    row["non_retryable"] = tuple(found)
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["priority"] = data[at:end].decode()
+    at = end
+    found = []
+    count, at = read_count(data, at)
+    while count:
+        for _ in range(count):
+            raw = data[at]
+            at += 1
+            if raw & 129:
+                raw, at = read_length(data, at, raw)
+            end = at + (raw >> 1)
+            item = data[at:end].decode()
+            at = end
+            found.append(item)
+        count, at = read_count(data, at)
+    row["tags"] = tuple(found)
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["scheduled_by"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["scheduled_by"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["parent"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["parent"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["trace"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["trace"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    return event, at
+
+
+def write_Attempt(out: bytearray, event: Attempt) -> None:
+    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.epoch) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.dispatched_at_ms) < 4096 else number_bytes(whole)
+    if (text := event.minion) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.session) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.relay) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    out.append(1 if event.spilled else 0)
+    if (number := event.assigned_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.started_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.ended_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.outcome) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.error_type) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.error_message) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.step) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.done) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.total) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+
+
+def read_Attempt(data: bytes, at: int) -> tuple[Attempt, int]:
+    event = _new(Attempt)
+    row: dict[str, Any] = event.__dict__
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["attempt"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["epoch"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["dispatched_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["minion"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["minion"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["session"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["session"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["relay"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["relay"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw > 1:
+        raise Broken
+    row["spilled"] = raw == 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["assigned_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["assigned_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["started_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["started_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["ended_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["ended_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["outcome"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["outcome"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["error_type"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["error_type"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["error_message"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["error_message"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["step"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["step"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["done"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["done"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["total"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["total"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    return event, at
+
+
+def write_JobRow(out: bytearray, event: JobRow) -> None:
+    write_JobSpec(out, event.spec)
+    part = event.phase.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.epoch) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.failed) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.lost) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.snoozed) < 4096 else number_bytes(whole)
+    if (number := event.dispatched_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.due_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.wait_reason) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.lease_ends_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.beat_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.step_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (data := event.checkpoint) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = data
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.cancel_reason) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.ended_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.end_reason) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.purge_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (data := event.result) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = data
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.result_type) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.error_type) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.error_message) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if event.attempts:
+        out += number_bytes(len(event.attempts))
+        for attempt in event.attempts:
+            write_Attempt(out, attempt)
+    out.append(0)
+    out += SHORT[whole] if 0 <= (whole := event.attempts_dropped) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.applied_requests) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.applied_receipts) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.applied_heartbeats) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.applied_timers) < 4096 else number_bytes(whole)
+
+
+def read_JobRow(data: bytes, at: int) -> tuple[JobRow, int]:
+    event = _new(JobRow)
+    row: dict[str, Any] = event.__dict__
+    found: list[Any]
+    row["spec"], at = read_JobSpec(data, at)
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["phase"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["attempt"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["epoch"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["failed"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["lost"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["snoozed"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["dispatched_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["dispatched_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["due_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["due_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["wait_reason"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["wait_reason"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["lease_ends_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["lease_ends_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["beat_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["beat_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["step_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["step_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["checkpoint"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["checkpoint"] = data[at:end]
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["cancel_reason"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["cancel_reason"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["ended_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["ended_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["end_reason"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["end_reason"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["purge_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["purge_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["result"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["result"] = data[at:end]
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["result_type"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["result_type"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["error_type"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["error_type"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["error_message"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["error_message"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    found = []
+    count, at = read_count(data, at)
+    while count:
+        for _ in range(count):
+            item, at = read_Attempt(data, at)
+            found.append(item)
+        count, at = read_count(data, at)
+    row["attempts"] = tuple(found)
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["attempts_dropped"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["applied_requests"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["applied_receipts"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["applied_heartbeats"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["applied_timers"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    return event, at
+
+
+def write_Receipt(out: bytearray, event: Receipt) -> None:
+    part = event.job.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.key.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.epoch) < 4096 else number_bytes(whole)
+    part = event.outcome.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.at_ms) < 4096 else number_bytes(whole)
+    if (text := event.minion) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.session) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.relay) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.assigned_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.started_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.run_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    out.append(1 if event.spilled else 0)
+    if (data := event.result) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = data
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.result_type) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.error_type) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.error_message) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.error_trace) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    out.append(1 if event.non_retryable else 0)
+    if (number := event.retry_after_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.snooze_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.step) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.done) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.total) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (data := event.checkpoint) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = data
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+
+
+def read_Receipt(data: bytes, at: int) -> tuple[Receipt, int]:
+    event = _new(Receipt)
+    row: dict[str, Any] = event.__dict__
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["job"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["key"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["attempt"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["epoch"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["outcome"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["minion"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["minion"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["session"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["session"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["relay"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["relay"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["assigned_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["assigned_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["started_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["started_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["run_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["run_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw > 1:
+        raise Broken
+    row["spilled"] = raw == 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["result"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["result"] = data[at:end]
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["result_type"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["result_type"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["error_type"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["error_type"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["error_message"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["error_message"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["error_trace"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["error_trace"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw > 1:
+        raise Broken
+    row["non_retryable"] = raw == 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_after_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["retry_after_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["snooze_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["snooze_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["step"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["step"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["done"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["done"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["total"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["total"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["checkpoint"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["checkpoint"] = data[at:end]
+        at = end
+    else:
+        raise Broken
+    return event, at
+
+
+def write_Reject(out: bytearray, event: Reject) -> None:
+    part = event.topic.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.offset) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.record_at_ms) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.at_ms) < 4096 else number_bytes(whole)
+    part = event.code.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.reason.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    if (text := event.id) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (data := event.record_key) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = data
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (data := event.value) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = data
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    out += SHORT[whole] if 0 <= (whole := event.value_bytes) < 4096 else number_bytes(whole)
+
+
+def read_Reject(data: bytes, at: int) -> tuple[Reject, int]:
+    event = _new(Reject)
+    row: dict[str, Any] = event.__dict__
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["topic"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["offset"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["record_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["code"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["reason"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["id"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["id"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["record_key"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["record_key"] = data[at:end]
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["value"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["value"] = data[at:end]
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["value_bytes"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    return event, at
+
+
+def write_Schedule(out: bytearray, event: Schedule) -> None:
+    part = event.id.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.cron.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.timezone.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.function.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.queue.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    if (text := event.key) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (data := event.args) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = data
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    part = event.content_type.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    if (number := event.timeout_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.attempts_max) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.catchup_window_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    out.append(1 if event.paused else 0)
+    if (text := event.note) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+
+
+def read_Schedule(data: bytes, at: int) -> tuple[Schedule, int]:
+    event = _new(Schedule)
+    row: dict[str, Any] = event.__dict__
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["id"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["cron"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["timezone"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["function"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["queue"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["key"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["key"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["args"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["args"] = data[at:end]
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["content_type"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["timeout_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["timeout_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["attempts_max"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["attempts_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["catchup_window_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["catchup_window_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw > 1:
+        raise Broken
+    row["paused"] = raw == 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["note"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["note"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    return event, at
+
+
+def write_ScheduleRow(out: bytearray, event: ScheduleRow) -> None:
+    part = event.id.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    part = event.cron.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.timezone.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.function.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.queue.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.key.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    if (data := event.args) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = data
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    part = event.content_type.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    if (number := event.timeout_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.attempts_max) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.catchup_window_ms) < 4096 else number_bytes(whole)
+    out.append(1 if event.paused else 0)
+    if (text := event.note) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    out += SHORT[whole] if 0 <= (whole := event.created_at_ms) < 4096 else number_bytes(whole)
+    if (number := event.next_fire_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if event.fired:
+        out += number_bytes(len(event.fired))
+        for each_number in event.fired:
+            out += SHORT[whole] if 0 <= (whole := each_number) < 4096 else number_bytes(whole)
+    out.append(0)
+    out += SHORT[whole] if 0 <= (whole := event.fires) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.missed) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.applied_requests) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.applied_schedules) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.applied_timers) < 4096 else number_bytes(whole)
+
+
+def read_ScheduleRow(data: bytes, at: int) -> tuple[ScheduleRow, int]:
+    event = _new(ScheduleRow)
+    row: dict[str, Any] = event.__dict__
+    found: list[Any]
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["id"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["cron"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["timezone"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["function"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["queue"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["key"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["args"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["args"] = data[at:end]
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["content_type"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["timeout_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["timeout_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["attempts_max"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["attempts_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["catchup_window_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 1:
+        raise Broken
+    row["paused"] = raw == 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["note"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["note"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["created_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["next_fire_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["next_fire_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    found = []
+    count, at = read_count(data, at)
+    while count:
+        for _ in range(count):
+            raw = data[at]
+            at += 1
+            if raw > 127:
+                raw, at = read_more(data, at, raw)
+            item = ~(raw >> 1) if raw & 1 else raw >> 1
+            found.append(item)
+        count, at = read_count(data, at)
+    row["fired"] = tuple(found)
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["fires"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["missed"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["applied_requests"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["applied_schedules"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["applied_timers"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    return event, at
+
+
+def write_Tick(out: bytearray, event: Tick) -> None:
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.at_ms) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.receipts_end) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.heartbeats_end) < 4096 else number_bytes(whole)
+
+
+def read_Tick(data: bytes, at: int) -> tuple[Tick, int]:
+    event = _new(Tick)
+    row: dict[str, Any] = event.__dict__
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["receipts_end"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["heartbeats_end"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    return event, at
+
+
+WRITERS: dict[type, Callable[[bytearray, Any], None]] = {
+    ArgsRow: write_ArgsRow,
+    Command: write_Command,
+    Control: write_Control,
+    DeadLetter: write_DeadLetter,
+    Dispatch: write_Dispatch,
+    Fact: write_Fact,
+    Heartbeat: write_Heartbeat,
+    JobRequest: write_JobRequest,
+    JobRow: write_JobRow,
+    Receipt: write_Receipt,
+    Reject: write_Reject,
+    Schedule: write_Schedule,
+    ScheduleRow: write_ScheduleRow,
+    Tick: write_Tick,
+}
+"""Append a record to out."""
+READERS: dict[type, Callable[[bytes, int], tuple[Any, int]]] = {
+    ArgsRow: read_ArgsRow,
+    Command: read_Command,
+    Control: read_Control,
+    DeadLetter: read_DeadLetter,
+    Dispatch: read_Dispatch,
+    Fact: read_Fact,
+    Heartbeat: read_Heartbeat,
+    JobRequest: read_JobRequest,
+    JobRow: read_JobRow,
+    Receipt: read_Receipt,
+    Reject: read_Reject,
+    Schedule: read_Schedule,
+    ScheduleRow: read_ScheduleRow,
+    Tick: read_Tick,
+}
+"""Read a record, and its end."""
+IDS: dict[type, int] = {
+    ArgsRow: 1001,
+    Command: 1002,
+    Control: 1003,
+    DeadLetter: 1004,
+    Dispatch: 1005,
+    Fact: 1006,
+    Heartbeat: 1007,
+    JobRequest: 1008,
+    JobRow: 1009,
+    Receipt: 1010,
+    Reject: 1011,
+    Schedule: 1012,
+    ScheduleRow: 1013,
+    Tick: 1014,
+}
+"""Schema ids in the Confluent wire format."""
+FINGERPRINTS: dict[type, bytes] = {
+    ArgsRow: bytes.fromhex("a54af6de8f33fa83"),
+    Command: bytes.fromhex("bbe0910e46e754f1"),
+    Control: bytes.fromhex("b283216839191f57"),
+    DeadLetter: bytes.fromhex("b7cb92c6cf765137"),
+    Dispatch: bytes.fromhex("b7e06874b44e2dc4"),
+    Fact: bytes.fromhex("ddf589e5f43bcfa9"),
+    Heartbeat: bytes.fromhex("e70176122921544e"),
+    JobRequest: bytes.fromhex("a6d634e5057bc5cb"),
+    JobRow: bytes.fromhex("0306207cb4447bc5"),
+    Receipt: bytes.fromhex("b123fcb1ee9b7308"),
+    Reject: bytes.fromhex("afcedaec28d52586"),
+    Schedule: bytes.fromhex("ea181617ed360a58"),
+    ScheduleRow: bytes.fromhex("aa67ee10475e3cbf"),
+    Tick: bytes.fromhex("edd9db23a43720d6"),
+}
+"""CRC-64-AVRO of the schemas, little endian."""

@@ -1,0 +1,149 @@
+"""Makes the Python code of wire.py: for each record one function that writes it and one that reads it.
+
+A part of generate.py; pure: schemas in, source text out. Straight-line code without a schema walk is what
+makes it faster than fastavro's compiled but general code (README.md has the figures).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+HEADER = '''"""The binary form of each record, written and read without a schema walk. Generated: do not edit.
+
+`python -m schemas.generate` writes this page from the avsc files and ids.json. codec.py is its only user: it
+makes one error of all that these functions raise, and checks that the value ends where its record ends.
+A reader fills the frozen record's own dict: faster than its constructor, and smaller than a new dict.
+"""
+# ruff: noqa: C901, D103, E501, N802, PLR0912, PLR0915, PLR2004
+
+from collections.abc import Callable
+from typing import Any
+
+from schemas.binary import DOUBLE, SHORT, Broken, number_bytes, read_count, read_length, read_more
+from schemas.events import (
+    {names},
+)
+
+_new = object.__new__
+_double_bytes = DOUBLE.pack
+_read_double = DOUBLE.unpack_from'''
+# The variable that holds an optional value while it is written: one for each type, so that mypy can follow.
+HOLDERS = {"string": "text", "bytes": "data", "int": "number", "long": "number", "double": "real"}
+Lines = list[str]
+
+
+def indented(lines: Lines) -> Lines:
+    """The lines one step to the right."""
+    return ["    " + line for line in lines]
+
+
+def write_lines(avro_type: Any, value: str) -> Lines:
+    """Code that appends the value (an expression) to `out`."""
+    match avro_type:
+        case "string" | "bytes":
+            taken = f"{value}.encode()" if avro_type == "string" else value
+            size = "out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)"
+            return [f"part = {taken}", size, "out += part"]
+        case "int" | "long":
+            return [f"out += SHORT[whole] if 0 <= (whole := {value}) < 4096 else number_bytes(whole)"]
+        case "double":
+            return [f"out += _double_bytes({value})"]
+        case "boolean":
+            return [f"out.append(1 if {value} else 0)"]
+        case ["null", inner]:
+            holder = HOLDERS[inner]
+            written = indented(["out.append(2)", *write_lines(inner, holder)])
+            return [f"if ({holder} := {value}) is None:", "    out.append(0)", "else:", *written]
+        case {"type": "array", "items": items}:
+            holder = items["name"].lower() if isinstance(items, dict) else "each_" + HOLDERS[items]
+            loop = [f"for {holder} in {value}:", *indented(write_lines(items, holder))]
+            return [
+                f"if {value}:",
+                f"    out += number_bytes(len({value}))",
+                *indented(loop),
+                "out.append(0)",
+            ]
+        case {"type": "record", "name": str(name)}:
+            return [f"write_{name}(out, {value})"]
+        case _:
+            raise ValueError(f"an Avro type must be one that our schemas use, got {avro_type!r}")
+
+
+def read_lines(avro_type: Any, target: str) -> Lines:
+    """Code that reads the value at `at` into the target (a variable or item) and moves `at` behind it."""
+    raw = ["raw = data[at]", "at += 1"]
+    match avro_type:
+        case "string" | "bytes":
+            decoded = ".decode()" if avro_type == "string" else ""
+            size = ["if raw & 129:", "    raw, at = read_length(data, at, raw)", "end = at + (raw >> 1)"]
+            return [*raw, *size, f"{target} = data[at:end]{decoded}", "at = end"]
+        case "int" | "long":
+            more = ["if raw > 127:", "    raw, at = read_more(data, at, raw)"]
+            return [*raw, *more, f"{target} = ~(raw >> 1) if raw & 1 else raw >> 1"]
+        case "double":
+            return [f"{target} = _read_double(data, at)[0]", "at += 8"]
+        case "boolean":
+            return [*raw, "if raw > 1:", "    raise Broken", f"{target} = raw == 1"]
+        case ["null", inner]:
+            some = ["elif raw == 2:", *indented(read_lines(inner, target))]
+            return [*raw, "if raw == 0:", f"    {target} = None", *some, "else:", "    raise Broken"]
+        case {"type": "array", "items": items}:
+            item = [*read_lines(items, "item"), "found.append(item)"]
+            blocks = ["for _ in range(count):", *indented(item), "count, at = read_count(data, at)"]
+            start = ["found = []", "count, at = read_count(data, at)", "while count:"]
+            return [*start, *indented(blocks), f"{target} = tuple(found)"]
+        case {"type": "record", "name": str(record)}:
+            return [f"{target}, at = read_{record}(data, at)"]
+        case _:
+            raise ValueError(f"an Avro type must be one that our schemas use, got {avro_type!r}")
+
+
+def writer_code(record: dict[str, Any]) -> str:
+    """The function that writes a record."""
+    name = record["name"]
+    lines = [
+        line for field in record["fields"] for line in write_lines(field["type"], f"event.{field['name']}")
+    ]
+    return "\n".join([f"def write_{name}(out: bytearray, event: {name}) -> None:", *indented(lines)])
+
+
+def reader_code(record: dict[str, Any]) -> str:
+    """The function that reads a record."""
+    name = record["name"]
+    lines = [
+        line for field in record["fields"] for line in read_lines(field["type"], f'row["{field["name"]}"]')
+    ]
+    start = f"def read_{name}(data: bytes, at: int) -> tuple[{name}, int]:"
+    lists = ["found: list[Any]"] if any("found = []" in line for line in lines) else []
+    made = [f"event = _new({name})", "row: dict[str, Any] = event.__dict__", *lists]
+    return "\n".join([start, *indented([*made, *lines, "return event, at"])])
+
+
+def table_code(name: str, annotation: str, doc: str, rows: dict[str, str]) -> str:
+    """A dictionary by record class."""
+    lines = "\n".join(f"    {key}: {value}," for key, value in rows.items())
+    return f'{name}: {annotation} = {{\n{lines}\n}}\n"""{doc}"""'
+
+
+def wire_code(records: list[dict[str, Any]], ids: dict[str, int], fingerprints: dict[str, bytes]) -> str:
+    """The whole of wire.py: every record in the order given, and the tables for those with an id."""
+    header = HEADER.format(names=",\n    ".join(sorted(record["name"] for record in records)))
+    functions = [code(record) for record in records for code in (writer_code, reader_code)]
+    writers = {name: f"write_{name}" for name in ids}
+    readers = {name: f"read_{name}" for name in ids}
+    numbers = {name: str(number) for name, number in ids.items()}
+    prints = {name: f'bytes.fromhex("{fingerprints[name].hex()}")' for name in ids}
+    tables = [
+        table_code(
+            "WRITERS", "dict[type, Callable[[bytearray, Any], None]]", "Append a record to out.", writers
+        ),
+        table_code(
+            "READERS",
+            "dict[type, Callable[[bytes, int], tuple[Any, int]]]",
+            "Read a record, and its end.",
+            readers,
+        ),
+        table_code("IDS", "dict[type, int]", "Schema ids in the Confluent wire format.", numbers),
+        table_code("FINGERPRINTS", "dict[type, bytes]", "CRC-64-AVRO of the schemas, little endian.", prints),
+    ]
+    return "\n\n\n".join([header, *functions]) + "\n\n\n" + "\n".join(tables) + "\n"
