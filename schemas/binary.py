@@ -2,8 +2,8 @@
 
 Must stay what the Avro specification says under "Binary encoding"
 (https://avro.apache.org/docs/1.12.0/specification/#binary-encoding), byte for byte; tests compare it with
-fastavro. It exists because fastavro's schemaless calls were measured at two to six times the cost: they validate
-an optional field to find its branch, and read a Python file object byte by byte.
+fastavro. It exists because fastavro's schemaless calls were measured at two to six times the cost: they
+validate an optional field to find its branch, and read a Python file object byte by byte.
 
 Reading never allocates more than the value's own size, since every item takes at least one byte.
 """

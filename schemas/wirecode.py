@@ -14,7 +14,7 @@ HEADER = '''"""The binary form of each record, written and read without a schema
 makes one error of all that these functions raise, and checks that the value ends where its record ends.
 A reader fills the frozen record's own dict: faster than its constructor, and smaller than a new dict.
 """
-# ruff: noqa: C901, D103, E501, N802, PLR0912, PLR0915, PLR2004
+# ruff: noqa: C901, D103, N802, PLR0912, PLR0915, PLR2004
 
 from collections.abc import Callable
 from typing import Any
