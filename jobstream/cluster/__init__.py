@@ -6,6 +6,7 @@
 Owns everything about that broker's process. Must never be needed by code that is given a broker's address.
 """
 
+from jobstream.cluster.artifacts import KAFKA_VERSION
 from jobstream.cluster.broker import Broker, to_stderr
 from jobstream.cluster.child import Child
 from jobstream.cluster.errors import (
@@ -18,8 +19,11 @@ from jobstream.cluster.errors import (
     PortTaken,
 )
 from jobstream.cluster.ports import free_port
+from jobstream.cluster.settings import SETTINGS
 
 __all__ = [
+    "KAFKA_VERSION",
+    "SETTINGS",
     "AlreadyRunning",
     "ArtifactsMissing",
     "Broker",

@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from jobstream.cluster.errors import AlreadyRunning, DataUnusable
 DISK_FREE_BYTES_MIN = 256 * 1024 * 1024
 
 _NODE_ID = 1
+_DYING_TIMEOUT_S = 10.0
+_POLL_S = 0.02
 _CHECKPOINT = "bootstrap.checkpoint"
 _META = "meta.properties"
 
@@ -129,9 +132,22 @@ class Storage:
         """Give the directory back; a broker that still runs in it keeps its own hold. Safe to call again."""
         self.lock.close()
 
+    def _lock_or_wait_for_a_dying_one(self) -> None:
+        deadline = time.monotonic() + _DYING_TIMEOUT_S
+        while True:
+            try:
+                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.lock.seek(0)
+                if not _is_dying(self.lock.read()) or time.monotonic() > deadline:
+                    raise
+                time.sleep(_POLL_S)
+            else:
+                return
+
     def _claim(self) -> None:
         try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock_or_wait_for_a_dying_one()
         except BlockingIOError:
             self.lock.seek(0)
             raise AlreadyRunning(
@@ -145,6 +161,15 @@ class Storage:
             )
         if not os.access(self.path, os.W_OK):
             raise DataUnusable(f"the data directory {self.path} is not writable; name one that is")
+
+
+def _is_dying(content: bytes) -> bool:
+    """Whether the lock's process has ended but is not gone yet: a killed JVM takes a second or two."""
+    try:
+        state = Path(f"/proc/{json.loads(content)['pid']}/stat").read_text().rpartition(")")[2].split()[0]
+    except (ValueError, KeyError, OSError):
+        return False
+    return state in {"Z", "X"}
 
 
 def _holder(content: bytes) -> str:

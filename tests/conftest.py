@@ -1,0 +1,110 @@
+"""What all tests share: the broker of the run, a topic prefix of one's own, and the order of the kinds.
+
+Owns the session's broker: JOBSTREAM_BOOTSTRAP if it is set, else the embedded one, else a container. Never
+leaves one behind.
+"""
+
+import shutil
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, nullcontext
+from os import environ
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from jobstream.cluster import Broker, ClusterError
+from tests.containers import kafka_container
+
+TESTS = Path(__file__).parent
+KINDS = ("tidy", "unit", "properties", "simulation", "conformance", "kafka", "e2e", "bench")
+ON_THE_BROKER = ("kafka", "e2e", "bench")
+
+# A shared machine is slow at times, and a slow example is no wrong one.
+settings.register_profile("default", deadline=None)
+settings.register_profile("full", deadline=None, max_examples=1_000)
+settings.load_profile("default")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds --keep-data."""
+    parser.addoption("--keep-data", action="store_true", help="keep the broker's data when a test failed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests by their folder and runs the quick kinds first."""
+    for item in items:
+        kind = _kind(item)
+        if kind in ON_THE_BROKER:
+            item.add_marker("kafka")
+        if kind == "e2e":
+            item.add_marker("e2e")
+        if kind == "bench":
+            item.add_marker("full")
+    items.sort(key=lambda item: KINDS.index(kind) if (kind := _kind(item)) in KINDS else len(KINDS))
+
+
+def _kind(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+
+
+@pytest.fixture(scope="session")
+def bootstrap(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a real broker, one for the whole run. Fails with the reasons when none can be had."""
+    if given := environ.get("JOBSTREAM_BOOTSTRAP"):
+        yield given
+        return
+    with ExitStack() as stack:
+        data = Path(tempfile.mkdtemp(prefix="jobstream-test-"))
+        stack.callback(_clear, data, request)
+        try:
+            address = stack.enter_context(Broker.start(data / "kafka", tell=_tell(request))).bootstrap
+        except ClusterError as refused:
+            address = _in_container(stack, refused)
+        yield address
+
+
+def _in_container(stack: ExitStack, refused: ClusterError) -> str:
+    try:
+        return stack.enter_context(kafka_container())
+    except Exception as error:  # noqa: BLE001 - the Docker client has no base class; whatever it says is the reason
+        pytest.fail(
+            "no broker: JOBSTREAM_BOOTSTRAP is not set;"
+            f" the embedded one: {refused}; a container: {type(error).__name__}: {error}",
+            pytrace=False,
+        )
+
+
+def _tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Progress sentences reach the terminal although pytest captures what tests print."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def tell(sentence: str) -> None:
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            sys.stderr.write(f"{sentence}\n")
+
+    return tell
+
+
+def _clear(data: Path, request: pytest.FixtureRequest) -> None:
+    if request.session.testsfailed and request.config.getoption("--keep-data"):
+        sys.stderr.write(f"the broker's data is kept in {data}\n")
+    else:
+        shutil.rmtree(data, ignore_errors=True)
+
+
+@pytest.fixture
+def prefix(bootstrap: str) -> Iterator[str]:
+    """A topic prefix that no other test has, such as `t3f9ab2.`; topics with it are removed afterwards."""
+    from confluent_kafka.admin import AdminClient
+
+    own = f"t{uuid.uuid4().hex[:6]}."
+    yield own
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    topics = [topic for topic in admin.list_topics(timeout=10).topics if topic.startswith(own)]
+    if topics:
+        for done in admin.delete_topics(topics).values():
+            done.result(timeout=10)
