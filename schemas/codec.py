@@ -1,8 +1,8 @@
 """Records to bytes and back. All that is written is in the Confluent wire format: 0x00, schema id, Avro.
 
-Three forms are read, told apart by their first bytes: Confluent wire format; Avro single-object encoding (0xC3
-0x01 and the schema's CRC-64-AVRO fingerprint); JSON (`{`) for requests, commands and schedules. Only schemas we
-ship are read, none of them recursive, sizes are checked first, and no value raises anything but Undecodable.
+Three forms are read, told apart by their first bytes: Confluent wire format; Avro single-object encoding
+(0xC3 0x01 and the schema's CRC-64-AVRO fingerprint); JSON (`{`) for requests, commands and schedules. Only
+schemas we ship are read, none of them recursive; sizes are checked first; only Undecodable is ever raised.
 """
 
 import struct

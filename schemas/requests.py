@@ -1,7 +1,7 @@
 """The JSON form of requests, commands and schedules: what any client can write by hand, and its refusals.
 
-Must never let bad input out as anything but Undecodable. Checks types and forms; whether a name, number or time
-is within its limits is admission's to say, since a request in Avro has to pass there too. snake_case only.
+Must never let bad input out as anything but Undecodable. Checks types and forms; whether a name, number or
+time is within its limits is admission's to say, since a request in Avro passes there too. snake_case only.
 """
 
 import base64
@@ -92,7 +92,7 @@ def _dumps(name: str, found: Any) -> str:
     try:
         return json.dumps(found, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:
-        _refuse(RejectCode.BAD_FIELD, f"{name} must hold numbers that fit into 64 bits, got {shown(found)}")
+        _refuse(RejectCode.BAD_FIELD, f"{name} must hold finite numbers, got {shown(found)}")
 
 
 _INT, _LONG = _whole(INT_MAX), _whole(LONG_MAX)

@@ -1,0 +1,152 @@
+"""Where things are and how they are set up: flags first, then the environment, then jobstream.toml, then defaults.
+
+resolve is pure; load alone reads the environment and the file. Every room takes its Settings from here, and `origins`
+says where each came from.
+"""
+
+import dataclasses
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schemas import defaults
+from schemas.topics import PREFIX
+
+FILE = "jobstream.toml"
+ENVIRONMENT = "JOBSTREAM_"
+PORT_MAX = 65_535
+ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\]):(\d{1,5})", re.ASCII)
+PREFIX_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+
+
+class BadSetting(ValueError):
+    """A setting that cannot be; the text is a sentence with the value found and where it came from."""
+
+
+def _address(found: str) -> str:
+    match = ADDRESS.fullmatch(found)
+    if match is None or not 0 <= int(match[1]) <= PORT_MAX:
+        raise ValueError("host:port")
+    return found
+
+
+def _addresses(found: str) -> str:
+    return ",".join(_address(part.strip()) for part in found.split(","))
+
+
+def _prefix(found: str) -> str:
+    if PREFIX_PATTERN.fullmatch(found) is None:
+        raise ValueError(PREFIX_PATTERN.pattern)
+    return found
+
+
+def _directory(found: str) -> str:
+    if not found or "\0" in found:
+        raise ValueError("the path of a directory")
+    return found
+
+
+def _partitions(found: str) -> int:
+    if not found.isascii() or not found.isdigit() or not 1 <= int(found[:9]) <= defaults.PARTITIONS_MAX:
+        raise ValueError(f"a whole number from 1 to {defaults.PARTITIONS_MAX}")
+    return int(found)
+
+
+def _setting(default: Any, read: Callable[[str], Any], doc: str, unit: str = "") -> Any:
+    return dataclasses.field(default=default, metadata={"read": read, "doc": doc, "unit": unit})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings in force. The environment's name of each is JOBSTREAM_ and its own in capitals."""
+
+    bootstrap: str = _setting("127.0.0.1:9092", _addresses, "Kafka brokers to start from", "host:port,...")
+    prefix: str = _setting(PREFIX, _prefix, "What the names of the topics and groups begin with")
+    data: str = _setting(
+        ".jobstream", _directory, "Where the development cluster keeps its data", "directory"
+    )
+    partitions: int = _setting(
+        defaults.PARTITIONS, _partitions, "Partitions of the topics; fixed for the life of a prefix"
+    )
+    relay: str = _setting("127.0.0.1:7071", _address, "Where the relay listens for minions", "host:port")
+    web: str = _setting(
+        "127.0.0.1:6066", _address, "Where the streams worker shows status pages", "host:port"
+    )
+
+
+NAMES = tuple(field.name for field in dataclasses.fields(Settings))
+
+
+def environment_name(name: str) -> str:
+    """The environment variable of a setting."""
+    return ENVIRONMENT + name.upper()
+
+
+def resolve(
+    flags: Mapping[str, object], environ: Mapping[str, str], toml_text: str | None
+) -> tuple[Settings, dict[str, str]]:
+    """The settings in force, and where each came from: `flag --x`, `JOBSTREAM_X`, `jobstream.toml` or `default`.
+
+    A flag that is None and a variable that is empty are not set. Other JOBSTREAM_ variables are not ours to judge;
+    an unknown name in the file is an error, for it is most likely misspelt.
+
+    Raises:
+        BadSetting: A value that cannot be, an unknown name in the file, or a file that is not TOML.
+    """
+    unknown = flags.keys() - set(NAMES)
+    assert not unknown, f"flags must be settings, got {unknown}"
+    file = _file(toml_text)
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for field in dataclasses.fields(Settings):
+        name, variable = field.name, environment_name(field.name)
+        sources = {
+            f"flag --{name}": flags.get(name),
+            variable: environ.get(variable) or None,
+            FILE: file.get(name),
+        }
+        origin, found = next(
+            ((o, f) for o, f in sources.items() if f is not None), ("default", field.default)
+        )
+        values[name] = _read(name, origin, found, field.metadata["read"])
+        origins[name] = origin
+    return Settings(**values), origins
+
+
+def load(flags: Mapping[str, object] | None = None) -> tuple[Settings, dict[str, str]]:
+    """resolve, with this process's environment and the jobstream.toml of its directory, if there is one."""
+    path = Path(FILE)
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSetting(f"{FILE} must be a file in UTF-8 that can be read: {error}") from None
+    return resolve(flags or {}, os.environ, text)
+
+
+def _file(text: str | None) -> dict[str, Any]:
+    """What jobstream.toml says."""
+    try:
+        file = tomllib.loads(text or "")
+    except tomllib.TOMLDecodeError as error:
+        raise BadSetting(f"{FILE} must be TOML: {error}") from None
+    for name in file:
+        if name not in NAMES:
+            near = difflib.get_close_matches(name.lower(), NAMES, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(NAMES)}"
+            raise BadSetting(f"{FILE} has no setting {name!r}{hint}")
+    return file
+
+
+def _read(name: str, origin: str, found: object, read: Callable[[str], Any]) -> Any:
+    """The value of a setting, from whatever form its source has."""
+    try:
+        if isinstance(found, bool) or not isinstance(found, str | int):
+            raise ValueError("a string or a whole number")
+        return read(str(found))
+    except ValueError as error:
+        raise BadSetting(f"{name} must be {error}, got {found!r:.100} (from {origin})") from None
