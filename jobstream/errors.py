@@ -1,7 +1,7 @@
 """Every error that the client, the topics verbs and the dev cluster raise on purpose.
 
-One base, and each class says in one sentence what happened, with the value found. It owns no behaviour, and must stay
-free of imports, since it is loaded by everything that users touch.
+One base, and each class says in one sentence what happened, with the value found. It owns no behaviour, and
+must stay free of imports, since it is loaded by everything that users touch.
 """
 
 
@@ -21,8 +21,20 @@ class TopicsMissing(JobstreamError):
     """Kafka answers, but the topics of the prefix are not there."""
 
 
+class TopicRefused(JobstreamError):
+    """Kafka refused to create or alter a topic."""
+
+
 class SubmitFailed(JobstreamError):
-    """Kafka refused the record for good: the job was not accepted."""
+    """Kafka refused the record for good: the job was not accepted.
+
+    Attributes:
+        ids: Ids of the jobs (or schedules) that were refused.
+    """
+
+    def __init__(self, sentence: str, ids: tuple[str, ...]) -> None:
+        super().__init__(sentence)
+        self.ids = ids
 
 
 class SubmitTimedOut(JobstreamError):
@@ -41,6 +53,10 @@ class SubmitTimedOut(JobstreamError):
 
 class WaitTimedOut(JobstreamError, TimeoutError):
     """The job had not ended in the time given; it goes on all the same."""
+
+
+class CommandRefused(JobstreamError):
+    """The service refused a command or a schedule, and changed nothing."""
 
 
 class JobUnknown(JobstreamError, LookupError):
@@ -70,7 +86,9 @@ class JobDead(JobEnded):
 
     def __init__(self, id: str, error_type: str | None, message: str | None, attempts: int) -> None:
         tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-        super().__init__(f"job {id} is dead after {tries}: {error_type or 'error'}: {message or 'no message'}", id)
+        super().__init__(
+            f"job {id} is dead after {tries}: {error_type or 'error'}: {message or 'no message'}", id
+        )
         self.error_type = error_type
         self.message = message
         self.attempts = attempts
@@ -139,7 +157,8 @@ class Fail(JobstreamError):
     """A function raises it to fail its attempt and to say when to try again.
 
     Attributes:
-        retry_after: Seconds until the next attempt, instead of the delay of the retry policy; None: by the policy.
+        retry_after: Seconds until the next attempt, instead of the delay of the retry policy; None: by the
+        policy.
     """
 
     def __init__(self, sentence: str = "", *, retry_after: float | None = None) -> None:
