@@ -1,0 +1,1 @@
+"""Keeps the state of every job: a pure core, and the Faust app that hosts it."""

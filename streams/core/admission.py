@@ -1,0 +1,337 @@
+"""From a request to the specification of a job: key, id, defaults, limits, content hash. Or a sentence that
+says no.
+
+Reads only the request and where it stands in the log, so a replay gives the same. Knows nothing of jobs
+that exist: whether an id is taken is the machine's business.
+"""
+
+import json
+from dataclasses import MISSING, dataclass, fields
+from hashlib import blake2b
+from typing import TypeVar
+
+from schemas import defaults
+from schemas.events import Command, JobRequest, JobSpec
+from schemas.keys import home
+from schemas.names import BadName, check_function, check_id, check_key, check_queue, derived_id
+from schemas.words import Backoff, CommandName, Priority, RejectCode
+from streams.core.events import CancelAsked, RemoveAsked, RetryAsked, Source
+from streams.core.rejection import Rejection
+
+T = TypeVar("T")
+
+CONTENT_HASH_BYTES = 16
+
+BARE = {field.name: field.default for field in fields(JobRequest) if field.default is not MISSING}
+"""The fields that a request may leave out, with the values they then have."""
+
+NO_CONTENT = frozenset({"id", "key", "args", "trace"})
+"""Fields of a request that the first part of the content hash leaves out."""
+
+RANGES = (
+    ("timeout_ms", defaults.TIMEOUT_MS_MIN, defaults.TIMEOUT_MS_MAX, RejectCode.BAD_FIELD),
+    (
+        "heartbeat_timeout_ms",
+        defaults.HEARTBEAT_TIMEOUT_MS_MIN,
+        defaults.HEARTBEAT_TIMEOUT_MS_MAX,
+        RejectCode.BAD_FIELD,
+    ),
+    ("expected_ms", 1, defaults.TIMEOUT_MS_MAX, RejectCode.BAD_FIELD),
+    ("deadline_ms", 1, defaults.DEADLINE_MS_MAX, RejectCode.BAD_TIME),
+    ("attempts_max", 1, defaults.ATTEMPTS_MAX_MAX, RejectCode.BAD_RETRY),
+    ("lost_max", 1, defaults.LOST_MAX_MAX, RejectCode.BAD_RETRY),
+    ("retry_initial_ms", 1, defaults.RETRY_INITIAL_MS_MAX, RejectCode.BAD_RETRY),
+    ("retry_factor", defaults.RETRY_FACTOR_MIN, defaults.RETRY_FACTOR_MAX, RejectCode.BAD_RETRY),
+    ("retry_cap_ms", 1, defaults.RETRY_CAP_MS_MAX, RejectCode.BAD_RETRY),
+    ("retry_jitter", 0.0, defaults.RETRY_JITTER_MAX, RejectCode.BAD_RETRY),
+)
+"""The numbers of a request: field, least and most value (both allowed), and how a value beyond them is
+refused.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where and when a record was written."""
+
+    topic: str
+    partition: int
+    offset: int
+    at_ms: int
+    """The record's time, by the broker's clock, epoch ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What a record is about, and where that lives."""
+
+    id: str
+    key: str
+    partition: int
+    """Home partition of the key."""
+
+
+class Refused(Exception):
+    """A value that a limit or a pattern does not allow; never leaves this module."""
+
+    def __init__(self, code: RejectCode, reason: str) -> None:
+        super().__init__(reason)
+        self.rejection = Rejection(code, reason)
+
+
+def admit(
+    request: JobRequest, record_key: bytes | None, position: Position, partitions: int
+) -> JobSpec | Rejection:
+    """The job that the request asks for, or why there will be none.
+
+    Large arguments (over `ARGS_INLINE_BYTES_MAX`) are not in the specification, which then says
+    `args_apart`: the caller keeps the request's own. A request with a `schedule` asks for no job;
+    `schedule.from_request` reads it.
+
+    Args:
+        request: the request as decoded; field types are right, nothing else is known of it.
+        record_key: key of the record that carried it.
+        position: where that record stands. A request without an id gets one made from it.
+        partitions: how many partitions the prefix has.
+    """
+    assert request.schedule is None, f"a request with a schedule is no job, got {request.schedule!r}"
+    try:
+        _check_unsupported(request)
+        address = _address(request.id, request.key, record_key, position, partitions)
+        _check_content(request)
+        _check_times(request, position.at_ms)
+        _check_ranges(request)
+    except Refused as refused:
+        return refused.rejection
+    return _spec(request, address, position.at_ms)
+
+
+def address(
+    command: Command, record_key: bytes | None, position: Position, partitions: int
+) -> Address | Rejection:
+    """What a command is about and where that lives, or why it cannot be told.
+
+    A schedule lives at the home of its id, whatever key its record has.
+    """
+    try:
+        if command.command == CommandName.REMOVE_SCHEDULE:
+            return _address(command.id, command.id, None, position, partitions)
+        return _address(command.id, command.key, record_key, position, partitions)
+    except Refused as refused:
+        return refused.rejection
+
+
+def schedule_address(id: str, record_key: bytes | None, partitions: int) -> Address | Rejection:
+    """Where a record of the topic of schedules belongs: the home of its id, which the record's key may
+    repeat.
+    """
+    try:
+        check_id(id)
+        _key(id, record_key)
+    except BadName as error:
+        return Rejection(RejectCode.BAD_NAME, str(error))
+    except Refused as refused:
+        return refused.rejection
+    return Address(id, id, home(id, partitions))
+
+
+def asked(command: Command, at_ms: int, offset: int) -> CancelAsked | RetryAsked | RemoveAsked | Rejection:
+    """The event that a command is, read at this offset of the requests; a command that is none is refused."""
+    place = (at_ms, Source.REQUESTS, offset)
+    match command.command:
+        case CommandName.CANCEL:
+            return CancelAsked(*place, command.id, command.reason, command.by)
+        case CommandName.RETRY:
+            return RetryAsked(*place, command.id, command.reason, command.by)
+        case CommandName.REMOVE_SCHEDULE:
+            return RemoveAsked(*place, command.id)
+        case unknown:
+            words = ", ".join(CommandName)
+            return Rejection(RejectCode.BAD_FIELD, f"command must be one of {words}, got {unknown!r:.250}")
+
+
+def content_hash(request: JobRequest, key: str) -> str:
+    """Tells an equal duplicate from an unequal one: hex of BLAKE2b with 16 bytes over
+
+    - compact JSON (sorted names, ASCII) of an object with `key` (the resolved one) and each field of the
+        request that is not as if it had been left out, without `id`, `args` and `trace`;
+    - a zero byte;
+    - the arguments.
+
+    So a field that is added to requests one day changes no hash of a request that does not use it, and a
+    default that changes makes no duplicate unequal.
+    """
+    content = {
+        name: value
+        for name, value in vars(request).items()
+        if name not in NO_CONTENT and value != BARE.get(name, MISSING)
+    }
+    content["key"] = key
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    digest = blake2b(text.encode("ascii"), digest_size=CONTENT_HASH_BYTES)
+    digest.update(b"\0")
+    digest.update(request.args or b"")
+    return digest.hexdigest()
+
+
+def _address(
+    id: str | None, key: str | None, record_key: bytes | None, position: Position, partitions: int
+) -> Address:
+    """The id and the key, from where they are given; the record's key and the body's must not differ."""
+    key = _key(key, record_key)
+    try:
+        if key is not None:
+            check_key(key)
+        if id is None:
+            hint = None if key is None else home(key, partitions)
+            id = derived_id(position.topic, position.partition, position.offset, position.at_ms, hint)
+        check_id(id)
+    except BadName as error:
+        raise Refused(RejectCode.BAD_NAME, str(error)) from error
+    key = id if key is None else key
+    return Address(id, key, home(key, partitions))
+
+
+def _key(key: str | None, record_key: bytes | None) -> str | None:
+    """The body's key or the record's; an empty record key is none."""
+    if not record_key:
+        return key
+    try:
+        outer = record_key.decode()
+    except UnicodeDecodeError as error:
+        reason = f"the record's key must be UTF-8, got {record_key[: defaults.NAME_CHARS_MAX]!r}"
+        raise Refused(RejectCode.BAD_NAME, reason) from error
+    if key is not None and key != outer:
+        reason = f"the record's key and the body's must not differ, got {outer!r} and {key!r}"
+        raise Refused(RejectCode.KEY_CONFLICT, reason)
+    return outer
+
+
+def _check_unsupported(request: JobRequest) -> None:
+    """Nothing that is asked for is silently ignored."""
+    if request.unique is not None:
+        reason = f"unique is not supported yet and must be left out, got {request.unique!r}"
+        raise Refused(RejectCode.BAD_FIELD, reason)
+    if request.priority not in {None, Priority.NORMAL}:
+        words = ", ".join(Priority)
+        known = request.priority in set(Priority)
+        reason = "priority must be normal or left out, since bands are not served yet" if known else ""
+        reason = reason or f"priority must be one of {words}"
+        raise Refused(RejectCode.BAD_FIELD, f"{reason}, got {request.priority!r}")
+
+
+def _check_content(request: JobRequest) -> None:
+    try:
+        check_function(request.function)
+        check_queue(request.queue)
+        for id in (request.parent, request.scheduled_by):
+            if id is not None:
+                check_id(id)
+    except BadName as error:
+        raise Refused(RejectCode.BAD_NAME, str(error)) from error
+    if request.args is not None and len(request.args) > defaults.ARGS_BYTES_MAX:
+        reason = f"args must be at most {defaults.ARGS_BYTES_MAX} bytes, got {len(request.args)}"
+        raise Refused(RejectCode.OVERSIZE, reason)
+    _check_text("content_type", request.content_type, defaults.CONTENT_TYPE_CHARS_MAX)
+    if request.trace is not None:
+        _check_text("trace", request.trace, defaults.TRACE_CHARS_MAX)
+    _check_texts("tags", request.tags, defaults.TAGS_MAX, defaults.TAG_CHARS_MAX)
+    _check_texts(
+        "non_retryable",
+        request.non_retryable,
+        defaults.NON_RETRYABLE_MAX,
+        defaults.ERROR_TYPE_CHARS_MAX,
+    )
+
+
+def _check_times(request: JobRequest, at_ms: int) -> None:
+    """A time may lie in the past (at once, or expired already), but not absurdly far ahead, nor contradict
+    another.
+    """
+    _check_ahead("run_at_ms", request.run_at_ms, at_ms, defaults.RUN_AT_AHEAD_MS_MAX)
+    _check_ahead("expires_at_ms", request.expires_at_ms, at_ms, defaults.EXPIRES_AT_AHEAD_MS_MAX)
+    if (
+        request.run_at_ms is not None
+        and request.expires_at_ms is not None
+        and request.expires_at_ms <= request.run_at_ms
+    ):
+        reason = "expires_at_ms must be after run_at_ms"
+        raise Refused(RejectCode.BAD_TIME, f"{reason}, got {request.expires_at_ms} and {request.run_at_ms}")
+    wait_ms = 0 if request.run_at_ms is None else request.run_at_ms - at_ms
+    if request.deadline_ms is not None and request.deadline_ms <= wait_ms:
+        reason = "deadline_ms must be longer than the wait until run_at_ms"
+        raise Refused(
+            RejectCode.BAD_TIME, f"{reason}, got {request.deadline_ms} ms and a wait of {wait_ms} ms"
+        )
+
+
+def _check_ranges(request: JobRequest) -> None:
+    for name, least, most, code in RANGES:
+        value = getattr(request, name)
+        if value is not None and not least <= value <= most:  # a NaN is in no range
+            raise Refused(code, f"{name} must be from {least} to {most}, got {value}")
+    if request.retry_kind is not None and request.retry_kind not in set(Backoff):
+        words = ", ".join(Backoff)
+        raise Refused(RejectCode.BAD_RETRY, f"retry_kind must be one of {words}, got {request.retry_kind!r}")
+
+
+def _check_ahead(name: str, time_ms: int | None, at_ms: int, most_ms: int) -> None:
+    if time_ms is not None and time_ms - at_ms > most_ms:
+        days, ahead = most_ms // defaults.DAY_MS, (time_ms - at_ms) // defaults.DAY_MS
+        reason = f"{name} must be at most {days} days ahead, got {time_ms}, which is {ahead} days ahead"
+        raise Refused(RejectCode.BAD_TIME, reason)
+
+
+def _check_texts(name: str, texts: tuple[str, ...], most: int, chars_max: int) -> None:
+    if len(texts) > most:
+        raise Refused(RejectCode.BAD_FIELD, f"{name} must be at most {most}, got {len(texts)}")
+    for text in texts:
+        _check_text(name, text, chars_max)
+
+
+def _check_text(name: str, text: str, chars_max: int) -> None:
+    if not 1 <= len(text) <= chars_max or not text.isprintable():
+        reason = f"{name} must be 1 to {chars_max} printable characters, got {text[:chars_max]!r}"
+        raise Refused(RejectCode.BAD_FIELD, f"{reason} ({len(text)} characters)")
+
+
+def _spec(request: JobRequest, address: Address, at_ms: int) -> JobSpec:
+    """The request with every default filled in."""
+    args = request.args
+    apart = args is not None and len(args) > defaults.ARGS_INLINE_BYTES_MAX
+    initial_ms = _or(request.retry_initial_ms, defaults.RETRY_INITIAL_MS)
+    return JobSpec(
+        id=address.id,
+        key=address.key,
+        partition=address.partition,
+        function=request.function,
+        queue=request.queue,
+        args=None if apart else args,
+        args_apart=apart,
+        content_type=request.content_type,
+        content_hash=content_hash(request, address.key),
+        created_at_ms=at_ms,
+        run_at_ms=request.run_at_ms,
+        expires_at_ms=request.expires_at_ms,
+        ends_by_ms=None if request.deadline_ms is None else at_ms + request.deadline_ms,
+        timeout_ms=_or(request.timeout_ms, defaults.TIMEOUT_MS),
+        heartbeat_timeout_ms=_or(request.heartbeat_timeout_ms, defaults.HEARTBEAT_TIMEOUT_MS),
+        expected_ms=request.expected_ms,
+        retry_kind=_or(request.retry_kind, defaults.RETRY_KIND),
+        retry_initial_ms=initial_ms,
+        retry_factor=_or(request.retry_factor, defaults.RETRY_FACTOR),
+        retry_cap_ms=_or(request.retry_cap_ms, max(defaults.RETRY_CAP_MS, initial_ms)),
+        retry_jitter=_or(request.retry_jitter, defaults.RETRY_JITTER),
+        attempts_max=_or(request.attempts_max, defaults.ATTEMPTS_MAX),
+        lost_max=_or(request.lost_max, defaults.LOST_MAX),
+        non_retryable=request.non_retryable,
+        priority=_or(request.priority, Priority.NORMAL),
+        tags=request.tags,
+        scheduled_by=request.scheduled_by,
+        parent=request.parent,
+        trace=request.trace,
+    )
+
+
+def _or(given: T | None, default: T) -> T:
+    return default if given is None else given

@@ -1,0 +1,279 @@
+"""What is written to topics for a fact or an effect: pure translations of a row, made when they are needed.
+
+Decides nothing and knows no topic or partition but the home that the row names.
+"""
+
+import json
+from dataclasses import fields
+from typing import Any
+
+from schemas.events import (
+    Attempt,
+    Control,
+    DeadLetter,
+    Dispatch,
+    JobRequest,
+    JobRow,
+    JobSpec,
+    Receipt,
+    ScheduleRow,
+)
+from schemas.events import Fact as FactRecord
+from schemas.requests import to_json
+from schemas.times import format_time
+from schemas.words import CommandName, ControlName, FactKind, Outcome
+from streams.core import facts, schedule
+from streams.core.effect import TellRelays
+from streams.core.facts import End, Fact
+
+NOT_AGAIN = frozenset({"id", "args", "run_at_ms", "expires_at_ms"})
+"""What a request for the same work at once leaves out."""
+
+KINDS: dict[type[Fact], FactKind] = {
+    facts.Admitted: FactKind.ADMITTED,
+    facts.Scheduled: FactKind.ADMITTED,
+    facts.Deduplicated: FactKind.DEDUPLICATED,
+    facts.Readied: FactKind.READIED,
+    facts.Retried: FactKind.RETRIED,
+    facts.Started: FactKind.STARTED,
+    facts.Progressed: FactKind.PROGRESSED,
+    facts.Succeeded: FactKind.SUCCEEDED,
+    facts.Failed: FactKind.FAILED,
+    facts.Lost: FactKind.LOST,
+    facts.Snoozed: FactKind.SNOOZED,
+    facts.HandedBack: FactKind.HANDED_BACK,
+    facts.Unserved: FactKind.HANDED_BACK,
+    facts.CancelRequested: FactKind.CANCEL_REQUESTED,
+    facts.Cancelled: FactKind.CANCELLED,
+    facts.Died: FactKind.DIED,
+    facts.Expired: FactKind.EXPIRED,
+    facts.Purged: FactKind.PURGED,
+}
+"""The word of each fact that is told; the others are not."""
+
+SCHEDULE_KINDS: dict[type[schedule.ScheduleFact], FactKind] = {
+    schedule.ScheduleSaved: FactKind.SCHEDULE_SAVED,
+    schedule.ScheduleFired: FactKind.SCHEDULE_FIRED,
+    schedule.ScheduleMissed: FactKind.SCHEDULE_MISSED,
+    schedule.ScheduleRemoved: FactKind.SCHEDULE_REMOVED,
+}
+
+ATTEMPT = tuple(field.name for field in fields(Attempt))
+
+
+def fact_record(before: JobRow | None, fact: Fact, after: JobRow | None) -> FactRecord:
+    """The fact as it is told: what happened, and where the job stands now.
+
+    Times and names are those of the attempt that the fact ended, else of the current one. `attempt` and
+    `epoch` are the job's after the fact, so those of a lost attempt's successor.
+    """
+    row = after or before
+    assert row is not None, "a fact is about a job"
+    spec = row.spec
+    return FactRecord(
+        fact=KINDS[type(fact)],
+        job=spec.id,
+        key=spec.key,
+        partition=spec.partition,
+        at_ms=fact.at_ms,
+        phase=None if after is None else after.phase,
+        function=spec.function,
+        queue=spec.queue,
+        attempt=row.attempt if row.epoch else 0,
+        epoch=row.epoch,
+        created_at_ms=spec.created_at_ms,
+        next_at_ms=row.due_at_ms,
+        ended_at_ms=row.ended_at_ms,
+        reason=_reason(row, fact),
+        scheduled_by=spec.scheduled_by,
+        parent=spec.parent,
+        **_told(row, fact),
+    )
+
+
+def _reason(row: JobRow, fact: Fact) -> str | None:
+    match fact:
+        case facts.Cancelled() | facts.Died() | facts.Expired() | facts.CancelRequested() | facts.Retried():
+            return fact.reason
+        case facts.Unserved():
+            return f"no connected minion has the function {row.spec.function}"
+        case facts.Deduplicated():
+            return row.end_reason
+        case _:
+            return None
+
+
+def _told(row: JobRow, fact: Fact) -> dict[str, Any]:
+    """What a fact tells of an attempt, of an error, and of the result."""
+    match fact:
+        case facts.Succeeded():
+            return _attempt(row.attempts[-1], fact.end.run_ms) | _result(row)
+        case facts.Started() | facts.Progressed():
+            return _attempt(row.attempts[-1], None)
+        case facts.Failed() | facts.Lost() | facts.Snoozed() | facts.HandedBack() | facts.Unserved():
+            return _ended(row, fact.end)
+        case facts.Cancelled() | facts.Died() | facts.Expired() if fact.end is not None:
+            return _ended(row, fact.end)
+        case facts.Died() | facts.Deduplicated():
+            return _error(row) | _result(row)  # whoever asked twice, or comes late, has the answer
+        case _:
+            return {}
+
+
+def _ended(row: JobRow, end: End) -> dict[str, Any]:
+    """The attempt that ended: the last with an outcome, unless it never ran."""
+    error = {"error_type": end.error_type, "error_message": end.error_message}
+    if end.outcome == Outcome.UNSERVED:
+        return error
+    last = row.attempts[-1]
+    ended = last if last.outcome is not None else row.attempts[-2]
+    run_ms = end.run_ms if isinstance(end, Receipt) else None
+    return _attempt(ended, run_ms) | {"error_type": ended.error_type, "error_message": ended.error_message}
+
+
+def _attempt(attempt: Attempt, run_ms: int | None) -> dict[str, Any]:
+    return {
+        "queued_ms": between_ms(attempt.dispatched_at_ms, attempt.assigned_at_ms),
+        "start_ms": between_ms(attempt.assigned_at_ms, attempt.started_at_ms),
+        "run_ms": run_ms,
+        "minion": attempt.minion,
+        "session": attempt.session,
+        "relay": attempt.relay,
+        "step": attempt.step,
+        "done": attempt.done,
+        "total": attempt.total,
+    }
+
+
+def _error(row: JobRow) -> dict[str, Any]:
+    return {"error_type": row.error_type, "error_message": row.error_message}
+
+
+def _result(row: JobRow) -> dict[str, Any]:
+    return {"result": row.result, "result_type": row.result_type}
+
+
+def between_ms(from_ms: int | None, to_ms: int | None) -> int | None:
+    """From one time to another by two clocks, ms: None if one is not known, and never less than nothing."""
+    return None if from_ms is None or to_ms is None else max(0, to_ms - from_ms)
+
+
+def schedule_fact_record(
+    before: ScheduleRow | None, fact: schedule.ScheduleFact, after: ScheduleRow | None
+) -> FactRecord:
+    """A schedule's fact as it is told; its job is the schedule."""
+    row = after or before
+    assert row is not None, "a fact is about a schedule"
+    match fact:
+        case schedule.ScheduleFired():
+            times = [schedule.fire_id(row.id, time_ms) for time_ms in (fact.times_ms[0], fact.times_ms[-1])]
+            reason: str | None = f"fired {times[0]}"
+            if len(fact.times_ms) > 1:
+                reason = f"fired {len(fact.times_ms)} times, {times[0]} to {times[1]}"
+        case schedule.ScheduleMissed():
+            reason = f"{fact.count} fires will not happen: {fact.reason}"
+        case schedule.ScheduleSaved():
+            reason = f"{row.cron} in {row.timezone}" + (", paused" if row.paused else "")
+        case schedule.ScheduleRemoved():
+            reason = None
+    return FactRecord(
+        fact=SCHEDULE_KINDS[type(fact)],
+        job=row.id,
+        key=row.key,
+        partition=row.partition,
+        at_ms=fact.at_ms,
+        function=row.function,
+        queue=row.queue,
+        created_at_ms=row.created_at_ms,
+        next_at_ms=None if after is None else row.next_fire_at_ms,
+        reason=reason,
+    )
+
+
+def dispatch_record(job: JobRow, args: bytes | None) -> Dispatch:
+    """The current epoch of a ready job, for the relays.
+
+    Args:
+        job: the row.
+        args: the arguments, wherever they are kept.
+    """
+    spec = job.spec
+    assert job.dispatched_at_ms is not None, f"job {spec.id} is not dispatched, but {job.phase}"
+    return Dispatch(
+        job=spec.id,
+        key=spec.key,
+        partition=spec.partition,
+        queue=spec.queue,
+        function=spec.function,
+        attempt=job.attempt,
+        epoch=job.epoch,
+        args=args,
+        content_type=spec.content_type,
+        timeout_ms=spec.timeout_ms,
+        heartbeat_timeout_ms=spec.heartbeat_timeout_ms,
+        expires_at_ms=spec.expires_at_ms,
+        created_at_ms=spec.created_at_ms,
+        dispatched_at_ms=job.dispatched_at_ms,
+        checkpoint=job.checkpoint,
+        trace=spec.trace,
+    )
+
+
+def control_record(job: JobRow, effect: TellRelays, at_ms: int) -> Control:
+    """The word to all relays that an epoch is called off."""
+    return Control(
+        control=ControlName.CANCEL,
+        job=job.spec.id,
+        epoch=effect.epoch,
+        partition=job.spec.partition,
+        at_ms=at_ms,
+    )
+
+
+def dead_letter_record(job: JobRow, args: bytes | None) -> DeadLetter:
+    """A dead job with all that is needed to understand it and to run it again.
+
+    Args:
+        job: the row of the dead job.
+        args: its arguments, wherever they are kept.
+    """
+    spec = job.spec
+    assert job.ended_at_ms is not None, f"job {spec.id} has not ended, but is {job.phase}"
+    attempts = [
+        {name: found for name in ATTEMPT if (found := getattr(attempt, name)) is not None}
+        for attempt in job.attempts
+    ]
+    return DeadLetter(
+        job=spec.id,
+        key=spec.key,
+        partition=spec.partition,
+        function=spec.function,
+        queue=spec.queue,
+        at_ms=job.ended_at_ms,
+        reason=job.end_reason or "",
+        attempts=job.failed + job.lost,
+        args=args,
+        content_type=spec.content_type,
+        request=to_json(request(spec), with_args=False),
+        errors=json.dumps(attempts, separators=(",", ":")),
+        redrive=_redrive(job),
+    )
+
+
+def request(spec: JobSpec) -> JobRequest:
+    """The request that would ask for the same work at once, as a job of its own, without the arguments."""
+    default = JobRequest(function=spec.function)
+    same = {
+        name: value for name, value in vars(spec).items() if name in vars(default) and name not in NOT_AGAIN
+    }
+    deadline_ms = None if spec.ends_by_ms is None else spec.ends_by_ms - spec.created_at_ms
+    return JobRequest(**same, deadline_ms=deadline_ms)
+
+
+def _redrive(job: JobRow) -> str:
+    until = format_time(job.purge_at_ms or 0)
+    command = json.dumps({"command": CommandName.RETRY, "id": job.spec.id, "key": job.spec.key})
+    return (
+        f"until {until} write {command} to the topic of requests, or use `jobstream retry {job.spec.id}`;"
+        " later write the request to it, with its args"
+    )

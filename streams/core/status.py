@@ -1,0 +1,251 @@
+"""A job or a schedule as people see it: a row and a time, told in words and numbers.
+
+For eyes alone: nothing decides by it. The answer is ready for JSON; every time is given as RFC 3339 in UTC,
+and the times within sentences are UTC too.
+"""
+
+import base64
+import json
+from datetime import UTC, datetime
+
+from schemas import defaults
+from schemas.events import Attempt, JobRow, ScheduleRow
+from schemas.times import format_time
+from schemas.words import Phase, WaitReason
+from streams.core import events
+from streams.core.job import times
+from streams.core.records import between_ms
+
+Status = dict[str, object]
+"""A status, ready for JSON."""
+
+COMING: dict[type[events.TimeEvent], str] = {
+    events.Due: "ready",
+    events.ExpiryPassed: "expired, if not started",
+    events.DeadlinePassed: "dead, if not ended",
+    events.DispatchAged: "dispatched anew, if not started",
+    events.TimedOut: "failed, if no receipt comes",
+    events.Silent: "lost, if not heard of",
+    events.PurgeDue: "forgotten",
+}
+"""What each thing that only time brings will make of the job."""
+
+POLICY = (
+    "timeout_ms",
+    "heartbeat_timeout_ms",
+    "expected_ms",
+    "attempts_max",
+    "lost_max",
+    "retry_kind",
+    "retry_initial_ms",
+    "retry_factor",
+    "retry_cap_ms",
+    "retry_jitter",
+    "priority",
+)
+ATTEMPT = (
+    "attempt",
+    "epoch",
+    "minion",
+    "session",
+    "relay",
+    "spilled",
+    "outcome",
+    "error_type",
+    "error_message",
+    "step",
+    "done",
+    "total",
+)
+FIRES_SHOWN_MAX = 10
+
+FROZEN_AFTER_MS = 2 * defaults.HEARTBEAT_MS
+"""Silence after which a running attempt is shown as frozen; its lease is lost only at the heartbeat
+timeout.
+"""
+
+
+def job_status(job: JobRow, now_ms: int, args: bytes | None = None) -> Status:
+    """All there is to say about a job at `now_ms`, epoch ms.
+
+    Args:
+        job: the row.
+        now_ms: the time it is asked for.
+        args: the arguments, where they are kept apart from the row.
+    """
+    spec = job.spec
+    latest = _latest(job)
+    return {
+        "id": spec.id,
+        "phase": job.phase,
+        "now": format_time(now_ms),
+        "waiting_for": waiting_for(job, now_ms),
+        "function": spec.function,
+        "queue": spec.queue,
+        "key": spec.key,
+        "partition": spec.partition,
+        "attempt": job.attempt if job.epoch else 0,
+        "epoch": job.epoch,
+        "failed": job.failed,
+        "lost": job.lost,
+        "put_off": job.snoozed,
+        "created_at": _time(spec.created_at_ms),
+        "ended_at": _time(job.ended_at_ms),
+        "located": located(job, now_ms),
+        "step": latest and latest.step,
+        "done": latest and latest.done,
+        "total": latest and latest.total,
+        "slow": is_slow(job, now_ms),
+        "frozen_since": _time(frozen_since_ms(job, now_ms)),
+        "cancel_requested": job.cancel_reason if job.phase == Phase.LEASED else None,
+        "end_reason": job.end_reason,
+        "error_type": job.error_type,
+        "error_message": job.error_message,
+        "plan": _plan(job),
+        "policy": _policy(job),
+        "attempts": [_attempt(attempt) for attempt in job.attempts],
+        "attempts_dropped": job.attempts_dropped,
+        "tags": list(spec.tags),
+        "scheduled_by": spec.scheduled_by,
+        "parent": spec.parent,
+        **_bytes("args", spec.args if args is None else args, spec.content_type),
+        **_bytes("result", job.result, job.result_type),
+    }
+
+
+def waiting_for(job: JobRow, now_ms: int) -> str | None:
+    """Why a job that has not ended is not running, as a sentence; None if it runs or has ended."""
+    until = clock(now_ms if job.due_at_ms is None else job.due_at_ms, now_ms)
+    match job.phase, job.wait_reason:
+        case Phase.READY, _:
+            return f"a minion of queue {job.spec.queue} with the function {job.spec.function}"
+        case Phase.RETRYING, _:
+            allowed = job.spec.attempts_max + job.lost  # a lost lease uses up none of them
+            error = ": ".join(part for part in (job.error_type, job.error_message) if part)
+            return f"retry until {until} (attempt {job.attempt} of {allowed} failed: {error})"
+        case Phase.SCHEDULED, WaitReason.UNSERVED:
+            return f"a minion with the function {job.spec.function}; it is offered again at {until}"
+        case Phase.SCHEDULED, reason:
+            return f"{reason} until {until}"
+        case _:
+            return None
+
+
+def located(job: JobRow, now_ms: int) -> str | None:
+    """Where the latest attempt said that it is, as a sentence; None if it never said."""
+    attempt = _latest(job)
+    if attempt is None:
+        return None
+    parts = []
+    if attempt.step is not None:
+        since = "" if job.step_at_ms is None else f" at {clock(job.step_at_ms, now_ms, seconds=False)}"
+        parts.append(f"last located at {attempt.step}{since}")
+    if attempt.done is not None:
+        parts.append(f"progress {attempt.done}" + ("" if attempt.total is None else f"/{attempt.total}"))
+    return ", ".join(parts) or None
+
+
+def is_slow(job: JobRow, now_ms: int) -> bool:
+    """True if the attempt runs longer than expected, and is heard of all the same."""
+    if job.phase != Phase.LEASED or job.spec.expected_ms is None or frozen_since_ms(job, now_ms) is not None:
+        return False
+    attempt = job.attempts[-1]
+    began_ms = attempt.assigned_at_ms if attempt.started_at_ms is None else attempt.started_at_ms
+    return began_ms is not None and now_ms - began_ms > job.spec.expected_ms
+
+
+def frozen_since_ms(job: JobRow, now_ms: int) -> int | None:
+    """When a running attempt was last heard of, epoch ms, if that is too long ago; None if all is well."""
+    if job.phase != Phase.LEASED or job.beat_at_ms is None or now_ms - job.beat_at_ms <= FROZEN_AFTER_MS:
+        return None
+    return job.beat_at_ms
+
+
+def schedule_status(row: ScheduleRow, now_ms: int) -> Status:
+    """All there is to say about a schedule at `now_ms`, epoch ms."""
+    return {
+        "id": row.id,
+        "now": format_time(now_ms),
+        "cron": row.cron,
+        "timezone": row.timezone,
+        "paused": row.paused,
+        "next_fire_at": _time(row.next_fire_at_ms),
+        "last_fires": [_time(time_ms) for time_ms in row.fired[-FIRES_SHOWN_MAX:]],
+        "fires": row.fires,
+        "missed": row.missed,
+        "function": row.function,
+        "queue": row.queue,
+        "key": row.key,
+        "partition": row.partition,
+        "timeout_ms": row.timeout_ms,
+        "attempts_max": row.attempts_max,
+        "catchup_window_ms": row.catchup_window_ms,
+        "created_at": _time(row.created_at_ms),
+        "note": row.note,
+        **_bytes("args", row.args, row.content_type),
+    }
+
+
+def clock(time_ms: int, now_ms: int, *, seconds: bool = True) -> str:
+    """A time in UTC as people say it: without the date if that is today's."""
+    time, now = (datetime.fromtimestamp(at_ms / 1000, UTC) for at_ms in (time_ms, now_ms))
+    words = time.strftime("%H:%M:%S" if seconds else "%H:%M")
+    return words if time.date() == now.date() else f"{time.date()} {words}"
+
+
+def _plan(job: JobRow) -> Status:
+    """Where the job runs, and what time will bring if nothing else happens."""
+    attempt = _latest(job)
+    coming = sorted((time_ms, COMING[event]) for time_ms, event in times(job) if time_ms is not None)
+    return {
+        "function": job.spec.function,
+        "queue": job.spec.queue,
+        "partition": job.spec.partition,
+        "minion": attempt.minion if attempt is not None and job.phase == Phase.LEASED else None,
+        "dispatched_at": _time(job.dispatched_at_ms),
+        "due_at": _time(job.due_at_ms),
+        "lease_ends_at": _time(job.lease_ends_at_ms),
+        "coming": [{"at": _time(time_ms), "what": what} for time_ms, what in coming],
+    }
+
+
+def _policy(job: JobRow) -> Status:
+    spec = job.spec
+    return {
+        "run_at": _time(spec.run_at_ms),
+        "expires_at": _time(spec.expires_at_ms),
+        "ends_by": _time(spec.ends_by_ms),
+        **{name: getattr(spec, name) for name in POLICY},
+        "non_retryable": list(spec.non_retryable),
+    }
+
+
+def _attempt(attempt: Attempt) -> Status:
+    return {
+        **{name: getattr(attempt, name) for name in ATTEMPT},
+        "dispatched_at": _time(attempt.dispatched_at_ms),
+        "assigned_at": _time(attempt.assigned_at_ms),
+        "started_at": _time(attempt.started_at_ms),
+        "ended_at": _time(attempt.ended_at_ms),
+        "queue_wait_ms": between_ms(attempt.dispatched_at_ms, attempt.assigned_at_ms),
+        "dispatch_to_start_ms": between_ms(attempt.dispatched_at_ms, attempt.started_at_ms),
+    }
+
+
+def _latest(job: JobRow) -> Attempt | None:
+    return job.attempts[-1] if job.attempts else None
+
+
+def _time(time_ms: int | None) -> str | None:
+    return None if time_ms is None else format_time(time_ms)
+
+
+def _bytes(name: str, value: bytes | None, content_type: str | None) -> Status:
+    """Bytes as the JSON value that they are, else as base64 under a name that says so."""
+    if value is not None and content_type == defaults.CONTENT_TYPE:
+        try:
+            return {name: json.loads(value)}
+        except (ValueError, RecursionError):
+            pass
+    encoded = None if value is None else base64.b64encode(value).decode()
+    return {f"{name}_base64": encoded, f"{name}_type": content_type} if encoded is not None else {name: None}
