@@ -35,6 +35,11 @@ class Archive:
         self._draft = self._path.with_suffix(f".{owner}.draft")
         return [f"-XX:{'AOTCacheOutput' if self._aot else 'ArchiveClassesAtExit'}={self._draft}"]
 
+    @property
+    def is_being_made(self) -> bool:
+        """Whether the running broker will write it when it ends, which takes seconds."""
+        return self._draft is not None
+
     def keep(self) -> None:
         """After an orderly end: what the broker wrote becomes the archive, if it wrote any."""
         if self._draft and self._draft.exists():

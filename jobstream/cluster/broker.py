@@ -24,7 +24,7 @@ from jobstream.cluster.storage import Storage
 from jobstream.cluster.template import formatted
 
 HEAP_MB = 512
-STOP_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 30.0
 
 _EXIT_SIGTERM = 143  # how a JVM ends that was asked to
 _CRASH_SIGNALS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
@@ -50,15 +50,18 @@ class Broker:
     served.
     """
 
-    def __init__(self, storage: Storage, child: Child, archive: Archive, port: int, started_s: float) -> None:
+    def __init__(
+        self, storage: Storage, child: Child, archive: Archive, port: int, tell: Callable[[str], None]
+    ) -> None:
         self.port = port
         self.bootstrap = f"{LOOPBACK}:{port}"
         self.data = storage.path
         self.log = storage.log
-        self.started_s = started_s
+        self.started_s = 0.0
         self._storage = storage
         self._child = child
         self._archive = archive
+        self._tell = tell
 
     @classmethod
     def start(
@@ -89,7 +92,9 @@ class Broker:
         except BaseException:
             storage.release()
             raise
-        return cls(storage, child, archive, port, time.monotonic() - began)
+        broker = cls(storage, child, archive, port, tell)
+        broker.started_s = time.monotonic() - began
+        return broker
 
     @property
     def pid(self) -> int:
@@ -121,6 +126,10 @@ class Broker:
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Stop it in order, by force after `timeout_s` seconds. Safe to call again."""
         if self._child.alive:
+            if self._archive.is_being_made:
+                self._tell(
+                    "Stopping Kafka; this once it takes some seconds, and the next starts are quicker ..."
+                )
             self._child.send(signal.SIGCONT)  # a frozen process would not hear SIGTERM
             if self._child.stop(timeout_s) == _EXIT_SIGTERM:
                 self._archive.keep()
