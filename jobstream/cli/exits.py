@@ -1,12 +1,13 @@
-"""What the exit codes of `jobstream` mean: the one place that says so. Data and one look-up; it prints nothing."""
+"""What the exit codes of `jobstream` mean: the one place that says so. Data and one look-up; it prints
+nothing.
+"""
 
+import sys
 from enum import IntEnum
 
 from jobstream.errors import (
     BadRequest,
-    JobEnded,
     JobstreamError,
-    JobUnknown,
     NotReachable,
     SubmitTimedOut,
     TopicsMissing,
@@ -20,7 +21,9 @@ class Exit(IntEnum):
     OK = 0
     """It did what was asked."""
     NO = 1
-    """The answer is no: the job failed, is unknown or was refused, a check found differences, a service ended badly."""
+    """The answer is no: the job failed, is unknown or was refused, a check found differences, a service
+    ended badly.
+    """
     USAGE = 2
     """What was typed makes no sense: an unknown flag, bad JSON, a setting outside its limits."""
     UNREACHABLE = 3
@@ -31,17 +34,25 @@ class Exit(IntEnum):
     """Ctrl-C."""
 
 
-_EXITS: tuple[tuple[type[JobstreamError], Exit], ...] = (
+_EXITS: tuple[tuple[type[Exception], Exit], ...] = (
     (BadRequest, Exit.USAGE),
     (NotReachable, Exit.UNREACHABLE),
     (TopicsMissing, Exit.UNREACHABLE),
     (SubmitTimedOut, Exit.TIMED_OUT),
     (WaitTimedOut, Exit.TIMED_OUT),
-    (JobUnknown, Exit.NO),
-    (JobEnded, Exit.NO),
+    (JobstreamError, Exit.NO),
 )
 
+_ELSEWHERE = (
+    ("jobstream.cluster.errors", "ClusterError", Exit.NO),
+    ("schemas.settings", "BadSetting", Exit.USAGE),
+)
+"""Errors of modules that most verbs do not load: looked at only if something loaded them."""
 
-def exit_of(error: Exception) -> Exit:
-    """The exit code for an error that was expected; NO for those without one of their own."""
-    return next((exit for kind, exit in _EXITS if isinstance(error, kind)), Exit.NO)
+
+def exit_of(error: Exception) -> Exit | None:
+    """The exit code for an error that is expected; None for one of the program itself."""
+    for module, name, code in _ELSEWHERE:
+        if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
+            return code
+    return next((code for kind, code in _EXITS if isinstance(error, kind)), None)

@@ -1,4 +1,6 @@
-"""The address of a service as users write it: kafka://host:port[,host:port…]. Pure; it opens no connection."""
+"""The address of a service as users write it: kafka://host:port[,host:port…]. Pure; it opens no
+connection.
+"""
 
 import re
 
@@ -24,7 +26,9 @@ def bootstrap_of(url: str) -> str:
     if not separator:
         raise BadRequest(f"the client's url must be like kafka://127.0.0.1:9092, got {url!r}")
     if scheme in _LATER:
-        raise BadRequest(f"the client's url must begin with kafka:// ({scheme}:// is not served yet), got {url!r}")
+        raise BadRequest(
+            f"the client's url must begin with kafka:// ({scheme}:// is not served yet), got {url!r}"
+        )
     if scheme != "kafka":
         raise BadRequest(f"the client's url must begin with kafka://, got {url!r}")
     return ",".join(_host_port(part, url) for part in rest.rstrip("/").split(","))

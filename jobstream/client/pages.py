@@ -1,6 +1,8 @@
-"""Asks the status pages over HTTP, with nothing but the standard library. It knows their addresses and nothing else.
+"""Asks the status pages over HTTP, with nothing but the standard library. It knows their addresses and
+nothing else.
 
-The pages answer from the tables that the service keeps; they only ever read. What they say is handed on as it is.
+The pages answer from the tables that the service keeps; they only ever read. What they say is handed on as
+it is.
 """
 
 import json
@@ -49,7 +51,9 @@ class Pages:
         Raises:
             NotReachable: The pages do not answer.
         """
-        return self._page(f"/jobstream/queue/{urllib.parse.quote(queue, safe='')}", {"phase": phase, "limit": limit})
+        return self._page(
+            f"/jobstream/queue/{urllib.parse.quote(queue, safe='')}", {"phase": phase, "limit": limit}
+        )
 
     def counts(self) -> dict[str, Any]:
         """How many jobs are in each phase of each queue.

@@ -1,13 +1,14 @@
-"""Reads facts for the waiters of one client. It owns a consumer without a group and the thread that drains it.
+"""Reads facts for the waiters of one client. It owns a consumer without a group and the thread that drains
+it.
 
-It reads only the partitions it is told to, from the offsets it is told, and hands what matters to the event loop, many
-facts in one call. It must never commit an offset, and never hand over what belongs to an aborted transaction.
+It reads only the partitions it is told to, from the offsets it is told, and hands what matters to the event
+loop, many facts in one call. It must never commit an offset, and never hand over what belongs to an aborted
+transaction.
 """
 
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -54,18 +55,21 @@ class FactReader:
         self._everything = 0
         self._thread: threading.Thread | None = None
         self._closing = False
-        self._consumer = Consumer({
-            "bootstrap.servers": bootstrap,
-            "client.id": "jobstream-client",
-            "group.id": "jobstream-client",  # the library wants one; nothing joins or commits
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "earliest",
-            "fetch.wait.max.ms": FETCH_WAIT_MS,
-            "allow.auto.create.topics": False,
-            "log_level": 2,
-            "error_cb": _on_error,
-        } | (options or {}))
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "client.id": "jobstream-client",
+                "group.id": "jobstream-client",  # the library wants one; nothing joins or commits
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": FETCH_WAIT_MS,
+                "allow.auto.create.topics": False,
+                "log_level": 2,
+                "error_cb": _on_error,
+            }
+            | (options or {})
+        )
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has. Blocks.
@@ -80,7 +84,8 @@ class FactReader:
             raise self._unreachable(exception) from exception
         if metadata.error is not None or not metadata.partitions:
             raise TopicsMissing(
-                f"there is no topic {topic} at {self._bootstrap}: `jobstream topics apply` makes it, and so does `jobstream up`"
+                f"there is no topic {topic} at {self._bootstrap}: `jobstream topics apply` makes it, and so does"
+                f" `jobstream up`"
             )
         return len(metadata.partitions)
 
@@ -98,7 +103,10 @@ class FactReader:
             raise self._unreachable(exception) from exception
         for partition in found:
             if partition.error is not None:
-                raise NotReachable(f"Kafka at {self._bootstrap} does not tell the end of {self._topic}: {partition.error.str()}")
+                raise NotReachable(
+                    f"Kafka at {self._bootstrap} does not tell the end of {self._topic}:"
+                    f" {partition.error.str()}"
+                )
         return [partition.offset for partition in sorted(found, key=lambda found: found.partition)]
 
     def begin(self, partition: int, offset: int) -> None:
@@ -116,24 +124,32 @@ class FactReader:
         return position if position >= 0 else None
 
     def want_everything(self, change: int) -> None:
-        """Counts who follows whole jobs: while there is one, facts that no waiter needs are handed over too."""
+        """Counts who follows whole jobs: while there is one, facts that no waiter needs are handed over
+        too.
+        """
         self._everything += change
 
-    async def close(self) -> None:
-        """Stops the thread and the consumer."""
+    def close(self) -> None:
+        """Stops the thread and the consumer. Blocks, for a moment."""
         self._closing = True
         if self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
-        await asyncio.to_thread(self._consumer.close)
+            self._thread.join()
+        self._consumer.close()
 
     def _serve(self) -> None:
-        """The thread. The first record of a batch is waited for, the others are those that are there already."""
+        """The thread. The first record of a batch is waited for, the others are those that are there
+        already.
+        """
         while not self._closing:
             first = self._consumer.poll(POLL_S)
             if first is None:
                 continue
             messages = [first, *self._consumer.consume(BATCH_RECORDS_MAX, 0)]
-            facts = [fact for message in messages if (fact := self._fact_of(message)) is not None]
+            facts = [
+                (message.offset() or 0, fact)
+                for message in messages
+                if (fact := self._fact_of(message)) is not None
+            ]
             if facts and not self._closing:
                 self._loop.call_soon_threadsafe(self._hand_over, facts)
 
@@ -148,15 +164,20 @@ class FactReader:
         try:
             fact: Fact = decode(value, (Fact,))
         except Undecodable as undecodable:
-            log.warning("fact_undecodable partition=%s offset=%s why=%s", message.partition(), message.offset(), undecodable)
+            log.warning(
+                "fact_undecodable partition=%s offset=%s why=%s",
+                message.partition(),
+                message.offset(),
+                undecodable,
+            )
             return None
         return fact if self._watches.find(fact) is not None else None
 
-    def _hand_over(self, facts: list[Fact]) -> None:
-        for fact in facts:
+    def _hand_over(self, facts: list[tuple[int, Fact]]) -> None:
+        for offset, fact in facts:
             watch = self._watches.find(fact)
             if watch is not None:
-                watch.take(fact)
+                watch.take(offset, fact)
 
     def _unreachable(self, exception: KafkaException) -> NotReachable:
         return NotReachable(f"Kafka does not answer at {self._bootstrap}: {exception.args[0].str()}")
@@ -174,5 +195,3 @@ def _may_be_news(value: bytes) -> bool:
 
 def _on_error(error: KafkaError) -> None:
     log.info("kafka_says error=%s text=%s", error.name(), error.str())
-
-

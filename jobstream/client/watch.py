@@ -1,7 +1,8 @@
-"""What this client knows about the ends of the jobs it was asked about. Pure bookkeeping: no Kafka, no thread, no loop
-but the futures it is given.
+"""What this client knows about the ends of the jobs it was asked about. Pure bookkeeping: no Kafka, no
+thread, no loop but the futures it is given.
 
-A Watch lives as long as somebody holds the job's handle or waits for it. Facts that matter to no watch are dropped.
+A Watch lives as long as somebody holds the job's handle or waits for it. Facts that matter to no watch are
+dropped.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from typing import Any
 
 from jobstream.errors import JobCancelled, JobDead, JobExpired, JobRejected
 from schemas.events import Fact
-from schemas.words import PHASES_TERMINAL, FactKind, RejectCode
+from schemas.words import PHASES_TERMINAL, FactKind, Phase, RejectCode
 
 ENDS = frozenset({FactKind.SUCCEEDED, FactKind.DIED, FactKind.CANCELLED, FactKind.EXPIRED})
 """Facts after which a job does nothing any more, unless it is asked to run again."""
@@ -23,7 +24,7 @@ NEWS = ENDS | {FactKind.REJECTED, FactKind.DEDUPLICATED, FactKind.RETRIED}
 class Watch:
     """One job as seen from here."""
 
-    __slots__ = ("__weakref__", "end", "ended_before", "followers", "foreign", "id", "key", "partition", "since", "waiters")
+    __slots__ = ("__weakref__", "end", "followers", "foreign", "id", "key", "partition", "since", "waiters")
 
     def __init__(self, id: str, key: str, partition: int, since: int, *, foreign: bool) -> None:
         self.id = id
@@ -34,24 +35,20 @@ class Watch:
         self.foreign = foreign
         """True if this client did not submit it, so that its end may lie before `since`."""
         self.end: Fact | None = None
-        self.ended_before = False
-        """True if the request was a duplicate of a job that had ended: its end lies before `since`."""
         self.waiters: list[asyncio.Future[None]] = []
-        self.followers: list[asyncio.Queue[Fact]] = []
+        self.followers: list[asyncio.Queue[tuple[int, Fact]]] = []
 
-    def take(self, fact: Fact) -> None:
+    def take(self, offset: int, fact: Fact) -> None:
         """Notes a fact of this job, and wakes who waits for it."""
+        if offset < self.since:
+            return
         for follower in self.followers:
-            follower.put_nowait(fact)
-        if fact.fact in ENDS or (fact.fact == FactKind.REJECTED and refuses_request(fact)):
-            self.end = fact
-        elif fact.fact == FactKind.DEDUPLICATED and fact.phase in PHASES_TERMINAL:
-            self.ended_before = True
-        elif fact.fact == FactKind.RETRIED:
-            self.end, self.ended_before = None, False
+            follower.put_nowait((offset, fact))
+        if fact.fact == FactKind.RETRIED:
+            self.end = None
+        if not ends(fact):
             return
-        else:
-            return
+        self.end = fact
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(None)
@@ -82,8 +79,23 @@ class Watches:
         return iter(()) if home is None else (watch for watch in home.values() if watch.end is None)
 
 
+def ends(fact: Fact) -> bool:
+    """Whether a fact tells the end of its job: one that has just come, or of a job that was asked for
+    twice.
+    """
+    match fact.fact:
+        case FactKind.REJECTED:
+            return refuses_request(fact)
+        case FactKind.DEDUPLICATED:
+            return fact.phase in PHASES_TERMINAL
+        case kind:
+            return kind in ENDS
+
+
 def refuses_request(fact: Fact) -> bool:
-    """Whether a `rejected` fact refuses the request itself, and not a late receipt or a command about the job."""
+    """Whether a `rejected` fact refuses the request itself, and not a late receipt or a command about the
+    job.
+    """
     return fact.error_type not in {
         RejectCode.WRONG_EPOCH,
         RejectCode.NOT_NOW,
@@ -96,7 +108,8 @@ def result_of(end: Fact) -> Any:
     """The value that a job's end stands for.
 
     Returns:
-        The function's result: decoded where it is JSON, the bytes as they are otherwise, None where there is none.
+        The function's result: decoded where it is JSON, the bytes as they are otherwise, None where there is
+        none.
 
     Raises:
         JobDead: It failed for good.
@@ -104,18 +117,18 @@ def result_of(end: Fact) -> Any:
         JobExpired: It was not started in time.
         JobRejected: It was never accepted.
     """
-    match end.fact:
-        case FactKind.SUCCEEDED:
+    if end.fact == FactKind.REJECTED:
+        raise JobRejected(end.job, end.reason)
+    match end.phase:
+        case Phase.SUCCEEDED:
             return decode_result(end.result, end.result_type)
-        case FactKind.DIED:
+        case Phase.DEAD:
             raise JobDead(end.job, end.error_type, end.error_message or end.reason, end.attempt)
-        case FactKind.CANCELLED:
+        case Phase.CANCELLED:
             raise JobCancelled(end.job, end.reason)
-        case FactKind.EXPIRED:
+        case Phase.EXPIRED:
             raise JobExpired(end.job)
-        case FactKind.REJECTED:
-            raise JobRejected(end.job, end.reason)
-    raise AssertionError(f"not an end: {end.fact}")
+    raise AssertionError(f"not an end: {end.fact} in phase {end.phase}")
 
 
 def decode_result(result: bytes | None, result_type: str | None) -> Any:

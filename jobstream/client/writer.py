@@ -1,11 +1,13 @@
-"""Writes records to Kafka and says when Kafka has them. It owns the producer and the thread that serves its reports.
+"""Writes records to Kafka and says when Kafka has them. It owns the producer and the thread that serves its
+reports.
 
-Every record goes to the partition it names: no partitioner is asked. A record that Kafka did not confirm in time is
-produced again, the same bytes, until a total time is over; the ids in the records make the repeat harmless. It must
-never say that a record is written before all replicas in sync have it.
+Every record goes to the partition it names: no partitioner is asked. A record that Kafka did not confirm in
+time is produced again, the same bytes, until a total time is over; the ids in the records make the repeat
+harmless. It must never say that a record is written before all replicas in sync have it.
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Sequence
@@ -21,7 +23,9 @@ LINGER_MS = 0.2
 TRY_MS = 5_000
 """How long one try of a record may take before it is produced again."""
 QUEUE_MESSAGES_MAX = 20_000
-"""How many records may wait in librdkafka, so that none gets old there; a writer that is faster than Kafka waits."""
+"""How many records may wait in librdkafka, so that none gets old there; a writer that is faster than Kafka
+waits.
+"""
 QUEUE_KIB_MAX = 64 * 1024
 """The same in KiB."""
 RECORD_BYTES_MAX = 1024 * 1024
@@ -32,6 +36,8 @@ PAUSE_S = 0.01
 """How long a writer waits before it looks at a full queue again."""
 AGAIN_S = 0.2
 """How long it waits before it produces again what came back at once."""
+METADATA_S = 5.0
+"""How long Kafka may take to say where partitions are."""
 FLUSH_S = 5.0
 """How long close() waits for what is under way."""
 LOG_LEVEL = 2
@@ -39,15 +45,17 @@ LOG_LEVEL = 2
 CHUNK_RECORDS = 500
 """How many records are produced before the event loop gets a turn."""
 
-_REFUSALS = frozenset({
-    KafkaError.MSG_SIZE_TOO_LARGE,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    KafkaError.TOPIC_EXCEPTION,
-    KafkaError.INVALID_RECORD,
-    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001  # the library's way to name its local errors
-    KafkaError._AUTHENTICATION,  # noqa: SLF001
-})
+_REFUSALS = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TOPIC_EXCEPTION,
+        KafkaError.INVALID_RECORD,
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001  # the library's way to name its local errors
+        KafkaError._AUTHENTICATION,  # noqa: SLF001
+    }
+)
 """Errors that another try cannot mend."""
 
 
@@ -58,7 +66,7 @@ class Record:
     topic: str
     partition: int
     key: bytes
-    value: bytes
+    value: bytes | None
 
 
 class NotWritten(Exception):
@@ -69,7 +77,7 @@ class NotWritten(Exception):
         refused: True if Kafka said no for good, so that none of them was written; False if nobody knows.
     """
 
-    def __init__(self, sentence: str, values: frozenset[bytes], *, refused: bool) -> None:
+    def __init__(self, sentence: str, values: frozenset[bytes | None], *, refused: bool) -> None:
         super().__init__(sentence)
         self.values = values
         self.refused = refused
@@ -79,30 +87,43 @@ class NotWritten(Exception):
 class _Batch:
     """Records that one caller waits for.
 
-    `reported` is written by the serving thread alone and `expected` by the event loop alone; each writes its own, then
-    reads the other's, so at least one of them sees that the batch is complete.
+    `reported` is written by the serving thread alone and `expected` by the event loop alone; each writes its
+    own, then reads the other's, so at least one of them sees that the batch is complete.
     """
 
+    producer: Producer
     future: asyncio.Future[None]
     done: list["_Batch"]
     expected: int = -1
     reported: int = 0
     failed: list[tuple[KafkaError, Record]] = field(default_factory=list)
+    untaken: list[tuple[KafkaError, Record]] = field(default_factory=list)
 
     def delivered(self, error: KafkaError | None, message: Message) -> None:
         """Counts a report of librdkafka."""
         if error is not None:
-            record = Record(message.topic(), message.partition(), message.key(), message.value())
-            self.failed.append((error, record))
+            topic, partition, key = message.topic(), message.partition(), message.key()
+            assert topic is not None
+            assert partition is not None
+            assert key is not None
+            self.failed.append((error, Record(topic, partition, key, message.value())))
         self.reported += 1
         if self.reported == self.expected:
             self.done.append(self)
+
+    async def ended(self) -> list[tuple[KafkaError, Record]]:
+        """Waits for the last report; the records that did not get through."""
+        if self.reported < self.expected:
+            await self.future
+        return self.failed + self.untaken
 
 
 class Writer:
     """An idempotent producer whose confirmations can be awaited. Bound to the event loop it is made in."""
 
-    def __init__(self, bootstrap: str, *, try_ms: int = TRY_MS, options: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, bootstrap: str, *, try_ms: int = TRY_MS, options: dict[str, Any] | None = None
+    ) -> None:
         self._options: dict[str, Any] = {
             "bootstrap.servers": bootstrap,
             "client.id": "jobstream-client",
@@ -136,11 +157,19 @@ class Writer:
             NotWritten: The time is over, or Kafka said no for good.
         """
         ends_at = self._loop.time() + within_s
-        while True:
-            producer = self._producer
-            failed = await self._try(records, ends_at)
-            if not failed:
-                return
+        await self._confirm(await self._try(records, ends_at), ends_at)
+
+    async def begin(self, records: Sequence[Record], within_s: float) -> asyncio.Task[None]:
+        """Like write, but returns when librdkafka has the records; the task ends when Kafka has them.
+
+        So whoever writes much can make the next records while these are under way, and their order is kept.
+        """
+        ends_at = self._loop.time() + within_s
+        return self._loop.create_task(self._confirm(await self._try(records, ends_at), ends_at))
+
+    async def _confirm(self, batch: "_Batch", ends_at: float) -> None:
+        """Waits for the reports, and tries again what may be tried again."""
+        while failed := await batch.ended():
             error = failed[0][0]
             refusals = [(error, record) for error, record in failed if error.code() in _REFUSALS]
             if refusals:
@@ -150,29 +179,27 @@ class Writer:
             if self._loop.time() + AGAIN_S + self._try_s > ends_at or self._closing:
                 raise NotWritten(error.str(), frozenset(record.value for record in records), refused=False)
             log.warning("write_again records=%d error=%s", len(records), error.name())
-            self._replace_if_fatal(error, producer)
+            self._replace_if_fatal(error, batch.producer)
             await asyncio.sleep(AGAIN_S)
+            batch = await self._try(records, ends_at)
 
-    async def _try(self, records: Sequence[Record], ends_at: float) -> list[tuple[KafkaError, Record]]:
-        """Produces `records` once; those that came back. librdkafka reports each within the time of a try."""
-        batch = _Batch(self._loop.create_future(), self._done)
-        unsent: list[tuple[KafkaError, Record]] = []
+    async def _try(self, records: Sequence[Record], ends_at: float) -> "_Batch":
+        """Produces `records` once. librdkafka reports each within the time of a try."""
+        batch = _Batch(self._producer, self._loop.create_future(), self._done)
         for index, record in enumerate(records, start=1):
             error = await self._produce(record, batch, ends_at)
             if error is not None:
-                unsent.append((error, record))
+                batch.untaken.append((error, record))
             if index % CHUNK_RECORDS == 0:
                 await asyncio.sleep(0)
-        batch.expected = len(records) - len(unsent)
-        if batch.reported < batch.expected:
-            await batch.future
-        return batch.failed + unsent
+        batch.expected = len(records) - len(batch.untaken)
+        return batch
 
     async def _produce(self, record: Record, batch: _Batch, ends_at: float) -> KafkaError | None:
         """Hands a record to librdkafka, waiting while its queue is full; the error if it was not taken."""
         while True:
             try:
-                self._producer.produce(
+                batch.producer.produce(
                     record.topic,
                     value=record.value,
                     key=record.key,
@@ -190,7 +217,9 @@ class Writer:
                 return None
 
     def _replace_if_fatal(self, error: KafkaError, producer: Producer) -> None:
-        """A producer that met a fatal error writes no more: a new one takes its place, the old one still reports."""
+        """A producer that met a fatal error writes no more: a new one takes its place, the old one still
+        reports.
+        """
         fatal = error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001
         if fatal and producer is self._producer:
             log.warning("producer_replaced error=%s", error.str())
@@ -213,12 +242,21 @@ class Writer:
         if self._done:
             batches = self._done[:]
             self._done.clear()
-            self._loop.call_soon_threadsafe(_settle, batches)
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever waited
+                self._loop.call_soon_threadsafe(_settle, batches)
 
-    async def close(self) -> None:
-        """Waits a little for what is under way, then stops the thread; what is left comes back as not written."""
+    def warm(self, topic: str) -> None:
+        """Learns where the partitions of a topic are, so that the first write need not wait for it.
+        Blocks.
+        """
+        self._producer.list_topics(topic, METADATA_S)
+
+    def close(self) -> None:
+        """Waits a little for what is under way, then stops the thread; what is left comes back as not
+        written.
+        """
         self._closing = True
-        await asyncio.to_thread(self._thread.join)
+        self._thread.join()
 
 
 def _settle(batches: list[_Batch]) -> None:

@@ -1,0 +1,46 @@
+"""The verbs by name. It imports only modules that are cheap: each verb loads the rest when it runs."""
+
+import typer
+
+from jobstream.cli import about, jobs, schedule_verbs, services, topic_verbs
+
+_JOBS = "Jobs"
+_RUN = "Run"
+_KAFKA = "Cluster and settings"
+
+app = typer.Typer(
+    name="jobstream",
+    help="""Background jobs on Apache Kafka.
+
+Exit codes:
+
+- 0: done
+- 1: the answer is no: a job failed, is unknown or was refused, or a check found differences
+- 2: what was typed makes no sense
+- 3: Kafka or the status pages do not answer
+- 4: not within the time given
+- 130: Ctrl-C
+""",
+    rich_markup_mode="markdown",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("submit", rich_help_panel=_JOBS)(jobs.submit)
+app.command("status", rich_help_panel=_JOBS)(jobs.status)
+app.command("list", rich_help_panel=_JOBS)(jobs.list_jobs)
+app.command("cancel", rich_help_panel=_JOBS)(jobs.cancel)
+app.command("retry", rich_help_panel=_JOBS)(jobs.retry)
+app.add_typer(schedule_verbs.app, rich_help_panel=_JOBS)
+
+app.command("up", rich_help_panel=_RUN)(services.up)
+app.command("demo", rich_help_panel=_RUN)(services.demo)
+app.command("minion", rich_help_panel=_RUN)(services.minion)
+app.command("relay", rich_help_panel=_RUN)(services.relay)
+app.command("streams", rich_help_panel=_RUN)(services.streams)
+
+app.add_typer(topic_verbs.app, rich_help_panel=_KAFKA)
+app.command("config", rich_help_panel=_KAFKA)(about.config)
+app.command("version", rich_help_panel=_KAFKA)(about.version)

@@ -1,0 +1,85 @@
+"""Flags that several verbs share, and the settings they lead to. Flags come before the environment and the
+file.
+"""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from schemas.settings import Settings
+
+_WHERE = "Where things are"
+
+Bootstrap = Annotated[
+    str | None,
+    typer.Option(
+        "--bootstrap",
+        metavar="HOST:PORT",
+        help="Kafka's address. Else JOBSTREAM_BOOTSTRAP.",
+        rich_help_panel=_WHERE,
+        show_default=False,
+    ),
+]
+Prefix = Annotated[
+    str | None,
+    typer.Option(
+        "--prefix",
+        metavar="TEXT",
+        help="What the topics' names begin with. Else JOBSTREAM_PREFIX.",
+        rich_help_panel=_WHERE,
+        show_default=False,
+    ),
+]
+Web = Annotated[
+    str | None,
+    typer.Option(
+        "--web",
+        metavar="HOST:PORT",
+        help="Address of the status pages. Else JOBSTREAM_WEB.",
+        rich_help_panel=_WHERE,
+        show_default=False,
+    ),
+]
+Relay = Annotated[
+    str | None,
+    typer.Option(
+        "--relay",
+        metavar="HOST:PORT",
+        help="Address of the relay. Else JOBSTREAM_RELAY.",
+        rich_help_panel=_WHERE,
+        show_default=False,
+    ),
+]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="Where the dev cluster keeps its data. Else JOBSTREAM_DATA.",
+        rich_help_panel=_WHERE,
+        show_default=False,
+    ),
+]
+Partitions = Annotated[
+    int | None,
+    typer.Option(
+        "--partitions",
+        metavar="N",
+        help="Partitions of new topics; fixed for the life of a prefix. Else JOBSTREAM_PARTITIONS.",
+        rich_help_panel=_WHERE,
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value, for machines.")]
+
+
+def settings_of(**flags: object) -> "Settings":
+    """The settings in force, given the flags of a verb; those that were not typed are None.
+
+    Raises:
+        BadSetting: A value outside its limits.
+    """
+    from schemas.settings import load
+
+    return load(flags)[0]

@@ -1,0 +1,147 @@
+"""The verbs that run something until it is told to stop: up, minion, relay, streams, demo. Each hands over
+to the part that does it, with the flags as the environment of this process.
+"""
+
+import os
+from typing import Annotated
+
+import typer
+
+from jobstream.cli import read, show
+from jobstream.cli.exits import Exit
+from jobstream.cli.options import Bootstrap, Data, Partitions, Prefix, Relay, Web
+
+
+def up(
+    *,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+    data: Data = None,
+    partitions: Partitions = None,
+    relay: Relay = None,
+    web: Web = None,
+) -> int:
+    """Start the whole cluster on this machine: Kafka, the topics, the streams worker, the relay. Ctrl-C
+    stops it.
+
+    Kafka is fetched once and cached; it needs Java 17 or newer. Its data stays in .jobstream unless --data
+    says otherwise. With JOBSTREAM_BOOTSTRAP or --bootstrap that Kafka is used, and none is started. What
+    ends by itself is started again.
+
+        jobstream up
+        jobstream up --data /tmp/try --relay 127.0.0.1:7171
+    """
+    from jobstream.cluster.up import up as run_up
+    from schemas.settings import load
+
+    flags = {
+        "bootstrap": bootstrap,
+        "prefix": prefix,
+        "data": data,
+        "partitions": partitions,
+        "relay": relay,
+        "web": web,
+    }
+    settings, origins = load(flags)
+    return run_up(settings, given_kafka=origins["bootstrap"] != "default", tell=show.talk)
+
+
+def minion(
+    modules: Annotated[
+        list[str], typer.Argument(help="Modules that declare functions, as `shop.mails`.", show_default=False)
+    ],
+    *,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Attempts at once; 100, or the cores for plain functions, if left out."
+        ),
+    ] = None,
+    queue: Annotated[
+        list[str] | None,
+        typer.Option(help="A queue to serve; may be repeated. Those of the functions if left out."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of this minion, for people.")] = None,
+    grace: Annotated[
+        float | None,
+        typer.Option(
+            parser=read.duration, metavar="TIME", help="To finish what runs, when it is told to go away."
+        ),
+    ] = None,
+    relay: Relay = None,
+) -> int:
+    """Run the functions of one or more modules, as a worker of the relay. Ctrl-C lets it finish what runs.
+
+    SIGTERM drains up to --grace and hands the rest back; SIGQUIT hands everything back at once.
+
+        jobstream minion shop.mails --concurrency 20
+        jobstream minion shop.mails shop.reports --queue reports
+    """
+    from jobstream.cli.options import settings_of
+    from jobstream.minion import run_modules
+    from jobstream.minion.minion import GRACE_S
+
+    return run_modules(
+        modules,
+        relay=settings_of(relay=relay).relay,
+        concurrency=concurrency,
+        name=name,
+        queues=queue,
+        grace=GRACE_S if grace is None else grace,
+    )
+
+
+def relay(*, bootstrap: Bootstrap = None, prefix: Prefix = None, relay: Relay = None) -> int:
+    """Run a relay: it takes dispatched jobs from Kafka and gives them to minions over gRPC.
+
+    `jobstream up` runs one for you; this is for a cluster of your own.
+
+        jobstream relay --bootstrap kafka-1:9092 --relay 0.0.0.0:7071
+    """
+    _export(bootstrap=bootstrap, prefix=prefix, relay=relay)
+    from relay.main import main
+
+    main()
+    return Exit.OK
+
+
+def streams(
+    *, bootstrap: Bootstrap = None, prefix: Prefix = None, partitions: Partitions = None, web: Web = None
+) -> int:
+    """Run a streams worker: it decides about jobs, keeps their state, and shows it on pages.
+
+    `jobstream up` runs one for you; this is for a cluster of your own.
+
+        jobstream streams --bootstrap kafka-1:9092
+    """
+    _export(bootstrap=bootstrap, prefix=prefix, partitions=partitions, web=web)
+    from streams.main import main
+
+    main()
+    return Exit.OK
+
+
+def demo() -> int:
+    """Run jobs over the Python standard library on a real Kafka, break things on the way, and check the
+    result.
+
+    Starts a cluster of its own and stops it. Exits 1 if any result differs from the same figures computed
+    directly.
+
+        jobstream demo
+    """
+    from jobstream.demo import main
+
+    return int(main() or Exit.OK)
+
+
+def _export(**flags: object) -> None:
+    """Makes flags what the services read: variables of this process. Settings that cannot be are told
+    first.
+    """
+    from schemas.settings import environment_name, load
+
+    load(flags)
+    for name, value in flags.items():
+        if value is not None:
+            os.environ[environment_name(name)] = str(value)

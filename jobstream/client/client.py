@@ -1,0 +1,581 @@
+"""The client: asks for jobs, waits for their ends, changes them, and looks at them. What users import.
+
+It composes the parts beside it and owns their lives. Writing and waiting need Kafka alone; looking (status,
+list, counts) asks the status pages. It must never return from a submit before Kafka has the job.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from jobstream.client.address import bootstrap_of, web_of
+from jobstream.client.pages import Pages
+from jobstream.client.reader import FactReader
+from jobstream.client.request import Place, place_of, request_record
+from jobstream.client.status import end_of
+from jobstream.client.waiting import Waiting
+from jobstream.client.watch import ENDS, Watch, Watches
+from jobstream.client.writer import TRY_MS, NotWritten, Record, Writer
+from jobstream.errors import BadRequest, CommandRefused, SubmitFailed, SubmitTimedOut
+from jobstream.functions import (
+    BYTES_TYPE,
+    Function,
+    Options,
+    Seconds,
+    Submission,
+    encode_args,
+    milliseconds,
+    option_fields,
+    set_submitter,
+)
+from schemas.codec import encode
+from schemas.defaults import CONTENT_TYPE, QUEUE, TIMEZONE
+from schemas.events import Command, Fact, Schedule
+from schemas.settings import load
+from schemas.topics import Topics
+from schemas.words import CommandName, FactKind
+
+log = logging.getLogger(__name__)
+
+SUBMIT_TIMEOUT_S = 30.0
+"""How long a submit may take over all its tries."""
+TRIES = 3
+"""How many tries fit into that time, if each takes as long as it may."""
+BY = "client"
+"""Who asks, in commands."""
+MANY_RECORDS = 2_000
+"""How many jobs of submit_many are made before they are handed to librdkafka."""
+
+
+class Job:
+    """A handle of one job. Handles are cheap; the job goes on without them."""
+
+    __slots__ = ("_client", "_watch")
+
+    def __init__(self, client: "Client", watch: Watch) -> None:
+        self._client = client
+        self._watch = watch
+
+    @property
+    def id(self) -> str:
+        """Id of the job."""
+        return self._watch.id
+
+    @property
+    def key(self) -> str:
+        """Partition key of the job."""
+        return self._watch.key
+
+    @property
+    def partition(self) -> int:
+        """Home partition of the job."""
+        return self._watch.partition
+
+    def __repr__(self) -> str:
+        return f"Job(id={self.id!r}, key={self.key!r}, partition={self.partition})"
+
+    async def result(self, timeout: Seconds | None = None) -> Any:
+        """Waits for the job's end; what the function returned.
+
+        Raises:
+            JobDead, JobCancelled, JobExpired, JobRejected: It ended otherwise.
+            WaitTimedOut: It had not ended in `timeout` seconds.
+        """
+        return await self._client._result(self._watch, timeout)  # noqa: SLF001  # a handle is a part of its client
+
+    def follow(self) -> AsyncGenerator[Fact]:
+        """What happens to the job, fact by fact, until its end. Use asyncio.timeout to bound it."""
+        return self._client._follow(self._watch)  # noqa: SLF001
+
+    async def status(self) -> dict[str, Any]:
+        """Where the job is; see Client.status."""
+        return await self._client.status(self)
+
+    async def cancel(self, reason: str | None = None, *, within: Seconds | None = None) -> Fact | None:
+        """Asks to cancel it; see Client.cancel."""
+        return await self._client.cancel(self, reason=reason, within=within)
+
+    async def retry(self, *, within: Seconds | None = None) -> Fact | None:
+        """Asks to run it again now; see Client.retry."""
+        return await self._client.retry(self, within=within)
+
+
+# The client has a method called list, so its other methods need another name for the type.
+Jobs = list[Job]
+Part = list[tuple[Record, str]]
+Tasks = list[asyncio.Task[None]]
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What an open client is made of."""
+
+    loop: asyncio.AbstractEventLoop
+    reader: FactReader
+    waiting: Waiting
+    writer: Writer
+    partitions: int
+    take_back: Callable[[], None]
+
+
+class Client:
+    """A connection to the job topics of one prefix. Use it as `async with Client(...) as client:`.
+
+    What is left out comes from the environment, `jobstream.toml`, or the defaults, as `jobstream config`
+    prints them. While it is open, `.submit` of decorated functions goes through it. It belongs to the event
+    loop it was opened in.
+
+    Args:
+        url: `kafka://host:port`, several hosts separated by commas.
+        prefix: Of the topics' names.
+        web: Address of the status pages.
+        submit_timeout: How long a submit may take over all its tries, seconds or a timedelta.
+
+    Raises:
+        BadRequest: An address that cannot be read.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        prefix: str | None = None,
+        web: str | None = None,
+        submit_timeout: Seconds = SUBMIT_TIMEOUT_S,
+    ) -> None:
+        settings = load({"prefix": prefix})[0]
+        self._bootstrap = bootstrap_of(url if url is not None else f"kafka://{settings.bootstrap}")
+        self._topics = Topics(settings.prefix)
+        self._pages = Pages(web_of(web if web is not None else f"http://{settings.web}"))
+        self._submit_s = (milliseconds("submit_timeout", submit_timeout) or 0) / 1_000
+        self._watches = Watches()
+        self._parts: _Parts | None = None
+
+    async def __aenter__(self) -> Self:
+        """As open."""
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """As close."""
+        await self.close()
+
+    async def open(self) -> None:
+        """Connects.
+
+        Raises:
+            NotReachable: Kafka does not answer.
+            TopicsMissing: It does, but the topics of the prefix are not there.
+        """
+        if self._parts is not None:
+            raise BadRequest("a client must be opened once, got a second open")
+        reader = FactReader(self._bootstrap, self._topics.facts, self._watches)
+        try:
+            partitions = await asyncio.to_thread(reader.partitions, self._topics.requests)
+            waiting = Waiting(reader, self._watches, partitions, self._look_up)
+            await waiting.open()
+        except BaseException:
+            await asyncio.to_thread(reader.close)
+            raise
+        writer = Writer(self._bootstrap, try_ms=min(TRY_MS, max(1, round(self._submit_s * 1_000 / TRIES))))
+        await asyncio.to_thread(writer.warm, self._topics.requests)
+        take_back = set_submitter(self._submit_from_anywhere)
+        self._parts = _Parts(asyncio.get_running_loop(), reader, waiting, writer, partitions, take_back)
+
+    async def close(self) -> None:
+        """Waits a little for what is under way, and lets go of the connections. Jobs are not touched."""
+        parts, self._parts = self._parts, None
+        if parts is not None:
+            parts.take_back()
+            await parts.waiting.close()
+            await asyncio.to_thread(parts.writer.close)
+            await asyncio.to_thread(parts.reader.close)
+
+    def serves(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """True if it is open on this event loop."""
+        return self._parts is not None and self._parts.loop is loop
+
+    @property
+    def _open(self) -> _Parts:
+        if self._parts is None:
+            raise BadRequest(
+                "a client must be open when it is used: write `async with Client(...) as client:`"
+            )
+        return self._parts
+
+    async def submit(
+        self, function: str | Function[..., Any] | Submission, args: Any = None, **options: Unpack[Options]
+    ) -> Job:
+        """Asks for a job, and returns once Kafka has it on all replicas in sync.
+
+        Args:
+            function: The name of a function, a decorated function, or a whole Submission.
+            args: A dict of keyword arguments, a list of positional ones, or bytes that the function takes as
+                they are.
+            options: `id, queue, key, run_at, delay, expires_at, deadline, timeout, expected, retry,
+                priority, tags`.
+
+        Raises:
+            BadRequest: What is asked is outside the limits; nothing was written.
+            SubmitFailed: Kafka refused the record; nothing was written.
+            SubmitTimedOut: Kafka did not confirm in time; submit again with the same id.
+        """
+        record, watch = self._prepare(_submission(function, args, options))
+        await self._written(self._open.writer.write([record], self._submit_s), [(record, watch.id)])
+        return Job(self, watch)
+
+    async def submit_many(self, submissions: Iterable[Submission]) -> Jobs:
+        """Asks for many jobs, and returns once Kafka has all of them: thousands per second.
+
+        Args:
+            submissions: What to ask for; `function.request(...)` makes one. Read as it is written, so it may
+                be long.
+
+        Returns:
+            The handles, in the order of the submissions.
+
+        Raises:
+            BadRequest: One of them is outside the limits; those before it may have been written.
+            SubmitFailed, SubmitTimedOut: As submit; `ids` names those that were not confirmed.
+        """
+        jobs: Jobs = []
+        under_way: Tasks = []
+        part: Part = []
+        try:
+            for submission in submissions:
+                record, watch = self._prepare(submission)
+                part.append((record, watch.id))
+                jobs.append(Job(self, watch))
+                if len(part) == MANY_RECORDS:
+                    under_way.append(await self._begin(part))
+                    part = []
+            under_way.append(await self._begin(part))
+        except Exception:
+            await asyncio.gather(*under_way, return_exceptions=True)
+            raise
+        _raise_merged(await asyncio.gather(*under_way, return_exceptions=True))
+        return jobs
+
+    def job(self, id: str, key: str | None = None) -> Job:
+        """A handle of a job that somebody asked for.
+
+        Args:
+            id: Of the job.
+            key: Its partition key, if it has one: the id alone does not tell where it is.
+
+        Raises:
+            BadRequest: A name outside its pattern.
+        """
+        return Job(self, self._watch(place_of(id, key, self._open.partitions), foreign=True))
+
+    async def wait(self, job: Job | str, *, key: str | None = None, timeout: Seconds | None = None) -> Any:
+        """Waits for a job's end; what the function returned. `timeout` in seconds; None: for ever.
+
+        Raises:
+            JobDead, JobCancelled, JobExpired, JobRejected: It ended otherwise.
+            JobUnknown: Nobody asked for such a job, or it ended too long ago.
+            WaitTimedOut: It had not ended in time; it goes on.
+        """
+        return await self._result((await self._found(job, key))._watch, timeout)  # noqa: SLF001
+
+    async def cancel(
+        self,
+        job: Job | str,
+        *,
+        key: str | None = None,
+        reason: str | None = None,
+        within: Seconds | None = None,
+    ) -> Fact | None:
+        """Asks to cancel a job, and returns once Kafka has the command.
+
+        Args:
+            job: A handle, or an id; the key of an id that is given none is looked up on the status pages.
+            key: Partition key of the job, with an id.
+            reason: Why, for people.
+            within: Wait so many seconds for what came of it.
+
+        Returns:
+            With `within`: the fact `cancelled`; `cancel_requested` if an attempt runs and was asked to stop;
+            or the end that came first. Without: None.
+
+        Raises:
+            CommandRefused: The job has ended, or there is none.
+            JobUnknown: The pages know no job of that id.
+            NotReachable: No key was given, and the pages do not answer.
+            SubmitTimedOut, SubmitFailed: As submit.
+            WaitTimedOut: No answer came within `within`.
+        """
+        return await self._command(CommandName.CANCEL, await self._found(job, key), reason, within)
+
+    async def retry(
+        self,
+        job: Job | str,
+        *,
+        key: str | None = None,
+        reason: str | None = None,
+        within: Seconds | None = None,
+    ) -> Fact | None:
+        """Asks to run a job again now: one that is dead, cancelled or expired, or that waits. As cancel
+        otherwise.
+        """
+        return await self._command(CommandName.RETRY, await self._found(job, key), reason, within)
+
+    async def status(self, job: Job | str, *, key: str | None = None) -> dict[str, Any]:
+        """Where a job is: its phase, plan, what it waits for, its attempts.
+
+        Raises:
+            JobUnknown: No such job is kept.
+            NotReachable: The status pages do not answer.
+        """
+        id, key = (job.id, job.key) if isinstance(job, Job) else (job, key)
+        return await asyncio.to_thread(self._pages.status, id, key)
+
+    async def list(
+        self, queue: str = QUEUE, *, phase: str | None = None, limit: int | None = None
+    ) -> dict[str, Any]:
+        """The jobs of a queue, the newest first.
+
+        Raises:
+            NotReachable: The status pages do not answer.
+        """
+        return await asyncio.to_thread(self._pages.list, queue, phase, limit)
+
+    async def counts(self) -> dict[str, Any]:
+        """How many jobs are in each phase of each queue.
+
+        Raises:
+            NotReachable: The status pages do not answer.
+        """
+        return await asyncio.to_thread(self._pages.counts)
+
+    async def schedules(self) -> dict[str, Any]:
+        """Every schedule with its next fire.
+
+        Raises:
+            NotReachable: The status pages do not answer.
+        """
+        return await asyncio.to_thread(self._pages.schedules)
+
+    async def schedule(  # noqa: PLR0913  # a schedule's fields are its arguments
+        self,
+        id: str,
+        cron: str,
+        function: str | Function[..., Any],
+        args: Any = None,
+        *,
+        timezone: str = TIMEZONE,
+        queue: str | None = None,
+        key: str | None = None,
+        timeout: Seconds | None = None,
+        attempts: int | None = None,
+        catchup_window: Seconds | None = None,
+        paused: bool = False,
+        note: str | None = None,
+        within: Seconds | None = None,
+    ) -> Fact | None:
+        """Creates a schedule, or replaces the one of that id; returns once Kafka has it.
+
+        Args:
+            id: Of the schedule; its jobs are called `<id>@<fire time>`.
+            cron: Five or six fields, or @hourly and friends.
+            function: A name, or a decorated function, whose queue and timeout then count.
+            args: Of every fired job, as for submit.
+            timezone: IANA name of the zone in which cron is read.
+            queue: Of every fired job.
+            key: Of every fired job; the id if left out.
+            timeout: For one attempt.
+            attempts: How many attempts may fail.
+            catchup_window: A fire missed by less than this still happens.
+            paused: No fires while true.
+            note: Free words.
+            within: Wait so many seconds for the service's answer.
+
+        Returns:
+            With `within`: the fact `schedule_saved`, whose `next_at_ms` is the next fire. Without: None.
+
+        Raises:
+            BadRequest: A value outside its limits.
+            CommandRefused: The service refused it, as a bad cron expression (only with `within`).
+            SubmitTimedOut, SubmitFailed: As submit.
+        """
+        made = _submission(function, args, {} if queue is None else {"queue": queue})
+        place = place_of(id, None, self._open.partitions)
+        timeout_ms = milliseconds("timeout", timeout)
+        schedule = Schedule(
+            id=id,
+            cron=cron,
+            timezone=timezone,
+            function=made.function,
+            queue=made.queue,
+            key=key,
+            args=encode_args(made.args),
+            content_type=made.content_type,
+            timeout_ms=made.timeout_ms if timeout_ms is None else timeout_ms,
+            attempts_max=made.attempts_max if attempts is None else attempts,
+            catchup_window_ms=milliseconds("catchup_window", catchup_window),
+            paused=paused,
+            note=note,
+        )
+        record = Record(self._topics.schedules, place.partition, id.encode(), encode(schedule))
+        return await self._ask(record, self._watch(place, foreign=True), {FactKind.SCHEDULE_SAVED}, within)
+
+    async def unschedule(self, id: str, *, within: Seconds | None = None) -> Fact | None:
+        """Removes a schedule; its fired jobs go on. Returns once Kafka has the command.
+
+        Raises:
+            CommandRefused: There is no such schedule (only with `within`).
+            SubmitTimedOut, SubmitFailed: As submit.
+        """
+        place = place_of(id, None, self._open.partitions)
+        record = Record(self._topics.schedules, place.partition, id.encode(), None)
+        return await self._ask(record, self._watch(place, foreign=True), {FactKind.SCHEDULE_REMOVED}, within)
+
+    async def _submit_from_anywhere(self, submission: Submission) -> Job:
+        """What `.submit` of decorated functions calls, perhaps on another event loop than the client's."""
+        if asyncio.get_running_loop() is self._open.loop:
+            return await self.submit(submission)
+        return await asyncio.wrap_future(
+            asyncio.run_coroutine_threadsafe(self.submit(submission), self._open.loop)
+        )
+
+    def _watch(self, place: Place, *, foreign: bool = False) -> Watch:
+        since = self._open.waiting.since(place.partition)
+        return self._watches.open(place.id, place.key, place.partition, since, foreign=foreign)
+
+    def _prepare(self, submission: Submission) -> tuple[Record, Watch]:
+        """The record, and the watch that is there before the record is written, so that it misses nothing."""
+        place = place_of(submission.id, submission.key, self._open.partitions)
+        record = request_record(submission, place, self._topics.requests, time.time_ns() // 1_000_000)
+        return record, self._watch(place)
+
+    async def _begin(self, part: Part) -> asyncio.Task[None]:
+        task = await self._open.writer.begin([record for record, _ in part], self._submit_s)
+        return asyncio.create_task(self._written(task, part))
+
+    async def _written(self, writing: Awaitable[None], part: Part) -> None:
+        """Awaits a write; what is not written is told by the ids."""
+        try:
+            await writing
+        except NotWritten as error:
+            ids = tuple(id for record, id in part if record.value in error.values)
+            named = ids[0] if len(ids) == 1 else f"{ids[0]} and {len(ids) - 1} more"
+            if error.refused:
+                raise SubmitFailed(f"Kafka at {self._bootstrap} refused {named}: {error}", ids) from None
+            raise SubmitTimedOut(
+                f"Kafka at {self._bootstrap} did not confirm {named} within {self._submit_s:g} s ({error}); it may or"
+                f" may not be accepted: submit again with the same id",
+                ids,
+            ) from None
+
+    def _follow(self, watch: Watch) -> AsyncGenerator[Fact]:
+        return self._open.waiting.follow(watch)
+
+    async def _result(self, watch: Watch, timeout: Seconds | None) -> Any:
+        timeout_ms = milliseconds("timeout", timeout)
+        return await self._open.waiting.result(watch, None if timeout_ms is None else timeout_ms / 1_000)
+
+    async def _found(self, job: Job | str, key: str | None) -> Job:
+        """A handle; the key of a bare id is asked of the pages, since the id alone does not tell where the
+        job is.
+        """
+        if isinstance(job, Job):
+            return job
+        if key is None:
+            status = await self.status(job)
+            key = status["key"]
+        return self.job(job, key)
+
+    async def _command(
+        self, name: CommandName, job: Job, reason: str | None, within: Seconds | None
+    ) -> Fact | None:
+        watch = job._watch  # noqa: SLF001  # a handle is a part of its client
+        command = Command(command=name, id=watch.id, key=watch.key, reason=reason, by=BY)
+        record = Record(self._topics.requests, watch.partition, watch.key.encode(), encode(command))
+        wanted = {FactKind.RETRIED} if name == CommandName.RETRY else {FactKind.CANCEL_REQUESTED, *ENDS}
+        return await self._ask(record, watch, wanted, within)
+
+    async def _ask(
+        self, record: Record, watch: Watch, wanted: AbstractSet[str], within: Seconds | None
+    ) -> Fact | None:
+        """Writes a record, and waits for the fact that answers it if there is time for that."""
+        writing = self._written(self._open.writer.write([record], self._submit_s), [(record, watch.id)])
+        within_ms = milliseconds("within", within)
+        if within_ms is None:
+            await writing
+            return None
+        answer = await self._open.waiting.answer(
+            watch, {*wanted, FactKind.REJECTED}, writing, within_ms / 1_000
+        )
+        if answer.fact == FactKind.REJECTED:
+            raise CommandRefused(answer.reason or f"{watch.id} was refused, and no reason was given")
+        return answer
+
+    async def _look_up(self, watch: Watch) -> Fact | None:
+        """The end of a job as the status pages have it; None if it has not ended."""
+        return end_of(await asyncio.to_thread(self._pages.status, watch.id, watch.key))
+
+
+def _submission(function: str | Function[..., Any] | Submission, args: Any, options: Options) -> Submission:
+    """What is asked, from any of the ways to say it.
+
+    Raises:
+        BadRequest: Arguments or options that do not fit.
+    """
+    if isinstance(function, Submission):
+        if args is not None or options:
+            raise BadRequest(
+                f"a Submission must come alone, got args {args!r} and options {sorted(options)} with it"
+            )
+        return function
+    if not isinstance(args, dict | list | tuple | bytes | None):
+        raise BadRequest(
+            f"args must be a dict of keyword arguments, a list of positional ones, or bytes,"
+            f" got {type(args).__name__}"
+        )
+    if isinstance(function, Function):
+        prepared = function.submit_with(**options)
+        if isinstance(args, dict):
+            return prepared.request(**args)
+        return prepared.request(*([args] if isinstance(args, bytes) else args or []))
+    content_type = BYTES_TYPE if isinstance(args, bytes) else CONTENT_TYPE
+    args = list(args) if isinstance(args, tuple) else args
+    return Submission(function=function, args=args, content_type=content_type, **option_fields(options))
+
+
+def _raise_merged(outcomes: Iterable[BaseException | None]) -> None:
+    """Raises what the parts of a long submit met, as one error that names every id."""
+    errors = [outcome for outcome in outcomes if outcome is not None]
+    others = [error for error in errors if not isinstance(error, SubmitTimedOut | SubmitFailed)]
+    if others:
+        raise others[0]
+    if errors:
+        first = next((error for error in errors if isinstance(error, SubmitFailed)), errors[0])
+        assert isinstance(first, SubmitFailed | SubmitTimedOut)
+        first.ids = tuple(id for error in errors if isinstance(error, type(first)) for id in error.ids)
+        raise first
+
+
+_default: Client | None = None
+
+
+async def open_default() -> Client:
+    """The client of code that opened none: made from the settings in force, once for each event loop.
+
+    It stays open as long as its event loop runs.
+
+    Raises:
+        NotReachable, TopicsMissing: As opening any client.
+    """
+    global _default  # noqa: PLW0603  # one per process, like the settings it comes from
+    if _default is None or not _default.serves(asyncio.get_running_loop()):
+        made = Client()
+        await made.open()
+        _default = made
+    return _default
