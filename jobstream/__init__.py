@@ -1,1 +1,73 @@
-"""Background jobs on Apache Kafka: what users import. The composition root; it must stay cheap to import."""
+"""Background jobs on Apache Kafka: what users import, to ask for jobs and to write functions that run them.
+
+Owns the public names; each is loaded when it is first used, so that importing the package stays cheap and a
+minion needs no Kafka client. Must never import anything at import.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jobstream.client import Client, Job
+    from jobstream.context import Context
+    from jobstream.errors import (
+        Fail,
+        JobCancelled,
+        JobDead,
+        JobEnded,
+        JobExpired,
+        JobRejected,
+        JobstreamError,
+        NonRetryable,
+        Snooze,
+        WaitTimedOut,
+    )
+    from jobstream.functions import Retry, function
+    from jobstream.minion import Minion
+    from jobstream.resources import resource
+
+__all__ = [
+    "Client",
+    "Context",
+    "Fail",
+    "Job",
+    "JobCancelled",
+    "JobDead",
+    "JobEnded",
+    "JobExpired",
+    "JobRejected",
+    "JobstreamError",
+    "Minion",
+    "NonRetryable",
+    "Retry",
+    "Snooze",
+    "WaitTimedOut",
+    "function",
+    "resource",
+]
+
+_HOMES = {
+    "Client": "client",
+    "Context": "context",
+    "Job": "client",
+    "Minion": "minion",
+    "Retry": "functions",
+    "function": "functions",
+    "resource": "resources",
+}  # every other public name is an error's
+
+
+if not TYPE_CHECKING:  # a type checker shall go on finding names that are not there
+
+    def __getattr__(name: str) -> object:
+        """Loads a public name's module when the name is first asked for (PEP 562)."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -109,7 +109,7 @@ def prefix(bootstrap: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def kcat() -> str:
-    """The path of kcat, a client that knows nothing of Jobstream. Skips without it, but fails on a build server."""
+    """The path of kcat, a client that knows nothing of us; skips without it, fails on a build server."""
     path = shutil.which("kcat")
     if path is None:
         (pytest.fail if environ.get("CI") == "true" else pytest.skip)(
