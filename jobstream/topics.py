@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     NewTopic,
+    OffsetSpec,
     ResourceType,
 )
 
@@ -117,8 +118,8 @@ def _topic_faults(topic: Topic, found: Found, brokers: int) -> list[str]:
     faults = []
     if found.partitions != topic.partitions:
         faults.append(
-            f"topic {topic.name} must have {topic.partitions} partitions, got {found.partitions}: the number is fixed"
-            f" for the life of a prefix, so set it to what is there, or take another prefix"
+            f"topic {topic.name} must have {topic.partitions} partitions, got {found.partitions}: the number is"
+            f" fixed for the life of a prefix, so set it to what is there, or take another prefix"
         )
     faults += [
         f"topic {topic.name} must have {name}={wants}, got {has}: `jobstream topics apply` sets it"
@@ -133,8 +134,8 @@ def _topic_faults(topic: Topic, found: Found, brokers: int) -> list[str]:
     insync = int(found.config.get("min.insync.replicas", "1"))
     if found.replicas >= REPLICAS_WANTED and insync < REPLICAS_WANTED - 1:
         faults.append(
-            f"topic {topic.name} must have min.insync.replicas={REPLICAS_WANTED - 1} with {found.replicas} replicas,"
-            f" got {insync}: a confirmed record could be on one broker alone"
+            f"topic {topic.name} must have min.insync.replicas={REPLICAS_WANTED - 1} with {found.replicas}"
+            f" replicas, got {insync}: a confirmed record could be on one broker alone"
         )
     return faults
 
@@ -243,24 +244,27 @@ def _create(admin: AdminClient, missing: list[Topic]) -> None:
                 raise TopicRefused(
                     f"Kafka refused to create topic {name}: {exception.args[0].str()}"
                 ) from None
-    names = {topic.name for topic in missing}
+    asked = {
+        TopicPartition(topic.name, number): OffsetSpec.latest()
+        for topic in missing
+        for number in range(topic.partitions)
+    }
     ends_at = time.monotonic() + THERE_S
-    while not _led(_ask(admin, lambda: admin.list_topics(timeout=ANSWER_S)).topics, names):
+    while unled := _unled(admin, asked):
         if time.monotonic() > ends_at:
-            raise NotReachable(
-                f"the new topics had no leaders after {THERE_S:g} s: {', '.join(sorted(names))}"
-            )
+            raise NotReachable(f"new topics had no leaders after {THERE_S:g} s: {', '.join(sorted(unled))}")
         time.sleep(POLL_S)
 
 
-def _led(metadata: Mapping[str, Any], names: Iterable[str]) -> bool:
-    """Whether every partition of these topics has a leader."""
-    return all(
-        name in metadata
-        and metadata[name].partitions
-        and all(partition.leader >= 0 for partition in metadata[name].partitions.values())
-        for name in names
-    )
+def _unled(admin: AdminClient, asked: dict[TopicPartition, OffsetSpec]) -> set[str]:
+    """The topics of those partitions whose leader does not serve yet."""
+    unled = set()
+    for partition, answer in admin.list_offsets(asked, request_timeout=ANSWER_S).items():
+        try:
+            _ask(admin, answer.result)
+        except KafkaException:
+            unled.add(partition.topic)
+    return unled
 
 
 def _alter(admin: AdminClient, name: str, settings: Mapping[str, str]) -> None:

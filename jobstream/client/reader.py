@@ -9,6 +9,7 @@ transaction.
 import asyncio
 import logging
 import threading
+import time
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -29,12 +30,23 @@ BATCH_RECORDS_MAX = 2_000
 """How many records are taken from librdkafka in one call."""
 METADATA_S = 5.0
 """How long Kafka may take to answer a question."""
+MOVING_S = 0.05
+"""How long to wait before a partition is asked for again that is just getting a leader."""
 LATEST = -1
 """The timestamp that ListOffsets reads as: the end."""
 
 _KINDS = {kind.value.encode() for kind in FactKind}
 _NEWS = {kind.value.encode() for kind in NEWS}
 _WIRE_HEADER_BYTES = 5
+_MOVING = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
+"""Errors of partitions that are just being made, or move."""
 
 
 class FactReader:
@@ -81,11 +93,11 @@ class FactReader:
         try:
             metadata = self._consumer.list_topics(topic, METADATA_S).topics[topic]
         except KafkaException as exception:
-            raise self._unreachable(exception) from exception
+            raise self._unreachable(exception.args[0]) from None
         if metadata.error is not None or not metadata.partitions:
             raise TopicsMissing(
-                f"there is no topic {topic} at {self._bootstrap}: `jobstream topics apply` makes it, and so does"
-                f" `jobstream up`"
+                f"there is no topic {topic} at {self._bootstrap}: `jobstream topics apply` makes it, and so"
+                f" does `jobstream up`"
             )
         return len(metadata.partitions)
 
@@ -95,19 +107,19 @@ class FactReader:
         Raises:
             NotReachable: Kafka does not answer.
         """
-        try:
-            found = self._consumer.offsets_for_times(
-                [TopicPartition(self._topic, number, LATEST) for number in range(count)], METADATA_S
-            )
-        except KafkaException as exception:
-            raise self._unreachable(exception) from exception
-        for partition in found:
-            if partition.error is not None:
-                raise NotReachable(
-                    f"Kafka at {self._bootstrap} does not tell the end of {self._topic}:"
-                    f" {partition.error.str()}"
-                )
-        return [partition.offset for partition in sorted(found, key=lambda found: found.partition)]
+        asked = [TopicPartition(self._topic, number, LATEST) for number in range(count)]
+        ends_at = time.monotonic() + METADATA_S
+        while True:
+            try:
+                found = self._consumer.offsets_for_times(asked, METADATA_S)
+                errors = [partition.error for partition in found if partition.error is not None]
+            except KafkaException as exception:
+                errors = [exception.args[0]]
+            if not errors:
+                return [partition.offset for partition in sorted(found, key=lambda found: found.partition)]
+            if errors[0].code() not in _MOVING or time.monotonic() > ends_at:
+                raise self._unreachable(errors[0])
+            time.sleep(MOVING_S)
 
     def begin(self, partition: int, offset: int) -> None:
         """Reads a partition from `offset` on; the thread starts with the first one."""
@@ -179,8 +191,8 @@ class FactReader:
             if watch is not None:
                 watch.take(offset, fact)
 
-    def _unreachable(self, exception: KafkaException) -> NotReachable:
-        return NotReachable(f"Kafka does not answer at {self._bootstrap}: {exception.args[0].str()}")
+    def _unreachable(self, error: KafkaError) -> NotReachable:
+        return NotReachable(f"Kafka does not answer at {self._bootstrap}: {error.str()}")
 
 
 def _may_be_news(value: bytes) -> bool:

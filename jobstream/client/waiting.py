@@ -98,7 +98,7 @@ class Waiting:
                     await self._until_ended(watch)
             except TimeoutError:
                 raise WaitTimedOut(
-                    f"job {watch.id} had not ended after {timeout_s:g} s; it goes on, and its status says where"
+                    f"job {watch.id} had not ended after {timeout_s:g} s; it goes on all the same"
                 ) from None
             finally:
                 self._release(watch.partition)
