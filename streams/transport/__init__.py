@@ -46,3 +46,27 @@ Not available on batch topics: ``Event`` and ``ack``, ``take``, ``group_by``, ``
 ``table[key] = value`` (write rows with ``batch.write``) and ``topic.send`` (``await writer_of(app).send(outs)`` sends apart
 from batches and returns when confirmed).
 """
+
+from streams.transport.batch import Batch, Out, Position, Record
+from streams.transport.crash import Exit, die
+from streams.transport.table import PartitionState, Row, Rows, Table
+from streams.transport.transport import Transport, faust_settings, writer_of
+from streams.transport.writer import Mode, Writer
+
+__all__ = [
+    "Batch",
+    "Exit",
+    "Mode",
+    "Out",
+    "PartitionState",
+    "Position",
+    "Record",
+    "Row",
+    "Rows",
+    "Table",
+    "Transport",
+    "Writer",
+    "die",
+    "faust_settings",
+    "writer_of",
+]

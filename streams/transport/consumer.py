@@ -1,0 +1,270 @@
+"""Membership and fetching: aiokafka stays the group member, Faust's assignor goes on placing partitions, batches come out.
+
+Owns what is delivered to agents and when. Replaces, in Faust's aiokafka driver:
+
+- `Consumer._drain_messages`: one batch per fetch instead of an Event, a Message and an ack per record.
+- `Consumer.force_commit`, `wait_empty`, `stop_flow`: what is committed is what the ledger says is confirmed; a revoke or a
+  stop waits for the batches in flight and then commits (stock looks at should_stop and does not wait on SIGTERM).
+- `RebalanceListener.on_partitions_assigned`, `Consumer.perform_seek`: stock resumes source partitions *before* it seeks them
+  to the committed offsets, so a record may be delivered twice. Here every partition is paused in aiokafka as
+  soon as it is assigned, and `begin` seeks and resumes them in one step of the consumer's own thread.
+- `AIOKafkaConsumerThread._create_worker_consumer`: read_committed, always.
+
+Must never deliver a record of a generation that has not begun, never seek with a fetch outstanding, and never fetch a
+changelog (restore.py reads those by itself).
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from streams.transport.batch import Batch, Position, Record
+from streams.transport.crash import Exit, die
+from streams.transport.ledger import Ledger
+from streams.transport.membership import Membership
+from streams.transport.writer import Mode
+
+log = logging.getLogger(__name__)
+
+FETCH_S: Final = 1.0
+"""How long one question for records may wait; only how fast a stop is noticed depends on it."""
+
+FETCH_MAX_WAIT_MS: Final = 500
+"""How long the broker may hold an empty answer back. It answers as soon as there is a record, so this costs no latency."""
+
+PREFETCH_PATIENCE_S: Final = 3600.0
+"""aiokafka asks again for *other* partitions when fetched ones lie unread for this long, and what is then read has to wait
+for the answer: up to FETCH_MAX_WAIT_MS without a record. Batches read all there is, so it never should.
+"""
+
+SLOW_S: Final = 30.0
+"""An agent that keeps a batch for so long is told of in the log."""
+
+
+class _Fetched(NamedTuple):
+    """What one fetch gave, and under which membership it was read."""
+
+    membership: Membership
+    records: Mapping[TP, Sequence[Record]]
+    positions: Mapping[TP, Position]
+
+
+class _RebalanceListener(driver.ConsumerRebalanceListener):
+    """aiokafka's callbacks; they run in the consumer's thread."""
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._thread.joined(assigned)
+        await super().on_partitions_assigned(assigned)
+
+
+class _ConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread and event loop in which aiokafka lives. Its methods run there unless they say otherwise."""
+
+    membership: Membership | None = None
+    _sources: frozenset[TopicPartition] = frozenset()
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        return consumer
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        self._ensure_consumer()._fetcher._prefetch_backoff = PREFETCH_PATIENCE_S
+
+    def joined(self, assigned: Iterable[TopicPartition]) -> None:
+        """A new generation: nothing is fetched until it begins."""
+        consumer = self._ensure_consumer()
+        self._sources = frozenset()
+        consumer.pause(*assigned)
+        conf = self.app.conf
+        self.membership = Membership(
+            consumer._coordinator, conf.consumer_group_instance_id, conf.broker_session_timeout
+        )
+        self._watch_heartbeats(consumer._coordinator, self.membership)
+
+    @staticmethod
+    def _watch_heartbeats(coordinator: Any, membership: Membership) -> None:
+        """Notes in the membership when the broker last answered a heartbeat; aiokafka keeps that to itself."""
+        do_heartbeat = type(coordinator)._do_heartbeat
+
+        async def noted() -> bool:
+            answered: bool = await do_heartbeat(coordinator)
+            if answered:
+                membership.heartbeat_at_s = time.monotonic()
+            return answered
+
+        coordinator._do_heartbeat = noted
+
+    async def begin(self, generation: int, committed: Mapping[TP, int | None]) -> bool:
+        """Puts the source partitions at their committed offsets, the earliest where there are none, and starts to fetch.
+
+        Returns False if the group has moved on meanwhile.
+        """
+        consumer = self._ensure_consumer()
+        new = [driver.ensure_aiokafka_TP(tp) for tp, offset in committed.items() if offset is None]
+        earliest = await consumer.beginning_offsets(new) if new else {}
+        if self.membership is None or self.membership.generation != generation:
+            return False
+        for tp, offset in committed.items():
+            place = driver.ensure_aiokafka_TP(tp)
+            consumer.seek(place, earliest[place] if offset is None else offset)
+        self._sources = frozenset(map(driver.ensure_aiokafka_TP, committed))
+        consumer.resume(*self._sources)
+        return True
+
+    async def commit_confirmed(self, confirmed: Mapping[TP, int]) -> bool:
+        """Commits as this member of this generation. False if the group has moved on: the records come again then."""
+        offsets = {driver.ensure_aiokafka_TP(tp): offset for tp, offset in confirmed.items()}
+        try:
+            await self._ensure_consumer().commit(offsets)
+        except (CommitFailedError, IllegalStateError) as error:
+            log.info("offsets of %d partitions were not committed, their records come again: %s", len(offsets), error)
+            return False
+        except KafkaError as error:
+            die(Exit.MEMBERSHIP, f"offsets of {len(offsets)} partitions could not be committed", error)
+        return True
+
+    async def fetch(self) -> _Fetched | None:
+        """All records that are there, at most `broker_max_poll_records`; waits up to FETCH_S for the first."""
+        consumer = self._ensure_consumer()
+        records = await self._fetch_records(
+            consumer, self._sources, timeout=FETCH_S, max_records=consumer._max_poll_records
+        )
+        if not records or self.membership is None:
+            return None
+        assignment = consumer._subscription.subscription.assignment
+        positions = {
+            TP(*tp): Position(run[0].offset, assignment.state_value(tp).position) for tp, run in records.items()
+        }
+        return _Fetched(self.membership, {TP(*tp): run for tp, run in records.items()}, positions)
+
+
+class Consumer(driver.Consumer):
+    """What Faust knows as `app.consumer`; lives in the app's event loop."""
+
+    RebalanceListener = _RebalanceListener
+    _thread: _ConsumerThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.ledger = Ledger(self.transport.writer, commits_apart=self.transport.mode is Mode.IDEMPOTENT)
+        self._queued: list[tuple[Batch, asyncio.Queue[Batch]]] = []
+        self._generation: int | None = None
+        self._stops = 0
+        self._begun = asyncio.Event()
+
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def begin(self, generation: int, committed: Mapping[TP, int | None]) -> bool:
+        """State is restored: from here on records of `generation` are delivered. False if the group moved on."""
+        self.ledger.committable()  # what is left from before belongs to the former generation
+        self.resume_flow()
+        self.app.flow_control.resume()
+        stops = self._stops
+        if not await self._in_thread(self._thread.begin(generation, committed)) or self._stops != stops:
+            return False
+        self._generation = generation
+        self._begun.set()
+        return True
+
+    def stop_flow(self) -> None:
+        """Nothing is delivered any more; what agents have not seen yet is taken back. Called on revoke and on stop."""
+        super().stop_flow()
+        self._stops += 1
+        self._generation = None
+        self._begun.clear()
+        for batch, channel in self._queued:
+            if not channel.empty():
+                channel.get_nowait()
+                self.ledger.take_back(batch)
+        self._queued.clear()
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Asks for all there is each time the agent has handed its batch over: an idle worker answers at once, and what came in
+        while a busy one was deciding becomes its next batch.
+        """
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                await self._begun.wait()
+                await self._agents_ready()
+                fetched = await self._in_thread(self._thread.fetch())
+                if fetched is not None and fetched.membership.generation == self._generation:
+                    self._deliver(fetched)
+        except (asyncio.CancelledError, *self.consumer_stopped_errors):
+            if not self.app.should_stop:
+                raise
+        except Exception as error:  # noqa: BLE001  # a consumer that stops fetching must not look alive
+            die(Exit.MEMBERSHIP, "records could not be fetched", error)
+
+    async def _agents_ready(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(SLOW_S):
+                    await self.ledger.turn()
+                self._queued.clear()
+                return
+            except TimeoutError:
+                log.warning("an agent has not written its batch for %g s: every batch must be written", SLOW_S)
+
+    def _deliver(self, fetched: _Fetched) -> None:
+        by_channel: dict[Any, list[TP]] = {}
+        for tp in fetched.records:
+            by_channel.setdefault(self._channel_of(tp), []).append(tp)
+        for channel, tps in by_channel.items():
+            batch = self.ledger.deliver(
+                {tp: fetched.records[tp] for tp in tps},
+                {tp: fetched.positions[tp] for tp in tps},
+                fetched.membership,
+            )
+            channel.queue.put_nowait(batch)
+            self._queued.append((batch, channel.queue))
+
+    def _channel_of(self, tp: TP) -> Any:
+        channels = self.app.topics._tp_index[tp]
+        if len(channels) != 1:
+            die(Exit.AGENT, f"{tp.topic} must be read by exactly one agent, {len(channels)} read it")
+        return next(iter(channels))
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Called before each join, with all partitions: Faust's assignor is eager."""
+        await super().on_partitions_revoked(revoked)
+        for table in self.app.tables.values():
+            table.revoke()
+
+    async def wait_empty(self) -> None:
+        """Waits for the batches in flight, then commits: the last thing done with partitions before they are given away."""
+        await self.ledger.settled()
+        while self.ledger.has_committable:
+            await self.commit()  # commits nothing if it found another commit under way
+
+    async def on_stop(self) -> None:
+        await self.wait_empty()
+        self.transport._topic_waiters.clear()
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002
+        """Commits what is confirmed; in transactions that has happened already. Called every `broker_commit_interval`."""
+        confirmed = self.ledger.committable()
+        return bool(confirmed) and bool(await self._in_thread(self._thread.commit_confirmed(confirmed)))
+
+    def close(self) -> None:
+        """Nothing: stock closes aiokafka from the wrong loop when it is told to stop within a rebalance; `stop` closes it."""
+
+    async def perform_seek(self) -> None:
+        """Nothing: `begin` seeks, once per generation."""
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Nothing: it looks at acks, which batches have none of, and calls paused changelogs stuck."""
+
+    async def _in_thread(self, coroutine: Any) -> Any:
+        """Runs a coroutine in the consumer's thread, without the queue of Faust's `call_thread`."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._thread.thread_loop))

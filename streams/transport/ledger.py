@@ -1,0 +1,84 @@
+"""Which batches are where: with the agent, with the writer, confirmed, committed.
+
+Owns the positions that may be committed. Takes the place of Faust's acks, gaps and `_new_offset`, which commit past an
+event in flight (hazard H2) and acknowledge what raised (H5). Must never hold a position whose batch is not confirmed.
+All of it runs in the event loop.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from faust.types import TP
+
+from streams.transport.batch import Batch, Position, Record, Writes
+from streams.transport.crash import Exit, die
+from streams.transport.membership import Membership
+from streams.transport.writer import Writer
+
+
+class Ledger:
+    """The batches of one generation after the other, at most one with each agent and one with the writer."""
+
+    def __init__(self, writer: Writer, commits_apart: bool) -> None:
+        """`commits_apart`: offsets are committed by the consumer and not with what the writer writes."""
+        self._writer = writer
+        self._commits_apart = commits_apart
+        self._with_agents: set[Batch] = set()
+        self._with_writer: asyncio.Future[None] | None = None
+        self._turn = asyncio.Event()
+        self._turn.set()
+        self._confirmed: dict[TP, int] = {}
+
+    def deliver(
+        self, records: Mapping[TP, Sequence[Record]], positions: Mapping[TP, Position], membership: Membership
+    ) -> Batch:
+        """A batch that is with the agent from now on."""
+        batch = Batch(records, positions, membership, self._hand_over)
+        self._with_agents.add(batch)
+        self._turn.clear()
+        return batch
+
+    def take_back(self, batch: Batch) -> None:
+        """The agent has not seen it and will not: its records are read again by whoever gets the partitions."""
+        self._gone(batch)
+
+    async def turn(self) -> None:
+        """Returns when no agent holds a batch."""
+        await self._turn.wait()
+
+    async def settled(self) -> None:
+        """Returns when no batch is with an agent or with the writer."""
+        await self._turn.wait()
+        if self._with_writer is not None:
+            await self._with_writer
+
+    @property
+    def has_committable(self) -> bool:
+        """True if positions were confirmed since `committable` was last called."""
+        return bool(self._confirmed)
+
+    def committable(self) -> dict[TP, int]:
+        """The positions confirmed since the last call; none ever in transactions, which commit them themselves."""
+        confirmed, self._confirmed = self._confirmed, {}
+        return confirmed
+
+    async def _hand_over(self, batch: Batch, writes: Writes) -> None:
+        if batch not in self._with_agents:
+            die(Exit.AGENT, f"a batch of {len(batch)} records was written twice, or after it was taken back")
+        batch.membership.check()
+        if writes.early:
+            self._writer.send_early(writes.early)
+        if self._with_writer is not None:
+            await self._with_writer
+        self._with_writer = batch.written_future = self._writer.submit(batch, writes)
+        batch.written_future.add_done_callback(lambda _: self._confirm(batch))
+        self._gone(batch)
+
+    def _confirm(self, batch: Batch) -> None:
+        if self._commits_apart:
+            self._confirmed.update((tp, position.end) for tp, position in batch.positions.items())
+
+    def _gone(self, batch: Batch) -> None:
+        self._with_agents.discard(batch)
+        if not self._with_agents:
+            self._turn.set()

@@ -1,0 +1,166 @@
+"""State per partition: born at assignment, restored from the changelog, dropped at revoke.
+
+Owns the objects that keep a partition's rows. Replaces Faust's `Table` and its store, which write a changelog record that
+nobody waits for at each `table[key] = value` (hazards H3, H4) and keep rows of partitions that were revoked (H7).
+Must never write: changelog rows are part of what the agent hands to `batch.write`. Must never keep anything of a partition
+that is not owned.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn, Protocol
+
+import faust
+from faust.stores.base import Store as FaustStore
+from faust.types import TP
+
+log = logging.getLogger(__name__)
+
+Row = tuple[bytes, bytes | None]
+"""One changelog record: key, and value or None for a tombstone."""
+
+
+class PartitionState(Protocol):
+    """What keeps one partition of a table. Made by `partition_state(number)` at each assignment, also of a partition that
+    this worker had before; all its methods are called in the app's event loop.
+    """
+
+    @property
+    def rows(self) -> Mapping[Any, Any]:
+        """For Faust's web views; the agent uses whatever else the object has."""
+
+    def restore(self, records: Sequence[Row]) -> None:
+        """A run of changelog records, in log order; thousands at a time."""
+
+    def restored(self, settled: Mapping[str, int]) -> Awaitable[None] | None:
+        """State is complete; records follow when this returns. `settled` has for each source topic the offset before which
+        everything that records led to is confirmed: effects of rows changed by a record from there on may never
+        have been sent, and have to be sent again (`await writer_of(app).send(outs)`).
+        """
+
+    def revoked(self) -> None:
+        """It belongs to another worker now, or is about to be restored anew. All batches were written before."""
+
+
+class Rows:
+    """The plainest `PartitionState`: a dict from key bytes to value bytes."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.rows: dict[bytes, bytes] = {}
+
+    def restore(self, records: Sequence[Row]) -> None:
+        for key, value in records:
+            if value is None:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = value
+
+    def restored(self, settled: Mapping[str, int]) -> None:
+        """Nothing outstanding that it knows of."""
+
+    def revoked(self) -> None:
+        """Nothing to let go."""
+
+
+class Store(FaustStore):
+    """The store behind the table: `{partition number: PartitionState}`, seen as one mapping by Faust's web views."""
+
+    def __post_init__(self) -> None:
+        self.partitions: dict[int, PartitionState] = {}
+        self.data = _Owned(self.partitions)
+
+    def assign(self, numbers: set[int], make: Callable[[int], PartitionState]) -> None:
+        """Starts anew: what a partition held before this generation is not trusted."""
+        self.revoke()
+        for number in sorted(numbers):
+            self.partitions[number] = make(number)
+
+    def revoke(self) -> None:
+        """Lets go of everything."""
+        for state in self.partitions.values():
+            state.revoked()
+        self.partitions.clear()
+
+    def persisted_offset(self, tp: TP) -> None:
+        """Nothing is kept outside of Kafka."""
+
+    def apply_changelog_batch(self, batch: Any, to_key: Any, to_value: Any) -> NoReturn:
+        """Never called: restore.py reads changelogs."""
+        raise NotImplementedError
+
+    async def backup_partition(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """There is nothing to back up: state is in Kafka."""
+        raise NotImplementedError
+
+    def restore_backup(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """As `backup_partition`."""
+        raise NotImplementedError
+
+    def reset_state(self) -> None:
+        """Nothing outside of memory."""
+
+
+class _Owned(Mapping[Any, Any]):
+    """All rows of all owned partitions, for reading."""
+
+    def __init__(self, partitions: Mapping[int, PartitionState]) -> None:
+        self._partitions = partitions
+
+    def __getitem__(self, key: Any) -> Any:
+        for state in self._partitions.values():
+            if key in state.rows:
+                return state.rows[key]
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[Any]:
+        for state in self._partitions.values():
+            yield from state.rows
+
+    def __len__(self) -> int:
+        return sum(len(state.rows) for state in self._partitions.values())
+
+
+class Table(faust.Table):
+    """Takes the place of `faust.Table` by the setting `Table`; `app.Table("name", partition_state=MyPartition, ...)`."""
+
+    def __init__(
+        self, *args: Any, partition_state: Callable[[int], PartitionState] = Rows, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._partition_state = partition_state
+
+    def _new_store_by_url(self, url: Any) -> Store:
+        return Store(url, self.app, self, table_name=self.name, loop=self.loop)
+
+    def info(self) -> Mapping[str, Any]:
+        return {**super().info(), "partition_state": self._partition_state}
+
+    def partition(self, number: int) -> Any:
+        """The object that keeps partition `number`.
+
+        Raises:
+            KeyError: this worker does not own it.
+        """
+        return self.data.partitions[number]
+
+    @property
+    def owned(self) -> Mapping[int, Any]:
+        """Every partition that this worker owns, restored or about to be."""
+        return self.data.partitions  # type: ignore[no-any-return]
+
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
+        changelog = self.changelog_topic_name
+        self.data.assign({tp.partition for tp in assigned if tp.topic == changelog}, self._partition_state)
+
+    def revoke(self) -> None:
+        """The partitions are given away, or may be; called when the batches in flight are committed."""
+        self.data.revoke()
+
+    def on_key_set(self, key: Any, value: Any) -> NoReturn:
+        raise TypeError(f"row {key!r} of table {self.name} must be written with batch.write(first=...), not by assignment")
+
+    def on_key_del(self, key: Any) -> NoReturn:
+        raise TypeError(f"row {key!r} of table {self.name} must be deleted by a tombstone in batch.write(first=...)")

@@ -1,0 +1,151 @@
+"""The driver that Faust finds under `jobstream://`, and the settings that go with it.
+
+Owns the wiring: which class takes the place of which. Registered by the entry point group `faust.transports`. Must never
+hold state of a generation or decide anything.
+"""
+
+import asyncio
+import uuid
+from typing import Any, ClassVar, Final, NoReturn
+
+from faust.transport import base
+from faust.transport.drivers import aiokafka as driver
+from faust.transport.producer import Producer as FaustProducer
+from faust.types import AppT
+
+from streams.transport.agent import Agent
+from streams.transport.consumer import Consumer
+from streams.transport.restore import Log, TableManager
+from streams.transport.selftest import selftest
+from streams.transport.table import Table
+from streams.transport.writer import Mode, Writer
+
+SCHEME: Final = "jobstream"
+
+MODE_DEFAULT: Final = Mode.TRANSACTIONAL
+
+SESSION_TIMEOUT_S: Final = 6.0
+"""How long after its last heartbeat a worker counts as gone."""
+
+HEARTBEATS_PER_SESSION: Final = 3
+
+REBALANCE_TIMEOUT_S: Final = 30.0
+"""How long a member may take to finish its batch and join again when others come or go."""
+
+COMMIT_INTERVAL_S: Final = 0.25
+"""How often confirmed offsets are committed in the idempotent mode: what a crash repeats, in time."""
+
+BATCH_RECORDS_MAX: Final = 2000
+"""Most records of a batch: some tens of milliseconds of work."""
+
+
+class Producer(FaustProducer):
+    """What Faust knows as `app.producer`: nothing is sent by it. Faust's own swallows failed deliveries (hazard H4)."""
+
+    async def on_start(self) -> None:
+        """The writer starts with it, and so is warm before anything is fetched."""
+        await self.transport.writer.start()
+
+    async def on_stop(self) -> None:
+        """Stops after the consumer, so after the last batch."""
+        await self.transport.writer.stop()
+
+    async def flush(self) -> None:
+        """Nothing is buffered here; batches are waited for by the consumer."""
+
+    async def send(self, topic: str, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ARG002
+        raise NotImplementedError(f"a record for {topic} must be sent by batch.write or writer_of(app).send")
+
+    send_and_wait = send
+
+    def send_soon(self, fut: Any) -> NoReturn:
+        raise NotImplementedError(f"a record for {fut.message.channel} must be sent by batch.write or writer_of(app).send")
+
+    async def create_topic(self, topic: str, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ARG002
+        raise NotImplementedError(f"topic {topic} must exist before the worker starts")
+
+    def supports_headers(self) -> bool:
+        return True
+
+
+class Transport(driver.Transport):
+    """`jobstream://host:port[,host:port]?mode=transactional|idempotent`."""
+
+    Consumer: ClassVar[type[Consumer]] = Consumer
+    Producer: ClassVar[type[Producer]] = Producer
+
+    driver_version = f"jobstream over {driver.Transport.driver_version}"
+
+    def __init__(self, url: Any, app: AppT, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        super().__init__(url, app, loop)
+        selftest()
+        self.mode = Mode(self.url[0].query.get("mode", MODE_DEFAULT))
+        self._writer: Writer | None = None
+        self._log: Log | None = None
+
+    @property
+    def writer(self) -> Writer:
+        if self._writer is None:
+            transactional = self.mode is Mode.TRANSACTIONAL
+            self._writer = Writer(self._librdkafka(), self._transactional_id() if transactional else None)
+        return self._writer
+
+    @property
+    def log(self) -> Log:
+        """Reader of committed offsets and changelogs."""
+        if self._log is None:
+            self._log = Log(self._librdkafka(), self.app.conf.id)
+        return self._log
+
+    def _librdkafka(self) -> dict[str, Any]:
+        servers = driver.server_list(self.url, self.default_port)
+        return {"bootstrap.servers": ",".join(servers), "client.id": self.app.conf.broker_client_id}
+
+    def _transactional_id(self) -> str:
+        """One per slot, so that a restart fences its predecessor at once; without slots one per host and process."""
+        return f"{self.app.conf.id}-{self.app.conf.consumer_group_instance_id or uuid.uuid4().hex}"
+
+
+def faust_settings(
+    bootstrap: str,
+    *,
+    mode: Mode = MODE_DEFAULT,
+    slot: str | None = None,
+    session_timeout_s: float = SESSION_TIMEOUT_S,
+    batch_records_max: int = BATCH_RECORDS_MAX,
+) -> dict[str, Any]:
+    """Settings for `faust.App(id, **faust_settings(...))`; those of the app's own may follow and win.
+
+    Args:
+        bootstrap: `host:port[,host:port]`.
+        mode: see the package.
+        slot: a name that stays the same over restarts of this worker and that no other has at the same time; it becomes the
+            group instance id and part of the transactional id. Without one a restart is a new member, and waits
+            until what its predecessor left open has timed out.
+        session_timeout_s: how long after its last heartbeat a worker counts as gone.
+        batch_records_max: most records of a batch.
+    """
+    hosts = [host if "://" in host else f"{SCHEME}://{host}" for host in bootstrap.split(",")]
+    return {
+        "broker": [f"{hosts[0]}?mode={mode.value}", *hosts[1:]],
+        "Agent": Agent,
+        "Table": Table,
+        "TableManager": TableManager,
+        "consumer_group_instance_id": slot,
+        "consumer_auto_offset_reset": "earliest",
+        "broker_session_timeout": session_timeout_s,
+        "broker_heartbeat_interval": session_timeout_s / HEARTBEATS_PER_SESSION,
+        "broker_rebalance_timeout": REBALANCE_TIMEOUT_S,
+        "broker_commit_interval": COMMIT_INTERVAL_S,
+        "broker_max_poll_records": batch_records_max,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "store": "memory://",
+        "stream_wait_empty": True,
+    }
+
+
+def writer_of(app: AppT) -> Writer:
+    """The writer of an app, for records apart from batches: `await writer_of(app).send(outs)`."""
+    transport: Transport = app.transport
+    return transport.writer

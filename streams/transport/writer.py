@@ -1,0 +1,285 @@
+"""Writes with librdkafka, and knows when what it wrote is durable.
+
+Owns the producers of a worker and the one thread that waits for them. Stands in for Faust's producer, which swallows failed
+deliveries and whose flush gives up after 0.1 s (hazards H3, H4), and for its exactly-once mode (H1). Must never report a
+write that the broker did not confirm, and never go on after one that failed: it ends the process.
+
+Two modes, one path (`_write`): `first` atomically, then `then`, then the report. What "atomically" means is the mode's:
+`_Idempotent` produces and waits for all acknowledgements (offsets are committed later, by the consumer, from the report),
+`_Transactional` puts records and offsets in one transaction (KIP-98, KIP-447).
+"""
+
+import asyncio
+import contextlib
+import enum
+import logging
+import queue
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from streams.transport.batch import Batch, Writes
+from streams.transport.crash import Exit, die
+
+log = logging.getLogger(__name__)
+
+DELIVERY_TIMEOUT_MS: Final = 10_000
+"""After this a record counts as failed, and an open transaction may be aborted by the broker."""
+
+FLUSH_S: Final = 2 * DELIVERY_TIMEOUT_MS / 1000
+"""How long to wait for confirmations: longer than any record may take."""
+
+ABORT_S: Final = 2.0
+"""How long a failed transaction may take to abort before the process ends; saves readers the wait for its timeout."""
+
+START_S: Final = 30.0
+"""How long the broker may take to let the producers in."""
+
+IDLE_POLL_S: Final = 1.0
+"""How often librdkafka's callbacks (errors, tokens) are served when nothing is written."""
+
+QUEUE_RECORDS_MAX: Final = 1_000_000
+QUEUE_KIB_MAX: Final = 1024 * 1024
+"""Bounds of librdkafka's own queue; a full one makes the writer wait, not fail."""
+
+FULL_WAIT_S: Final = 0.01
+
+RETRY_BACKOFF_MS: Final = 1
+"""A transaction begun right after another finds it still ending (CONCURRENT_TRANSACTIONS): with librdkafka's default of
+100 ms every second one takes 100 ms, with 1 ms it takes 5.
+"""
+
+
+class Mode(enum.StrEnum):
+    """How a batch's records and its offsets are made one."""
+
+    TRANSACTIONAL = "transactional"
+    IDEMPOTENT = "idempotent"
+
+
+class _Job(NamedTuple):
+    """One thing for the writer's thread to do; `batch` is None for what is sent apart from batches."""
+
+    batch: Batch | None
+    writes: Writes
+    done: asyncio.Future[None]
+
+
+class Writer:
+    """Takes writes from the event loop, does them one after the other in its own thread, resolves a future for each."""
+
+    def __init__(self, config: Mapping[str, Any], transactional_id: str | None) -> None:
+        """`config` is librdkafka's (servers, security); with a `transactional_id` batches are written in transactions."""
+        self._plain = _producer(config | {"enable.idempotence": True})
+        self._atomic: _Idempotent | _Transactional
+        if transactional_id is None:
+            self._atomic = _Idempotent(self._plain)
+        else:
+            self._atomic = _Transactional(config, transactional_id)
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="transport-writer", daemon=True)
+
+    async def start(self) -> None:
+        """Returns when the producers have their ids and know the cluster, so that the first batch waits for neither."""
+        await asyncio.to_thread(self._warm_up)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Finishes what was submitted and lets go."""
+        if self._thread.is_alive():
+            self._jobs.put(None)
+            await asyncio.to_thread(self._thread.join)
+
+    def submit(self, batch: Batch, writes: Writes) -> asyncio.Future[None]:
+        """Writes a batch after all that was submitted before; the future resolves when all of it is confirmed."""
+        return self._enqueue(batch, writes)
+
+    def send_early(self, outs: Iterable[tuple[Any, ...]]) -> None:
+        """Sends at once and outside of transactions; confirmed no later than the batch that is submitted next."""
+        _produce(self._plain, outs)
+
+    async def send(self, outs: Iterable[tuple[Any, ...]]) -> None:
+        """Sends apart from any batch; returns when all is confirmed."""
+        await self._enqueue(None, Writes(then=outs))
+
+    def _enqueue(self, batch: Batch | None, writes: Writes) -> asyncio.Future[None]:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._jobs.put(_Job(batch, writes, done))
+        return done
+
+    def _warm_up(self) -> None:
+        try:
+            self._plain.list_topics(timeout=START_S)
+            self._atomic.start()
+        except KafkaException as error:
+            die(Exit.DELIVERY, f"the broker did not let the writer in within {START_S:g} s", error)
+
+    def _work(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get(timeout=IDLE_POLL_S)
+            except queue.Empty:
+                self._plain.poll(0)
+                self._atomic.poll()
+                continue
+            if job is None:
+                return
+            try:
+                self._write(job)
+            except BaseException as error:  # noqa: BLE001  # whatever it is: not confirmed
+                die(Exit.DELIVERY, "a write failed", error)
+            job.done.get_loop().call_soon_threadsafe(_resolve, job.done)
+
+    def _write(self, job: _Job) -> None:
+        if job.batch is not None:
+            self._atomic.write(job.batch, job.writes.first)
+            self._atomic.fence(job.batch)
+        _produce(self._plain, job.writes.then)
+        _confirm(self._plain)
+
+
+class _Idempotent:
+    """Records first; the offsets follow when the writer reported them. No broker fences a former owner in this mode, so it
+    fences itself, by the age of its last heartbeat.
+    """
+
+    def __init__(self, plain: Producer) -> None:
+        self._producer = plain
+
+    def start(self) -> None:
+        """Nothing to do."""
+
+    def poll(self) -> None:
+        """Nothing to do."""
+
+    def fence(self, batch: Batch) -> None:
+        batch.membership.check_alive()
+
+    def write(self, batch: Batch, outs: Iterable[tuple[Any, ...]]) -> None:
+        self.fence(batch)
+        _produce(self._producer, outs)
+        _confirm(self._producer)
+
+
+class _Transactional:
+    """Records and offsets in one transaction, with the group's generation and member id for the broker to check."""
+
+    def __init__(self, config: Mapping[str, Any], transactional_id: str) -> None:
+        self._id = transactional_id
+        self._producer = _producer(
+            config
+            | {
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": DELIVERY_TIMEOUT_MS,
+                "retry.backoff.ms": RETRY_BACKOFF_MS,
+            }
+        )
+
+    def start(self) -> None:
+        """Fences whoever wrote under this id before, and ends what he left open."""
+        self._producer.init_transactions(START_S)
+
+    def poll(self) -> None:
+        self._producer.poll(0)
+
+    def fence(self, batch: Batch) -> None:
+        """The broker did."""
+
+    def write(self, batch: Batch, outs: Iterable[tuple[Any, ...]]) -> None:
+        metadata = batch.membership.metadata
+        producer = self._producer
+        try:
+            producer.begin_transaction()
+            _produce(producer, outs)
+            _confirm(producer)
+            producer.send_offsets_to_transaction(_offsets(batch), metadata, FLUSH_S)
+            producer.commit_transaction(-1)  # "other values risk internal state desynchronization" (librdkafka)
+        except KafkaException as error:
+            self._fail(error)
+
+    def _fail(self, error: KafkaException) -> None:
+        with contextlib.suppress(KafkaException):
+            self._producer.abort_transaction(ABORT_S)
+        code = error.args[0].code()
+        if code in _FENCED:
+            die(Exit.FENCED, f"another process uses the transactional id {self._id}", error)
+        if code in _NOT_A_MEMBER:
+            die(Exit.MEMBERSHIP, "the group gave the partitions of this batch to others", error)
+        die(Exit.TRANSACTION, "a transaction did not commit", error)
+
+
+_FENCED: Final = {
+    KafkaError._FENCED,
+    KafkaError.PRODUCER_FENCED,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.FENCED_INSTANCE_ID,
+}
+_NOT_A_MEMBER: Final = {
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.REBALANCE_IN_PROGRESS,
+}
+
+SETTLED: Final = "settled="
+"""In the metadata of a committed offset: every `then` and `early` of records before this one is confirmed."""
+
+
+def _offsets(batch: Batch) -> list[TopicPartition]:
+    """The batch's offsets, each with the position from which on effects may not have been sent: where the batch began, as
+    the one before it was confirmed whole.
+    """
+    return [
+        TopicPartition(tp.topic, tp.partition, position.end, metadata=f"{SETTLED}{position.start}")
+        for tp, position in batch.positions.items()
+    ]
+
+
+def _producer(config: Mapping[str, Any]) -> Producer:
+    return Producer(
+        {
+            "acks": "all",
+            "linger.ms": 0,
+            "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
+            "delivery.report.only.error": True,  # a callback per record costs a tenth; flush() tells of the others
+            "queue.buffering.max.messages": QUEUE_RECORDS_MAX,
+            "queue.buffering.max.kbytes": QUEUE_KIB_MAX,
+            "error_cb": _on_error,
+            **config,
+        }
+    )
+
+
+def _produce(producer: Producer, outs: Iterable[tuple[Any, ...]]) -> None:
+    produce = producer.produce
+    for topic, partition, key, value, headers in outs:
+        while True:
+            try:
+                produce(topic, value, key, partition, _on_failure, headers=list(headers) if headers else None)
+            except BufferError:
+                producer.poll(FULL_WAIT_S)
+            except KafkaException as error:
+                die(Exit.DELIVERY, f"a record for {topic}/{partition} was refused", error)
+            else:
+                break
+
+
+def _confirm(producer: Producer) -> None:
+    """Returns when every record handed to the producer is acknowledged by all replicas in sync."""
+    left = producer.flush(FLUSH_S)
+    if left:
+        die(Exit.DELIVERY, f"{left} records were not confirmed within {FLUSH_S:g} s")
+
+
+def _on_failure(error: KafkaError, message: Message) -> None:
+    die(Exit.DELIVERY, f"a record for {message.topic()}/{message.partition()} was not confirmed: {error.str()}")
+
+
+def _on_error(error: KafkaError) -> None:
+    log.warning("kafka: %s", error.str())
+
+
+def _resolve(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)
