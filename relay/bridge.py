@@ -1,0 +1,248 @@
+"""Joins the machine to Kafka: what it reads goes in, what it says goes out.
+
+Owns the edge, and the order in which things are taken out of it: after every call into the edge its records
+are written, its sessions woken, its remarks logged. All on the event loop; only reader, writer and control
+have threads.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from confluent_kafka import TopicPartition
+
+from relay.clock import Clock
+from relay.control import ControlTail
+from relay.core.beats import TICK_MS
+from relay.core.edge import Edge
+from relay.core.record import Record
+from relay.core.session import Session
+from relay.core.window import Window
+from relay.reader import Place, Reader
+from relay.writer import Writer
+from schemas.codec import Undecodable, decode
+from schemas.events import Control, Dispatch
+from schemas.topics import Topics
+
+log = logging.getLogger("relay.bridge")
+
+COMMIT_EVERY_S = 0.1
+"""How long a finished offset may wait to be committed."""
+
+QUEUE_LINGER_S = 3.0
+"""A queue whose last session went is read on for so long, since minions come back."""
+
+SETTLE_S = 3.0
+"""How long Kafka may take to take what is written when partitions are given up, or the relay ends."""
+
+
+class Bridge:
+    """The Kafka side of one relay. `wake` is called with sessions that have something to send."""
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        topics: Topics,
+        relay: str,
+        fail: Callable[[str], None],
+    ) -> None:
+        self.clock = Clock()
+        self.topics = topics
+        self.edge = Edge(relay, topics.partitions, self.clock())
+        self.wake: Callable[[Session], None] = _nobody
+        self.writer = Writer(config, topics, self._stored, fail)
+        self._loop = asyncio.get_running_loop()
+        self._reader = Reader(config, f"{topics.prefix}relay", self, fail, self.clock)
+        self._control = ControlTail(config, topics.control, self._controlled, fail)
+        self._windows: dict[Place, Window] = {}
+        self._subscribed: frozenset[str] = frozenset()
+        self._leaving: dict[str, asyncio.TimerHandle] = {}
+        self._stirred = asyncio.Event()
+        self._committing: asyncio.TimerHandle | None = None
+        self._ticking = asyncio.create_task(self._tick())
+        self._cancels = 0
+
+    async def ready(self) -> int:
+        """Returns when the control topic was read whole: how many cancels it had."""
+        await self._control.whole()
+        return self._cancels
+
+    async def leave(self) -> None:
+        """Gives all partitions up: others may have them from now on. Leases go on."""
+        for timer in self._leaving.values():
+            timer.cancel()
+        await self._reader.stop()
+
+    async def stop(self) -> None:
+        """Writes what is left, and ends the threads."""
+        if self._committing is not None:
+            self._committing.cancel()
+        await self._control.stop()
+        await self.writer.stop(SETTLE_S)
+        self._ticking.cancel()
+
+    def abandon(self) -> None:
+        """Ends the tasks; the threads end with the process, and nothing more is committed."""
+        for timer in (*self._leaving.values(), self._committing):
+            if timer is not None:
+                timer.cancel()
+        self._ticking.cancel()
+        self._reader.abandon()
+        self._control.abandon()
+        self.writer.abandon()
+
+    def pump(self) -> None:
+        """Takes out of the edge what the last call put there. To be called after every call into it."""
+        edge = self.edge
+        if edge.records:
+            records, edge.records = edge.records, []
+            self.writer.write(records)
+        if edge.woken:
+            woken, edge.woken = edge.woken, set()
+            for session in woken:
+                self.wake(session)
+        if edge.pauses:
+            pauses, edge.pauses = edge.pauses, []
+            self._reader.pause([window for window in pauses if not window.closed])
+        if edge.resumes:
+            resumes, edge.resumes = edge.resumes, []
+            self._reader.resume([window for window in resumes if not window.closed])
+        if edge.remarks:
+            remarks, edge.remarks = edge.remarks, []
+            for remark in remarks:
+                log.warning(remark)
+        if not self._stirred.is_set() and edge.busy():
+            self._stirred.set()
+
+    def follow(self) -> None:
+        """Reads the queues that sessions serve; one that nobody serves any longer is given up
+        after a while.
+        """
+        served = self.edge.router.queues
+        for queue in served & self._leaving.keys():
+            self._leaving.pop(queue).cancel()
+        for queue in self._subscribed - served - self._leaving.keys():
+            self._leaving[queue] = self._loop.call_later(QUEUE_LINGER_S, self._unfollow, queue)
+        self._subscribe(self._subscribed | served)
+
+    def _unfollow(self, queue: str) -> None:
+        del self._leaving[queue]
+        self._subscribe(self._subscribed - {queue})
+
+    def _subscribe(self, queues: frozenset[str]) -> None:
+        if queues != self._subscribed and not self.edge.draining:
+            self._subscribed = queues
+            log.info("reads queues queues=%s", ",".join(sorted(queues)) or "none")
+            self._reader.subscribe(self.topics.dispatch(queue) for queue in queues)
+
+    # What Kafka says.
+
+    def assigned(self, windows: Sequence[Window]) -> None:
+        """These partitions are the relay's from now on; their records follow."""
+        for window in windows:
+            self._windows[window.topic, window.partition] = window
+            self._commit_soon()
+        uncommitted = sum(max(window.end_at_start - window.start, 0) for window in windows)
+        log.info("partitions assigned partitions=%d uncommitted=%d", len(windows), uncommitted)
+
+    async def let_go(self, places: Sequence[Place]) -> list[TopicPartition]:
+        """These partitions go to another relay: gives what may be committed for them at last."""
+        windows = [self._windows.pop(place) for place in places if place in self._windows]
+        self.edge.announce(windows, self.clock())
+        self.pump()
+        await self.writer.settle(SETTLE_S)
+        self.edge.revoked(windows)
+        log.info("partitions given up partitions=%d", len(places))
+        return _offsets(windows)
+
+    def lost(self, places: Sequence[Place]) -> None:
+        """These partitions went to another relay already; nothing may be committed for them."""
+        self.edge.revoked([self._windows.pop(place) for place in places if place in self._windows])
+        log.warning("partitions lost partitions=%d", len(places))
+
+    def read(self, messages: Sequence[Any]) -> None:
+        """Dispatches, in the order of each partition. What is none is told and left out."""
+        windows, edge, now_ms = self._windows, self.edge, self.clock()
+        for message in messages:
+            window = windows.get((message.topic(), message.partition()))
+            if window is None:
+                continue
+            offset, value = message.offset(), message.value()
+            try:
+                dispatch = decode(value or b"", (Dispatch,))
+            except Undecodable as bad:
+                self._refuse(window, offset, str(bad))
+                continue
+            if not 0 <= dispatch.partition < self.topics.partitions:
+                limit = self.topics.partitions
+                self._refuse(window, offset, f"partition must be below {limit}, got {dispatch.partition}")
+                continue
+            edge.dispatched(window, offset, dispatch, len(value), now_ms)
+        self._commit_soon()
+        self.pump()
+
+    def _refuse(self, window: Window, offset: int, why: str) -> None:
+        window.skip(offset)
+        log.error(
+            "dispatch skipped: %s topic=%s partition=%d offset=%d",
+            why,
+            window.topic,
+            window.partition,
+            offset,
+        )
+
+    def _controlled(self, messages: Sequence[Any]) -> None:
+        for message in messages:
+            value = message.value()
+            if value is None:
+                continue
+            try:
+                self.edge.control(decode(value, (Control,)))
+                self._cancels += 1
+            except Undecodable as bad:
+                log.warning("control skipped: %s offset=%d", bad, message.offset())
+        self._commit_soon()
+        self.pump()
+
+    def _stored(self, records: list[Record]) -> None:
+        for record in records:
+            self.edge.stored(record)
+        self._commit_soon()
+        self.pump()
+
+    # What time says.
+
+    async def _tick(self) -> None:
+        """The Ticker: as long as there is something to wait for."""
+        while True:
+            await self._stirred.wait()
+            self._stirred.clear()
+            await asyncio.sleep(TICK_MS / 1000)
+            self.edge.tick(self.clock())
+            self.pump()
+
+    def _commit_soon(self) -> None:
+        if self._committing is None:
+            self._committing = self._loop.call_later(COMMIT_EVERY_S, self._commit)
+
+    def _commit(self) -> None:
+        """The Committer: what is finished, and all before it."""
+        self._committing = None
+        offsets = _offsets(self._windows.values())
+        if offsets:
+            self._reader.commit(offsets)
+
+
+def _offsets(windows: Any) -> list[TopicPartition]:
+    """What may be committed and was not."""
+    offsets = []
+    for window in windows:
+        if window.point > window.committed:
+            window.committed = window.point
+            offsets.append(TopicPartition(window.topic, window.partition, window.point))
+    return offsets
+
+
+def _nobody(_: Session) -> None:
+    """Before there is a server nobody is to be woken."""

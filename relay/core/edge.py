@@ -1,0 +1,543 @@
+"""Everything a relay decides between its topics and its minions, as one machine without input or output of
+its own.
+
+Owns the leases. Words come in as method calls with the time in ms; what follows from them is collected: for
+minions in the outboxes of the `woken` sessions, for Kafka in `records`, for the consumer in `pauses` and
+`resumes`, for people in `remarks`. The shell takes these away after each call. Nothing here waits, logs, or
+looks at a clock.
+
+Hand-over: the offset of a dispatch is finished when a record about it (`started`, or a receipt) is durable,
+which the shell tells by `stored`. Until then a crash of the relay lets another one run it; from then on the
+state machine watches over the lease.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+
+from relay.core.assign import seed_of
+from relay.core.beats import Beater
+from relay.core.hello import check_hello
+from relay.core.record import Ending, Record
+from relay.core.router import Parcel, Router, parcel_of
+from relay.core.session import Breach, Lease, Refusal, Session, SessionPhase
+from relay.core.translate import (
+    held_message,
+    lease_of_held,
+    note_beat,
+    outcome_of,
+    receipt_of_minion,
+    receipt_of_relay,
+    receipt_unserved,
+)
+from relay.core.window import Window, identity
+from schemas.defaults import HEARTBEAT_TIMEOUT_MS, RESUME_GRACE_MS
+from schemas.events import Control, Dispatch, Receipt
+from schemas.proto import relay_pb2
+from schemas.words import ControlName, Outcome
+
+SESSIONS_MAX = 2_000
+"""Sessions of one relay."""
+
+STALL_MS = 1_000
+"""A relay that did not tick for so long was itself away, and holds its minions' silence against nobody."""
+
+LOOK_EVERY_MS = 200
+"""How often sessions are looked at for silence, and what waits for functions that nobody has."""
+
+ENDED_MAX = 20_000
+"""Ends that are remembered, so that a dispatch read again does not begin again (about 6 MB)."""
+
+ENDED_KEEP_MS = 600_000
+"""For how long."""
+
+CANCELS_MAX = 50_000
+"""Cancels that are remembered for dispatches that come later (about 20 MB)."""
+
+
+class Edge:
+    """The machine. All times are ms on one clock that never goes back."""
+
+    def __init__(self, relay: str, partitions: int, now_ms: int) -> None:
+        self.relay = relay
+        self.partitions = partitions
+        self.router = Router()
+        self.sessions: dict[str, Session] = {}
+        self.leases: dict[str, Lease] = {}
+        self.woken: set[Session] = set()
+        self.records: list[Record] = []
+        self.remarks: list[str] = []
+        self.pauses: list[Window] = []
+        self.resumes: list[Window] = []
+        self.draining = False
+        self._beater = Beater(relay, now_ms)
+        self._orphaned: deque[tuple[int, Session, str]] = deque()
+        self._kept: deque[Parcel] = deque()
+        self._ended: OrderedDict[tuple[str, int], Ending] = OrderedDict()
+        self._cancels: OrderedDict[str, Control] = OrderedDict()
+        self._paused: set[Window] = set()
+        self._ticked_ms = now_ms
+        self._looked_ms = now_ms
+
+    # What minions say.
+
+    def hello(self, said: relay_pb2.Hello, session_id: str, now_ms: int) -> Session:
+        """Opens a session and gives it back what it still holds; raises Breach with the reason if it may not
+        be.
+        """
+        if self.draining:
+            raise Breach("this relay is going away; connect to another one", Refusal.LEAVING)
+        if len(self.sessions) >= SESSIONS_MAX:
+            raise Breach(f"this relay takes {SESSIONS_MAX} sessions, and has as many", Refusal.FULL)
+        check_hello(said)
+        session = Session(
+            session_id,
+            said.minion,
+            frozenset(said.queues),
+            frozenset(said.functions),
+            said.capacity,
+            seed=seed_of(said.minion),
+        )
+        held = [lease_of_held(lease, session, self.partitions) for lease in said.held]
+        session.heard_at_ms = now_ms
+        self.sessions[session_id] = session
+        dropped = [lease for lease in held if not self._adopt(lease, session, now_ms)]
+        if dropped:
+            reason = "these leases are no longer yours"
+            drop = relay_pb2.Drop(leases=[held_message(lease) for lease in dropped], reason=reason)
+            self._note(session, relay_pb2.FromRelay(drop=drop))
+        self.router.join(session)
+        return session
+
+    def credit(self, session: Session, more: int, now_ms: int) -> None:
+        """Lets a session have more jobs; raises Breach if that is more than its capacity."""
+        session.grant(more)
+        self._fill(session, now_ms)
+
+    def receipts(self, session: Session, batch: Iterable[relay_pb2.Receipt], now_ms: int) -> None:
+        """Ends leases by their minion's word; raises Breach for a receipt that makes no sense."""
+        for said in batch:
+            outcome_of(said)
+            session.receive(said.number)
+            self._receipt(session, said, now_ms)
+        self._fill(session, now_ms)
+
+    def beats(self, session: Session, batch: Iterable[relay_pb2.Beat]) -> None:
+        """Keeps where attempts are; a change is written at the next tick."""
+        for said in batch:
+            lease = session.leases.get(said.job)
+            if lease is None or lease.epoch != said.epoch:
+                continue
+            note_beat(lease, said)
+            if said.progress:
+                self._beater.progressed(lease)
+
+    def minion_drains(self, session: Session) -> None:
+        """The minion wants no more jobs."""
+        if session.phase is SessionPhase.READY:
+            session.phase = SessionPhase.DRAINING
+            self.router.leave(session)
+
+    def broken(self, session: Session, reason: str, now_ms: int) -> None:
+        """The stream of a session ended: its leases wait for its return, but what was never sent is handed
+        back.
+        """
+        if session.phase is SessionPhase.GONE:
+            return
+        session.phase = SessionPhase.GONE
+        self.router.leave(session)
+        del self.sessions[session.id]
+        self.woken.discard(session)
+        for lease, _ in session.outbox.jobs:
+            if not lease.over and lease.session is session:
+                self._end_by_relay(lease, Outcome.INTERRUPTED, f"not sent to its minion: {reason}", now_ms)
+        session.outbox.jobs.clear()
+        if self.draining:
+            for lease in list(session.leases.values()):
+                self._let_go(lease)
+        elif session.leases:
+            self._orphaned.append((now_ms + RESUME_GRACE_MS, session, reason))
+
+    # What the topics say.
+
+    def dispatched(
+        self, window: Window, offset: int, dispatch: Dispatch, size_bytes: int, now_ms: int
+    ) -> None:
+        """Takes in a record of a dispatch topic: it is assigned, or waits, or is known to be no longer
+        wanted.
+        """
+        if not window.deliver(offset, identity(dispatch)):
+            return
+        parcel = parcel_of(dispatch, window, offset, size_bytes, now_ms)
+        if offset < window.end_at_start and now_ms < window.hold_until_ms:
+            window.wait(size_bytes)
+            self._kept.append(parcel)
+        else:
+            self._offer(parcel, now_ms)
+        if not window.paused and window.crowded():
+            window.paused = True
+            self._paused.add(window)
+            self.pauses.append(window)
+
+    def control(self, control: Control) -> None:
+        """Takes in a cancel: for what waits, for what runs, and for what is yet to come."""
+        if control.control != ControlName.CANCEL:
+            return
+        self._cancels[control.job] = control
+        self._cancels.move_to_end(control.job)
+        if len(self._cancels) > CANCELS_MAX:
+            self._cancels.popitem(last=False)
+        parcel = self.router.parcels.get(control.job)
+        if parcel is not None and self._cancelled(parcel.dispatch):
+            self.router.drop(parcel)
+            parcel.window.done(parcel.offset)
+        lease = self.leases.get(control.job)
+        if lease is not None and lease.epoch <= control.epoch:
+            self._cancel(lease, "the job was cancelled")
+
+    def revoked(self, windows: Iterable[Window]) -> None:
+        """Partitions go to another relay: what waits from them is forgotten, what runs goes on."""
+        for window in windows:
+            window.closed = True
+            self.router.forget(window)
+            self._paused.discard(window)
+
+    def announce(self, windows: Iterable[Window], now_ms: int) -> None:
+        """Tells at once of the leases of these partitions, however young, so that their offsets can be let
+        go.
+        """
+        wanted = set(windows)
+        self._beater.announce(lease for lease in self.leases.values() if lease.window in wanted)
+        self.records += self._beater.flush(now_ms)
+
+    def stored(self, record: Record) -> None:
+        """Kafka has a record: what it is about need not be read again."""
+        for lease in record.leases:
+            lease.told = True
+            if lease.window is not None:
+                lease.window.done(lease.offset)
+        if record.ending is not None:
+            record.ending.stored = True
+            for window, offset in record.ending.places:
+                window.done(offset)
+        if record.session is not None:
+            self._acknowledge(record.session, record.number)
+
+    # What time says.
+
+    def busy(self) -> bool:
+        """True if a tick may have something to do; while it is False, none need come."""
+        return bool(
+            self.leases
+            or self._orphaned
+            or self._kept
+            or self._paused
+            or self._beater.pending()
+            or self.router.parcels
+        )
+
+    def tick(self, now_ms: int) -> None:
+        """Does what is due. To be called every TICK_MS while `busy`."""
+        if now_ms - self._ticked_ms > STALL_MS:
+            for session in self.sessions.values():
+                session.heard_at_ms = now_ms
+        self._ticked_ms = now_ms
+        for lease in self._beater.turn(now_ms):
+            self._take_away(lease, f"its time of {lease.timeout_ms} ms is over")
+        while self._orphaned and self._orphaned[0][0] <= now_ms:
+            _, session, reason = self._orphaned.popleft()
+            for lease in list(session.leases.values()):
+                self._end_by_relay(lease, Outcome.LOST, reason, now_ms)
+        while self._kept and self._kept[0].window.hold_until_ms <= now_ms:
+            parcel = self._kept.popleft()
+            parcel.window.go(parcel.size_bytes)
+            if not parcel.window.closed:
+                self._offer(parcel, now_ms)
+        if now_ms - self._looked_ms >= LOOK_EVERY_MS:
+            self._looked_ms = now_ms
+            self._look(now_ms)
+        for window in [window for window in self._paused if window.roomy()]:
+            window.paused = False
+            self._paused.discard(window)
+            self.resumes.append(window)
+        self.records += self._beater.flush(now_ms)
+
+    def drain(self, reason: str, grace_ms: int) -> None:
+        """The relay goes away: nothing more is assigned, and every minion is told."""
+        self.draining = True
+        for session in self.sessions.values():
+            self.minion_drains(session)
+            self._note(session, relay_pb2.FromRelay(drain=relay_pb2.Drain(reason=reason, grace_ms=grace_ms)))
+
+    # Leases begin.
+
+    def _offer(self, parcel: Parcel, now_ms: int) -> None:
+        """Finds out whether a dispatch still has to be run, and by whom."""
+        dispatch, window = parcel.dispatch, parcel.window
+        ending = self._ended.get((dispatch.job, dispatch.epoch))
+        if ending is not None and ending.created_at_ms in (0, dispatch.created_at_ms):
+            if ending.stored:
+                window.done(parcel.offset)
+            else:
+                ending.places.append((window, parcel.offset))
+            return
+        if self._cancelled(dispatch):
+            window.done(parcel.offset)
+            return
+        if self._settled(parcel):
+            return
+        placed = None if self._expired(parcel, now_ms) else self.router.place(parcel)
+        if placed is not None:
+            session, spilled = placed
+            self._lease(parcel, session, now_ms, spilled=spilled)
+
+    def _settled(self, parcel: Parcel) -> bool:
+        """True if the job has a lease or waits here already, at this epoch or a later one; older ones make
+        room.
+        """
+        dispatch = parcel.dispatch
+        lease = self.leases.get(dispatch.job)
+        if lease is not None:
+            if lease.epoch == dispatch.epoch:
+                self._bind(lease, parcel)
+                return True
+            if lease.epoch > dispatch.epoch:
+                parcel.window.done(parcel.offset)
+                return True
+            self._take_away(lease, "the job was dispatched again")
+        waiting = self.router.parcels.get(dispatch.job)
+        if waiting is not None:
+            if waiting.dispatch.epoch >= dispatch.epoch:
+                parcel.window.done(parcel.offset)
+                return True
+            self.router.drop(waiting)
+            waiting.window.done(waiting.offset)
+        return False
+
+    def _lease(self, parcel: Parcel, session: Session, now_ms: int, *, spilled: bool) -> None:
+        dispatch = parcel.dispatch
+        lease = Lease(
+            dispatch.job,
+            dispatch.epoch,
+            dispatch.attempt,
+            dispatch.key,
+            dispatch.partition,
+            dispatch.queue,
+            dispatch.function,
+            dispatch.timeout_ms,
+            dispatch.created_at_ms,
+            now_ms,
+            session,
+            spilled,
+            parcel.window,
+            parcel.offset,
+        )
+        self.leases[lease.job] = lease
+        session.spend(lease, now_ms)
+        session.outbox.jobs.append((lease, dispatch))
+        self.woken.add(session)
+        self._beater.given(lease)
+
+    def _fill(self, session: Session, now_ms: int) -> None:
+        """Gives a session what waits, as far as it has room."""
+        if not self.router.parcels:
+            return
+        for parcel, spilled in self.router.fill(session, now_ms):
+            if not self._expired(parcel, now_ms):
+                self._lease(parcel, session, now_ms, spilled=spilled)
+
+    def _adopt(self, lease: Lease, session: Session, now_ms: int) -> bool:
+        """Makes a lease that its minion says it holds this session's; False if it is no longer
+        that minion's.
+        """
+        live = self.leases.get(lease.job)
+        parcel = self.router.parcels.get(lease.job)
+        if live is not None and live.epoch == lease.epoch:
+            if live.session.minion != session.minion or live.session is session:
+                return False
+            del live.session.leases[live.job]
+            lease = live
+        elif (
+            (live is not None and live.epoch > lease.epoch)
+            or (parcel is not None and parcel.dispatch.epoch > lease.epoch)
+            or (lease.job, lease.epoch) in self._ended
+        ):
+            return False
+        else:
+            if live is not None:
+                self._take_away(live, "the job was dispatched again")
+            self.leases[lease.job] = lease
+            if parcel is not None:
+                self._take_from_line(parcel, lease)
+        session.hold(lease, now_ms)
+        self._beater.taken_over(lease)
+        cancel = self._cancels.get(lease.job)
+        if cancel is not None and cancel.epoch == lease.epoch:
+            self._cancel(lease, "the job was cancelled")
+        return True
+
+    def _take_from_line(self, parcel: Parcel, lease: Lease) -> None:
+        """A waiting dispatch turns out to be held already, or to be older than what is held."""
+        self.router.drop(parcel)
+        if parcel.dispatch.epoch == lease.epoch:
+            self._bind(lease, parcel)
+        else:
+            parcel.window.done(parcel.offset)
+
+    @staticmethod
+    def _bind(lease: Lease, parcel: Parcel) -> None:
+        """The record of a lease was read: its offset is finished with the lease's first durable record."""
+        if lease.window is not None and not lease.window.closed:
+            parcel.window.done(parcel.offset)
+            return
+        lease.window, lease.offset = parcel.window, parcel.offset
+        lease.created_at_ms = parcel.dispatch.created_at_ms
+        if lease.told:
+            parcel.window.done(parcel.offset)
+
+    # Leases end.
+
+    def _receipt(self, session: Session, said: relay_pb2.Receipt, now_ms: int) -> None:
+        lease = self.leases.get(said.job)
+        if lease is not None and lease.epoch == said.epoch:
+            if lease.session is not session and lease.session.minion != session.minion:
+                self._ignore(session, said, f"the lease is held by {lease.session.minion}")
+                return
+        elif not said.HasField("lease"):
+            self._ignore(session, said, "no such lease is held")
+            return
+        else:
+            ending = self._ended.get((said.job, said.epoch))
+            if ending is not None and ending.by_minion and ending.stored:
+                self._acknowledge(session, said.number)
+                return
+            lease = self._stray(session, said)
+        self._end(lease, receipt_of_minion(said, lease, self.relay, now_ms), session, said.number)
+
+    def _stray(self, session: Session, said: relay_pb2.Receipt) -> Lease:
+        """The lease of a receipt that was given by another relay, or ended here already: as the receipt tells
+        it.
+        """
+        lease = lease_of_held(said.lease, session, self.partitions)
+        if (lease.job, lease.epoch) != (said.job, said.epoch):
+            raise Breach(
+                f"a receipt must tell its own lease, got {lease.job} epoch {lease.epoch} "
+                f"in the receipt of {said.job} epoch {said.epoch}"
+            )
+        parcel = self.router.parcels.get(lease.job)
+        if parcel is not None and parcel.dispatch.epoch == lease.epoch:
+            self._take_from_line(parcel, lease)
+        return lease
+
+    def _ignore(self, session: Session, said: relay_pb2.Receipt, why: str) -> None:
+        """A receipt that ends nothing is acknowledged all the same, or it would be sent for ever."""
+        self.remarks.append(
+            f"receipt ignored: {why} job_id={said.job} epoch={said.epoch} "
+            f"minion={session.minion} session={session.id}"
+        )
+        self._acknowledge(session, said.number)
+
+    def _end_by_relay(self, lease: Lease, outcome: Outcome, reason: str, now_ms: int) -> None:
+        if outcome is Outcome.LOST:
+            self.remarks.append(
+                f"lease lost: {reason} job_id={lease.job} attempt={lease.attempt} epoch={lease.epoch} "
+                f"minion={lease.session.minion} session={lease.session.id}"
+            )
+        self._end(lease, receipt_of_relay(lease, outcome, reason, self.relay, now_ms), None, 0)
+
+    def _end(self, lease: Lease, receipt: Receipt, session: Session | None, number: int) -> None:
+        lease.over = True
+        if self.leases.get(lease.job) is lease:
+            del self.leases[lease.job]
+            del lease.session.leases[lease.job]
+        ending = Ending(receipt.at_ms, lease.created_at_ms, by_minion=session is not None)
+        self._remember((lease.job, lease.epoch), ending)
+        self.records.append(Record(receipt, lease.key, (lease,), ending, session, number))
+
+    def _expired(self, parcel: Parcel, now_ms: int) -> bool:
+        """True if a dispatch came too late to be assigned: then it is handed back, and the state machine
+        expires it.
+        """
+        expires_at_ms = parcel.dispatch.expires_at_ms
+        if expires_at_ms is None or now_ms < expires_at_ms:
+            return False
+        self._hand_back(parcel, now_ms)
+        return True
+
+    def _hand_back(self, parcel: Parcel, now_ms: int) -> None:
+        dispatch = parcel.dispatch
+        ending = Ending(
+            now_ms, dispatch.created_at_ms, by_minion=False, places=[(parcel.window, parcel.offset)]
+        )
+        self._remember((dispatch.job, dispatch.epoch), ending)
+        self.records.append(
+            Record(receipt_unserved(dispatch, self.relay, now_ms), dispatch.key, ending=ending)
+        )
+
+    def _let_go(self, lease: Lease) -> None:
+        """The lease goes on without this relay: another one adopts it, or the state machine finds
+        it silent.
+        """
+        lease.over = True
+        del self.leases[lease.job]
+        del lease.session.leases[lease.job]
+
+    def _take_away(self, lease: Lease, reason: str) -> None:
+        """The state machine has gone on without this lease: its minion must stop, and nobody waits for its
+        receipt.
+        """
+        self._let_go(lease)
+        if lease.window is not None:
+            lease.window.done(lease.offset)
+        drop = relay_pb2.Drop(leases=[held_message(lease)], reason=reason)
+        self._note(lease.session, relay_pb2.FromRelay(drop=drop))
+
+    def _remember(self, key: tuple[str, int], ending: Ending) -> None:
+        self._ended[key] = ending
+        if len(self._ended) > ENDED_MAX:
+            self._ended.popitem(last=False)
+
+    # Smaller things.
+
+    def _look(self, now_ms: int) -> None:
+        """What need not be seen at once: silent sessions, functions that nobody has, room that
+        nobody used.
+        """
+        for session in list(self.sessions.values()):
+            if session.silent_ms(now_ms) >= HEARTBEAT_TIMEOUT_MS:
+                reason = f"minion {session.minion} was silent for {session.silent_ms(now_ms)} ms"
+                self.broken(session, reason, now_ms)
+                session.outbox.closing = Breach(reason, Refusal.SILENT)
+                self.woken.add(session)
+        if not self.draining:
+            for parcel in self.router.unserved(now_ms):
+                self._hand_back(parcel, now_ms)
+            for session in self.sessions.values():
+                if session.room() > 0:
+                    self._fill(session, now_ms)
+        while self._ended and now_ms - next(iter(self._ended.values())).at_ms > ENDED_KEEP_MS:
+            self._ended.popitem(last=False)
+
+    def _cancelled(self, dispatch: Dispatch) -> bool:
+        """True if a cancel was decided after this dispatch; one from before a purged job's id came again is
+        not.
+        """
+        cancel = self._cancels.get(dispatch.job)
+        return (
+            cancel is not None
+            and dispatch.epoch <= cancel.epoch
+            and dispatch.dispatched_at_ms <= cancel.at_ms
+        )
+
+    def _cancel(self, lease: Lease, reason: str) -> None:
+        cancel = relay_pb2.Cancel(job=lease.job, epoch=lease.epoch, reason=reason)
+        self._note(lease.session, relay_pb2.FromRelay(cancel=cancel))
+
+    def _note(self, session: Session, note: relay_pb2.FromRelay) -> None:
+        if session.phase is not SessionPhase.GONE:
+            session.outbox.notes.append(note)
+            self.woken.add(session)
+
+    def _acknowledge(self, session: Session, number: int) -> None:
+        session.stored(number)
+        if session.phase is not SessionPhase.GONE and session.outbox.stored_up_to:
+            self.woken.add(session)

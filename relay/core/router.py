@@ -1,0 +1,242 @@
+"""Dispatches that wait, and the sessions that may take them.
+
+Owns the pairing: a dispatch goes to the home of its key if that has room, else to the next in the key's order
+that has, else it waits in the line of its home. A session with room takes the head of its own line, then the
+oldest head of the others. Never makes leases, and knows nothing of epochs.
+"""
+
+import itertools
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from relay.core.assign import Ranking, slot_of
+from relay.core.session import Session
+from relay.core.window import Window
+from schemas.events import Dispatch
+
+SPILL_AFTER_MS = 1_000
+"""A dispatch that waited so much longer than the head of a session's own line is taken by that session first.
+"""
+
+UNSERVED_AFTER_MS = 1_000
+"""A dispatch whose function no session of its queue has is handed back after so long."""
+
+
+@dataclass(slots=True, eq=False)
+class Parcel:
+    """A dispatch that has no lease yet, and the record it came in."""
+
+    dispatch: Dispatch
+    window: Window
+    offset: int
+    size_bytes: int
+    arrived_ms: int
+    slot: int
+    order: int = 0
+    gone: bool = False
+
+
+class Lane:
+    """The dispatches of one queue and function that wait, in one line for each home."""
+
+    __slots__ = ("function", "lines", "queue", "ranking", "size", "stale")
+
+    def __init__(self, queue: str, function: str) -> None:
+        self.queue = queue
+        self.function = function
+        self.ranking = Ranking(())
+        self.lines: dict[Session | None, deque[Parcel]] = {}
+        self.size = 0
+        self.stale = True
+
+    def append(self, parcel: Parcel) -> None:
+        """Puts a dispatch at the end of the line of its home."""
+        self.lines.setdefault(self.ranking.home(parcel.slot), deque()).append(parcel)
+        self.size += 1
+
+    def refresh(self, sessions: tuple[Session, ...]) -> None:
+        """Lets other sessions serve the lane: all that waits finds the line of its home anew, in the same
+        order.
+        """
+        waiting = sorted(
+            (parcel for line in self.lines.values() for parcel in line if not parcel.gone),
+            key=lambda parcel: parcel.order,
+        )
+        self.ranking = Ranking(sessions)
+        self.lines = {}
+        self.size = 0
+        for parcel in waiting:
+            self.append(parcel)
+        self.stale = False
+
+    def heads(self) -> Iterator[tuple[Session | None, Parcel]]:
+        """The first of each line; lines that ran empty are removed on the way."""
+        for home in list(self.lines):
+            head = self._head(home)
+            if head is not None:
+                yield home, head
+
+    def take(self, session: Session, now_ms: int) -> tuple[Parcel, bool] | None:
+        """Removes what the session shall run next, and says whether another is its home; None:
+        nothing waits.
+        """
+        own = self._head(session)
+        if own is not None and len(self.lines) == 1:
+            return self._pop(session), False
+        oldest_home, oldest = min(self.heads(), key=lambda entry: entry[1].order, default=(None, None))
+        if oldest is None:
+            return None
+        if own is not None and now_ms - oldest.arrived_ms <= SPILL_AFTER_MS:
+            return self._pop(session), False
+        return self._pop(oldest_home), oldest_home is not session
+
+    def _head(self, home: Session | None) -> Parcel | None:
+        line = self.lines.get(home)
+        if line is None:
+            return None
+        while line and line[0].gone:
+            line.popleft()
+        if not line:
+            del self.lines[home]
+            return None
+        return line[0]
+
+    def _pop(self, home: Session | None) -> Parcel:
+        line = self.lines[home]
+        parcel = line.popleft()
+        if not line:
+            del self.lines[home]
+        self.size -= 1
+        return parcel
+
+
+class Router:
+    """All that waits, and all sessions that may take it."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, Session] = {}
+        self.parcels: dict[str, Parcel] = {}
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._waiting: OrderedDict[Lane, None] = OrderedDict()
+        self._orders = itertools.count()
+
+    @property
+    def queues(self) -> frozenset[str]:
+        """Every queue that a session serves."""
+        return frozenset(queue for session in self.sessions.values() for queue in session.queues)
+
+    def join(self, session: Session) -> None:
+        """A session may take jobs from now on."""
+        self.sessions[session.id] = session
+        self._upset(session)
+
+    def leave(self, session: Session) -> None:
+        """A session takes no more jobs; what it holds is not the router's business."""
+        if self.sessions.pop(session.id, None) is not None:
+            self._upset(session)
+
+    def place(self, parcel: Parcel) -> tuple[Session, bool] | None:
+        """The session that shall run a dispatch now, and whether it is not the key's home; None: it waits."""
+        lane = self._lane(parcel.dispatch.queue, parcel.dispatch.function)
+        if lane.size == 0:
+            session = lane.ranking.choose(parcel.slot)
+            if session is not None:
+                return session, session is not lane.ranking.home(parcel.slot)
+        parcel.order = next(self._orders)
+        assert parcel.dispatch.job not in self.parcels, f"job {parcel.dispatch.job} waits already"
+        self.parcels[parcel.dispatch.job] = parcel
+        parcel.window.wait(parcel.size_bytes)
+        lane.append(parcel)
+        self._waiting[lane] = None
+        return None
+
+    def fill(self, session: Session, now_ms: int) -> Iterator[tuple[Parcel, bool]]:
+        """Hands out what waits while the session has room, one of each lane in turn.
+
+        The caller spends the session's credit for each before it asks for the next.
+        """
+        while session.room() > 0:
+            served = False
+            for lane in list(self._waiting):
+                if not session.serves(lane.queue, lane.function):
+                    continue
+                self._fresh(lane)
+                taken = lane.take(session, now_ms)
+                if taken is None:
+                    continue
+                served = True
+                self._waiting.move_to_end(lane)
+                self._remove(lane, taken[0])
+                yield taken
+                if session.room() <= 0:
+                    return
+            if not served:
+                return
+
+    def drop(self, parcel: Parcel) -> None:
+        """Takes a dispatch out of its line."""
+        lane = self._lanes[parcel.dispatch.queue, parcel.dispatch.function]
+        lane.size -= 1
+        parcel.gone = True
+        self._remove(lane, parcel)
+
+    def forget(self, window: Window) -> None:
+        """Drops all that waits from a partition that is no longer this relay's."""
+        for parcel in [parcel for parcel in self.parcels.values() if parcel.window is window]:
+            self.drop(parcel)
+
+    def unserved(self, now_ms: int) -> list[Parcel]:
+        """Takes out what has waited too long for a session with its function, of queues that have sessions at
+        all.
+        """
+        late: list[Parcel] = []
+        queues = self.queues
+        for lane in list(self._waiting):
+            self._fresh(lane)
+            if lane.ranking.sessions or lane.queue not in queues:
+                continue
+            for parcel in list(lane.lines.get(None, ())):
+                if now_ms - parcel.arrived_ms < UNSERVED_AFTER_MS:
+                    break
+                if not parcel.gone:
+                    late.append(parcel)
+                    self.drop(parcel)
+        return late
+
+    def unserved_waiting(self) -> bool:
+        """True if something waits that no session can run."""
+        return any(not self._fresh(lane).ranking.sessions for lane in self._waiting)
+
+    def _lane(self, queue: str, function: str) -> Lane:
+        lane = self._lanes.get((queue, function))
+        if lane is None:
+            lane = self._lanes[queue, function] = Lane(queue, function)
+        return self._fresh(lane)
+
+    def _fresh(self, lane: Lane) -> Lane:
+        if lane.stale:
+            lane.refresh(tuple(s for s in self.sessions.values() if s.serves(lane.queue, lane.function)))
+        return lane
+
+    def _upset(self, session: Session) -> None:
+        """Lets the lanes that a session serves or served find their lines anew."""
+        for (queue, function), lane in list(self._lanes.items()):
+            if session.serves(queue, function):
+                lane.stale = True
+                if lane.size == 0:
+                    del self._lanes[queue, function]
+
+    def _remove(self, lane: Lane, parcel: Parcel) -> None:
+        del self.parcels[parcel.dispatch.job]
+        parcel.window.go(parcel.size_bytes)
+        if lane.size == 0:
+            lane.lines = {}
+            self._waiting.pop(lane, None)
+            if not lane.ranking.sessions:
+                self._lanes.pop((lane.queue, lane.function), None)
+
+
+def parcel_of(dispatch: Dispatch, window: Window, offset: int, size_bytes: int, now_ms: int) -> Parcel:
+    """A dispatch as it arrived."""
+    return Parcel(dispatch, window, offset, size_bytes, now_ms, slot_of(dispatch.key))

@@ -1,0 +1,198 @@
+"""One stream of a minion: its phase, its credits, its leases, and the numbers of its receipts.
+
+Owns the rules that a session holds no more leases than its credits and its capacity allow, and that receipts
+are acknowledged in order. Never sends anything: what shall be sent is put into the session's outbox.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from relay.core.window import Progress, Window
+from schemas.events import Dispatch
+from schemas.proto import relay_pb2
+
+
+class Refusal(StrEnum):
+    """Why a stream is ended by the relay, as one word; each is a gRPC status."""
+
+    INVALID = "invalid"  # the minion broke the protocol
+    VERSION = "version"  # it speaks another version
+    FULL = "full"  # no place for another session
+    SILENT = "silent"  # nothing came from it for too long
+    LEAVING = "leaving"  # the relay goes away
+
+
+class Breach(Exception):
+    """A stream must end: the sentence says why, with the value that was found."""
+
+    def __init__(self, sentence: str, refusal: Refusal = Refusal.INVALID) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.refusal = refusal
+
+
+class SessionPhase(StrEnum):
+    """Where a session is in its life. A stream that has not said hello is none yet."""
+
+    READY = "ready"
+    DRAINING = "draining"  # gets no more jobs
+    GONE = "gone"  # its stream ended; what it held waits for its return
+
+
+@dataclass(slots=True, eq=False)
+class Lease:
+    """An attempt held by a session. `window` and `offset` say which record is finished by it; None: not yet
+    read.
+    """
+
+    job: str
+    epoch: int
+    attempt: int
+    key: str
+    partition: int
+    queue: str
+    function: str
+    timeout_ms: int
+    created_at_ms: int  # when the job was admitted; 0: not known
+    assigned_at_ms: int
+    session: "Session"
+    spilled: bool
+    window: Window | None
+    offset: int
+    started_at_ms: int | None = None
+    step: str | None = None
+    step_at_ms: int | None = None
+    done: int | None = None
+    total: int | None = None
+    checkpoint: bytes | None = None
+    announced: bool = False  # `started` was written, perhaps not yet durable
+    told: bool = False  # `started` is durable
+    beating: bool = False  # has its place in the wheel of alive beats
+    over: bool = False
+
+    @property
+    def deadline_ms(self) -> int:
+        """When the lease ends if no receipt came, relay's clock."""
+        return self.assigned_at_ms + self.timeout_ms
+
+
+@dataclass(slots=True)
+class Outbox:
+    """What a session's writer shall send next: jobs first, then the notes, then up to where receipts are
+    stored.
+    """
+
+    jobs: list[tuple[Lease, Dispatch]] = field(default_factory=list)
+    notes: list[relay_pb2.FromRelay] = field(default_factory=list)
+    stored_up_to: int = 0
+    closing: Breach | None = None
+
+
+class Session:
+    """One stream of a minion that said hello."""
+
+    __slots__ = (
+        "_numbers",
+        "capacity",
+        "credits",
+        "functions",
+        "heard_at_ms",
+        "id",
+        "leases",
+        "leases_since_ms",
+        "minion",
+        "outbox",
+        "phase",
+        "queues",
+        "seed",
+    )
+
+    def __init__(
+        self,
+        id: str,
+        minion: str,
+        queues: frozenset[str],
+        functions: frozenset[str],
+        capacity: int,
+        *,
+        seed: int,
+    ) -> None:
+        self.id = id
+        self.minion = minion
+        self.queues = queues
+        self.functions = functions
+        self.capacity = capacity
+        self.seed = seed
+        self.credits = 0
+        self.leases: dict[str, Lease] = {}
+        self.leases_since_ms = 0
+        self.heard_at_ms = 0
+        self.phase = SessionPhase.READY
+        self.outbox = Outbox()
+        self._numbers = Progress(1)
+
+    def __repr__(self) -> str:
+        return (
+            f"Session({self.id} {self.minion} {self.phase} leases={len(self.leases)} credits={self.credits})"
+        )
+
+    def serves(self, queue: str, function: str) -> bool:
+        """True if it can run such a job, whether or not it has room now."""
+        return function in self.functions and queue in self.queues
+
+    def room(self) -> int:
+        """How many more jobs it may be sent now."""
+        if self.phase is not SessionPhase.READY:
+            return 0
+        return min(self.credits, self.capacity - len(self.leases))
+
+    def grant(self, more: int) -> None:
+        """Adds credits; raises Breach if more are unspent than the minion's capacity."""
+        if self.credits + more > self.capacity:
+            raise Breach(
+                f"unspent credits must be at most the capacity of {self.capacity}, "
+                f"got {more} more with {self.credits} unspent"
+            )
+        self.credits += more
+
+    def hold(self, lease: Lease, now_ms: int) -> None:
+        """Makes the lease this session's, without a credit: it held it before."""
+        assert lease.job not in self.leases
+        if not self.leases:
+            self.leases_since_ms = now_ms
+        lease.session = self
+        self.leases[lease.job] = lease
+
+    def spend(self, lease: Lease, now_ms: int) -> None:
+        """Makes the lease this session's, for one credit."""
+        assert self.room() > 0, f"{self!r} has no room"
+        self.credits -= 1
+        self.hold(lease, now_ms)
+
+    def refund(self) -> None:
+        """A lease ended before it was sent: its credit was not used."""
+        self.credits += 1
+
+    def receive(self, number: int) -> None:
+        """Takes in the number of a receipt; raises Breach if it is not above all before it on
+        this session.
+        """
+        if number < self._numbers.next:
+            raise Breach(
+                f"receipt numbers must grow within a session from 1 on, "
+                f"got {number} where at least {self._numbers.next} was due"
+            )
+        self._numbers.deliver(number)
+
+    def stored(self, number: int) -> None:
+        """Kafka has the receipt with this number; acknowledges it when it has all before it too."""
+        before = self._numbers.finished
+        self._numbers.done(number)
+        if self._numbers.finished != before:
+            self.outbox.stored_up_to = self._numbers.finished
+
+    def silent_ms(self, now_ms: int) -> int:
+        """For how long nothing came from it while it held leases."""
+        if not self.leases:
+            return 0
+        return now_ms - max(self.heard_at_ms, self.leases_since_ms)

@@ -1,0 +1,186 @@
+"""The window of one partition: which offsets were delivered, which are finished, up to where may be
+committed.
+
+Owns the rule that an offset is committed only when it and all before it are finished, and the memory that
+drops an equal dispatch. Never talks to Kafka. The same arithmetic acknowledges the receipts of a session.
+"""
+
+from collections import deque
+
+from schemas.events import Dispatch
+
+SEEN_MAX = 10_000
+"""Dispatches of one partition that are surely remembered, to drop an equal one (at most twice as many, 4 MB).
+"""
+
+WAITING_MAX = 2_000
+"""Dispatches of one partition that may wait for a minion; at so many the partition is paused."""
+
+WAITING_BYTES_MAX = 8 * 1024 * 1024
+"""Bytes that their values may have together; at so many the partition is paused."""
+
+SPAN_MAX = 50_000
+"""Offsets from the first unfinished to the last delivered one; at so many the partition is paused."""
+
+RESUME_SHARE = 4
+"""A paused partition goes on when it is below its limits divided by this."""
+
+Identity = tuple[str, int, int]
+"""What makes two dispatches the same: job, epoch, and when the job was admitted, since a purged id may come
+again.
+"""
+
+
+def identity(dispatch: Dispatch) -> Identity:
+    """The identity of a dispatch: one that was sent again has the same."""
+    return (dispatch.job, dispatch.epoch, dispatch.created_at_ms)
+
+
+class Progress:
+    """Growing numbers, of which each gets finished at some time, in any order.
+
+    `finished` is the last number before the first unfinished one: it and all delivered before it are
+    finished.
+    """
+
+    __slots__ = ("_order", "_undone", "finished")
+
+    def __init__(self, start: int) -> None:
+        self._order: deque[int] = deque()
+        self._undone: set[int] = set()
+        self.finished = start - 1
+
+    @property
+    def next(self) -> int:
+        """The lowest number that may be delivered now."""
+        return self._order[-1] + 1 if self._order else self.finished + 1
+
+    @property
+    def point(self) -> int:
+        """The first unfinished number; if there is none, the one after the last delivered."""
+        return self._order[0] if self._order else self.finished + 1
+
+    def deliver(self, number: int) -> None:
+        """Takes in a number, at least `next`; numbers may be left out for ever, as Kafka leaves
+        out offsets.
+        """
+        assert number >= self.next, f"numbers grow: got {number}, expected at least {self.next}"
+        self._order.append(number)
+        self._undone.add(number)
+
+    def done(self, number: int) -> None:
+        """Finishes a delivered number; to do so twice changes nothing."""
+        order, undone = self._order, self._undone
+        undone.discard(number)
+        while order and order[0] not in undone:
+            self.finished = order.popleft()
+
+
+class Window:
+    """One partition of a dispatch topic, for as long as it is assigned to this relay.
+
+    Offsets below `start`, the committed one, are only read back, to know what was finished before. Records
+    below `end_at_start` may be held by minions that have not come back yet: they wait until `hold_until_ms`.
+    """
+
+    __slots__ = (
+        "_progress",
+        "_seen",
+        "_seen_before",
+        "closed",
+        "committed",
+        "end_at_start",
+        "hold_until_ms",
+        "partition",
+        "paused",
+        "start",
+        "topic",
+        "waiting",
+        "waiting_bytes",
+    )
+
+    def __init__(
+        self, topic: str, partition: int, start: int, *, end_at_start: int = 0, hold_until_ms: int = 0
+    ) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.start = start
+        self.committed = start
+        self.end_at_start = end_at_start
+        self.hold_until_ms = hold_until_ms
+        self.closed = False
+        self.paused = False
+        self.waiting = 0
+        self.waiting_bytes = 0
+        self._progress = Progress(start)
+        self._seen: set[Identity] = set()
+        self._seen_before: set[Identity] = set()
+
+    def __repr__(self) -> str:
+        return f"Window({self.topic}/{self.partition} point={self.point} waiting={self.waiting})"
+
+    @property
+    def point(self) -> int:
+        """The offset that may be committed now."""
+        return self._progress.point
+
+    @property
+    def span(self) -> int:
+        """How many offsets lie between the commit point and the end of what was delivered."""
+        return self._progress.next - self._progress.point
+
+    def deliver(self, offset: int, same: Identity) -> bool:
+        """Takes in a record; True if it is to be run.
+
+        False: it lies before the committed offset, or was delivered before, or an equal one was seen (then it
+        is finished at once: the commit point waits for the earlier one all the same).
+        """
+        if offset < self.start:
+            self._remember(same)
+            return False
+        if offset < self._progress.next:
+            return False
+        self._progress.deliver(offset)
+        if same in self._seen or same in self._seen_before:
+            self._progress.done(offset)
+            return False
+        self._remember(same)
+        return True
+
+    def skip(self, offset: int) -> None:
+        """Takes in a record that cannot be run at all, as finished."""
+        if offset >= self._progress.next:
+            self._progress.deliver(offset)
+            self._progress.done(offset)
+
+    def done(self, offset: int) -> None:
+        """Finishes an offset: what became of it is durable elsewhere."""
+        self._progress.done(offset)
+
+    def wait(self, size_bytes: int) -> None:
+        """A delivered record waits for a minion."""
+        self.waiting += 1
+        self.waiting_bytes += size_bytes
+
+    def go(self, size_bytes: int) -> None:
+        """A record that waited does so no longer."""
+        self.waiting -= 1
+        self.waiting_bytes -= size_bytes
+
+    def crowded(self) -> bool:
+        """True if no more should be fetched for now."""
+        return self.waiting >= WAITING_MAX or self.waiting_bytes >= WAITING_BYTES_MAX or self.span >= SPAN_MAX
+
+    def roomy(self) -> bool:
+        """True if a paused partition should go on."""
+        return (
+            self.waiting * RESUME_SHARE < WAITING_MAX
+            and self.waiting_bytes * RESUME_SHARE < WAITING_BYTES_MAX
+            and self.span * RESUME_SHARE < SPAN_MAX
+        )
+
+    def _remember(self, same: Identity) -> None:
+        """Remembers a dispatch; when the younger half is full, the older half is forgotten at once."""
+        self._seen.add(same)
+        if len(self._seen) >= SEEN_MAX:
+            self._seen_before, self._seen = self._seen, set()

@@ -1,0 +1,224 @@
+"""Runs a relay: starts its parts in order, stops them in order, and ends the process when it cannot go on.
+
+Owns signals and the order of starting and stopping. Crash-only: what Kafka does not confirm ends the relay
+with one line, and a restart goes on from the log.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from relay.bridge import Bridge
+from relay.server import Server
+from schemas.settings import BadSetting, Settings, load
+from schemas.topics import Topics
+
+log = logging.getLogger("relay")
+
+DRAIN_S = 5.0
+"""How long a relay that was told to go waits for receipts. Leases that last longer are adopted by another
+relay.
+"""
+
+DRAIN_LOOK_S = 0.05
+"""How often it looks whether there is something left to wait for."""
+
+TOPICS_S = 30.0
+"""How long the broker and the topics may take to be there at the start."""
+
+TOPICS_LOOK_S = 0.5
+"""How often it is looked for them."""
+
+EXIT_FAILED = 70
+"""EX_SOFTWARE of sysexits.h: a supervisor may start it again."""
+
+EXIT_CONFIG = 78
+"""EX_CONFIG: starting it again will not help."""
+
+
+class RelayFailed(Exception):
+    """The relay cannot go on; the text is one clear sentence."""
+
+
+class Relay:
+    """One relay in this event loop: `async with Relay(settings) as relay`. Stopping it drains it."""
+
+    def __init__(self, settings: Settings, *, drain_s: float = DRAIN_S) -> None:
+        self._settings = settings
+        self._drain_s = drain_s
+        self._failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._bridge: Bridge | None = None
+        self._server: Server | None = None
+        self.address = settings.relay
+        """host:port where it listens, the port in force where 0 was asked for."""
+
+    async def __aenter__(self) -> Self:
+        """Starts it; RelayFailed if it cannot."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._abandon()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Drains and stops it; after a failure it only ends."""
+        if kind is None:
+            await self._stop()
+        else:
+            await self._abandon()
+
+    async def failed(self) -> str:
+        """Returns when the relay cannot go on, with a sentence why."""
+        return await asyncio.shield(self._failed)
+
+    async def _start(self) -> None:
+        began_s = time.monotonic()
+        host, port = self._settings.relay.rsplit(":", 1)
+        if not _is_loopback(host):
+            log.warning("whoever reaches %s may take jobs; it is not loopback", self._settings.relay)
+        config: dict[str, Any] = {
+            "bootstrap.servers": self._settings.bootstrap,
+            "client.id": "jobstream-relay",
+        }
+        topics = await asyncio.to_thread(find_topics, config, self._settings)
+        name = f"{socket.gethostname()}:{port}"
+        self._bridge = Bridge(config, topics, name, self._fail)
+        cancels = await self._or_failed(self._bridge.ready())
+        self._server = Server(self._bridge)
+        try:
+            port_in_force = await self._server.start(self._settings.relay)
+        except RuntimeError as error:
+            raise RelayFailed(f"cannot listen at {self._settings.relay}: {error}") from None
+        self.address = f"{host}:{port_in_force}"
+        log.info(
+            "relay started relay=%s address=%s prefix=%s partitions=%d recovered cancels=%d in %.2f s",
+            name,
+            self.address,
+            topics.prefix,
+            topics.partitions,
+            cancels,
+            time.monotonic() - began_s,
+        )
+
+    async def _or_failed(self, step: Any) -> Any:
+        """What a step of the start gives, unless the relay fails before."""
+        task = asyncio.ensure_future(step)
+        await asyncio.wait({task, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+        if self._failed.done():
+            task.cancel()
+            raise RelayFailed(self._failed.result())
+        return task.result()
+
+    async def _stop(self) -> None:
+        """Tells minions to go elsewhere, gives its partitions to others, waits for receipts, and ends."""
+        assert self._bridge is not None
+        assert self._server is not None
+        edge = self._bridge.edge
+        log.info("relay drains sessions=%d leases=%d", len(edge.sessions), len(edge.leases))
+        edge.drain("the relay is going away", int(self._drain_s * 1000))
+        self._bridge.pump()
+        await self._bridge.leave()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._drain_s):
+                while edge.leases and not self._failed.done():  # noqa: ASYNC110 - nobody counts them down
+                    await asyncio.sleep(DRAIN_LOOK_S)
+        left = len(edge.leases)
+        await self._bridge.writer.settle(self._drain_s)
+        await self._server.stop("the relay went away")
+        await self._bridge.stop()
+        log.info("relay stopped leases_left=%d", left)
+
+    async def _abandon(self) -> None:
+        """Ends at once, without a word to Kafka: what is not confirmed must not be committed."""
+        if self._server is not None:
+            await self._server.stop("the relay failed")
+        if self._bridge is not None:
+            self._bridge.abandon()
+
+    def _fail(self, sentence: str) -> None:
+        if not self._failed.done():
+            self._failed.set_result(sentence)
+
+
+def find_topics(config: dict[str, Any], settings: Settings) -> Topics:
+    """The topics of the prefix, with as many partitions as they have; RelayFailed if they are not there in
+    time.
+    """
+    admin = AdminClient({**config, "log_level": 0})
+    wanted = Topics(settings.prefix, settings.partitions)
+    end_s = time.monotonic() + TOPICS_S
+    while True:
+        try:
+            found = admin.list_topics(timeout=TOPICS_S).topics
+            missing = [
+                topic for topic in (wanted.receipts, wanted.heartbeats, wanted.control) if topic not in found
+            ]
+            reason = (
+                f"{settings.bootstrap} has no topic {', '.join(missing)}; `jobstream topics apply` makes them"
+            )
+        except KafkaException as error:
+            missing, reason = ["all"], f"no broker answers at {settings.bootstrap}: {error.args[0].str()}"
+        if not missing:
+            break
+        if time.monotonic() > end_s:
+            raise RelayFailed(reason)
+        time.sleep(TOPICS_LOOK_S)
+    partitions = len(found[wanted.receipts].partitions)
+    if partitions != settings.partitions:
+        log.info("partitions are those of %s: %d, not %d", wanted.receipts, partitions, settings.partitions)
+    return Topics(settings.prefix, partitions)
+
+
+async def run(settings: Settings) -> None:
+    """Runs a relay until SIGTERM or SIGINT, then drains it; RelayFailed if it cannot start or
+    cannot go on.
+    """
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, told.set)
+    async with Relay(settings) as relay:
+        waiting = asyncio.create_task(told.wait())
+        failing = asyncio.create_task(relay.failed())
+        await asyncio.wait({waiting, failing}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        failing.cancel()
+        if failing.done() and not failing.cancelled():
+            raise RelayFailed(failing.result())
+
+
+def main() -> None:
+    """Runs a relay with the settings of the environment; exits 0 when told to go, 70 when it failed."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        settings, _ = load()
+        asyncio.run(run(settings))
+    except BadSetting as bad:
+        sys.exit(_say(str(bad), EXIT_CONFIG))
+    except RelayFailed as failed:
+        sys.exit(_say(str(failed), EXIT_FAILED))
+
+
+def _say(sentence: str, code: int) -> int:
+    sys.stderr.write(f"jobstream relay: {' '.join(sentence.split())}\n")
+    return code
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,318 @@
+"""The gRPC side: one stream for each minion session.
+
+Owns streams and their tasks: one reads, one writes. What a message means is the edge's to decide; what a
+stream may not say ends that stream with a status and a sentence, and touches no other.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from relay.bridge import Bridge
+from relay.core.hello import PROTOCOL
+from relay.core.session import Breach, Refusal, Session
+from relay.core.translate import job_message
+from schemas.defaults import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, MIB
+from schemas.names import new_id
+from schemas.proto.relay_pb2 import FromMinion, FromRelay, Job, JobBatch, ReceiptsStored, Welcome
+
+log = logging.getLogger("relay.server")
+
+SERVICE = "jobstream.Relay"
+METHOD = "Session"
+
+HELLO_S = 10.0
+"""How long a stream may take to say hello."""
+
+WRITE_MAX_MS = 10_000
+"""A minion that takes nothing off its stream for so long has it closed."""
+
+CLOSE_S = 5.0
+"""How long a closed stream's status may take to get out."""
+
+STREAMS_MAX = 4_000
+"""Streams at once, those included that have not said hello."""
+
+MESSAGE_BYTES_MAX = 32 * MIB
+"""Of one message, either way."""
+
+JOBS_PER_MESSAGE = 256
+"""Jobs in one message."""
+
+JOB_BYTES_PER_MESSAGE = MIB
+"""A message is full when the arguments of its jobs reach this."""
+
+OPTIONS = (
+    # A frozen or cut-off peer is found in about 13 s. Without ping_timeout_ms it takes over a minute.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.so_reuseport", 0),  # a second relay at the same address is a mistake, and shall be told
+)
+
+STATUS = {
+    Refusal.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+    Refusal.VERSION: grpc.StatusCode.FAILED_PRECONDITION,
+    Refusal.FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Refusal.SILENT: grpc.StatusCode.DEADLINE_EXCEEDED,
+    Refusal.LEAVING: grpc.StatusCode.UNAVAILABLE,
+}
+
+EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined] # its types forgot it
+Context = grpc.aio.ServicerContext[bytes, bytes]
+
+
+class Stream:
+    """The tasks of one session."""
+
+    def __init__(self, session: Session, context: Context) -> None:
+        self.session = session
+        self.context = context
+        self.something = asyncio.Event()
+        self.writing_since_ms = 0
+        self.closing: Breach | None = None
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def close(self, breach: Breach) -> None:
+        """Ends the stream with the breach's status."""
+        if self.closing is None:
+            self.closing = breach
+            for task in self.tasks:
+                task.cancel()
+
+
+class Server:
+    """Serves minions at one address."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+        self._edge = bridge.edge
+        self._streams: dict[Session, Stream] = {}
+        self._looking: asyncio.Task[None] | None = None
+        self._server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=STREAMS_MAX)
+        session = grpc.stream_stream_rpc_method_handler(self._session)
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(SERVICE, {METHOD: session}),)
+        )
+        bridge.wake = self._wake
+
+    async def start(self, address: str) -> int:
+        """Listens at host:port, port 0 for any; returns the port. RuntimeError if it cannot."""
+        port = self._server.add_insecure_port(address)
+        await self._server.start()
+        self._looking = asyncio.create_task(self._look())
+        return port
+
+    async def stop(self, reason: str) -> None:
+        """Ends all streams with a status that says so, and listens no more."""
+        if self._looking is not None:
+            self._looking.cancel()
+        for stream in list(self._streams.values()):
+            stream.close(Breach(reason, Refusal.LEAVING))
+        await self._server.stop(CLOSE_S if self._streams else 0)
+
+    # One stream.
+
+    async def _session(self, _: object, context: Context) -> None:
+        try:
+            stream = await self._open(context)
+        except Breach as breach:
+            log.warning("session refused: %s peer=%s", breach.sentence, context.peer())
+            await context.abort(STATUS[breach.refusal], breach.sentence)
+        reason = "its stream broke"
+        try:
+            reason = await self._serve(stream)
+        except Breach as breach:
+            reason = f"its stream was closed: {breach.sentence}"
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    await context.abort(STATUS[breach.refusal], breach.sentence)
+        finally:
+            self._close(stream, reason)
+
+    async def _open(self, context: Context) -> Stream:
+        """Reads the hello and answers it."""
+        try:
+            async with asyncio.timeout(HELLO_S):
+                raw = await context.read()
+        except TimeoutError:
+            raise Breach(f"hello must come within {HELLO_S:g} s, got nothing", Refusal.SILENT) from None
+        if raw is EOF:
+            raise Breach("the first message must be hello, got the end of the stream")
+        said = parse(raw)
+        if said.WhichOneof("message") != "hello":
+            raise Breach(f"the first message must be hello, got {said.WhichOneof('message')}")
+        session = self._edge.hello(said.hello, new_id(), self._bridge.clock())
+        stream = self._streams[session] = Stream(session, context)
+        log.info(
+            "session opened session=%s minion=%s queues=%s functions=%d capacity=%d held=%d sdk=%r peer=%s",
+            session.id,
+            session.minion,
+            ",".join(sorted(session.queues)),
+            len(session.functions),
+            session.capacity,
+            len(session.leases),
+            said.hello.sdk,
+            context.peer(),
+        )
+        self._bridge.follow()
+        self._bridge.pump()
+        return stream
+
+    async def _serve(self, stream: Stream) -> str:
+        """Reads and writes until either ends; says how it ended, or raises the Breach that ended it."""
+        welcome = Welcome(
+            protocol=PROTOCOL,
+            session=stream.session.id,
+            relay=self._edge.relay,
+            heartbeat_ms=HEARTBEAT_MS,
+            heartbeat_timeout_ms=HEARTBEAT_TIMEOUT_MS,
+        )
+        await stream.context.write(FromRelay(welcome=welcome).SerializeToString())
+        reader = asyncio.create_task(self._read(stream))
+        writer = asyncio.create_task(self._write(stream))
+        stream.tasks = {reader, writer}
+        try:
+            await asyncio.wait(stream.tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            reader.cancel()
+            writer.cancel()
+            await asyncio.wait(stream.tasks)
+        if stream.closing is not None:
+            raise stream.closing
+        for task in (reader, writer):
+            if not task.cancelled() and task.exception() is not None:
+                task.result()
+        return "its minion ended the stream" if not reader.cancelled() else "its stream broke"
+
+    def _close(self, stream: Stream, reason: str) -> None:
+        session = stream.session
+        del self._streams[session]
+        leases = len(session.leases)
+        self._edge.broken(session, reason, self._bridge.clock())
+        log.info(
+            "session closed: %s session=%s minion=%s leases=%d", reason, session.id, session.minion, leases
+        )
+        self._bridge.follow()
+        self._bridge.pump()
+
+    async def _read(self, stream: Stream) -> None:
+        session, context, bridge = stream.session, stream.context, self._bridge
+        room, clock = bridge.writer.room, bridge.clock
+        while True:
+            raw = await context.read()
+            if raw is EOF:
+                return
+            self._take(session, parse(raw), clock())
+            bridge.pump()
+            await room()
+
+    def _take(self, session: Session, said: FromMinion, now_ms: int) -> None:
+        """One message of a session, to the edge."""
+        session.heard_at_ms = now_ms
+        match said.WhichOneof("message"):
+            case "receipts":
+                self._edge.receipts(session, said.receipts.receipts, now_ms)
+            case "credit":
+                self._edge.credit(session, said.credit.more, now_ms)
+            case "beats":
+                self._edge.beats(session, said.beats.beats)
+            case "draining":
+                self._edge.minion_drains(session)
+                log.info("minion drains session=%s minion=%s", session.id, session.minion)
+                self._bridge.follow()
+            case "hello":
+                raise Breach("hello must be the first message only, got another")
+            case _:
+                raise Breach(
+                    "a message must be a hello, credit, receipts, beats or draining, got none of them"
+                )
+
+    async def _write(self, stream: Stream) -> None:
+        something, context = stream.something, stream.context
+        while True:
+            await something.wait()
+            something.clear()
+            for message in messages(stream.session):
+                stream.writing_since_ms = self._bridge.clock()
+                await context.write(message.SerializeToString())
+            stream.writing_since_ms = 0
+
+    # All streams.
+
+    def _wake(self, session: Session) -> None:
+        stream = self._streams.get(session)
+        if stream is None:
+            return
+        if session.outbox.closing is not None:
+            stream.close(session.outbox.closing)
+        stream.something.set()
+
+    async def _look(self) -> None:
+        """Finds minions that take nothing off their streams."""
+        while True:
+            await asyncio.sleep(1)
+            now_ms = self._bridge.clock()
+            for stream in list(self._streams.values()):
+                since_ms = stream.writing_since_ms
+                if since_ms and now_ms - since_ms > WRITE_MAX_MS:
+                    what = f"minion {stream.session.minion} took nothing off its stream"
+                    stream.close(Breach(f"{what} for {now_ms - since_ms} ms", Refusal.SILENT))
+
+
+def parse(raw: bytes) -> FromMinion:
+    """A message; raises Breach for bytes that are none."""
+    try:
+        return FromMinion.FromString(raw)
+    except DecodeError:
+        raise Breach(f"a message must be a FromMinion, got {len(raw)} bytes that are not") from None
+
+
+def messages(session: Session) -> Iterator[FromRelay]:
+    """What a session's outbox holds, taken out message by message, so that what is left was never sent."""
+    outbox = session.outbox
+    while True:
+        if outbox.jobs:
+            jobs = _take_jobs(session)
+            if jobs:
+                yield FromRelay(jobs=JobBatch(jobs=jobs))
+        elif outbox.notes:
+            yield outbox.notes.pop(0)
+        elif outbox.stored_up_to:
+            stored = ReceiptsStored(up_to=outbox.stored_up_to)
+            outbox.stored_up_to = 0
+            yield FromRelay(receipts_stored=stored)
+        else:
+            return
+
+
+def _take_jobs(session: Session) -> list[Job]:
+    """The jobs of the next message. The credit of one that ended before it was sent is the
+    session's again.
+    """
+    waiting = session.outbox.jobs
+    jobs: list[Job] = []
+    size_bytes = taken = 0
+    for lease, dispatch in waiting:
+        if len(jobs) >= JOBS_PER_MESSAGE or size_bytes >= JOB_BYTES_PER_MESSAGE:
+            break
+        taken += 1
+        if lease.over:
+            session.refund()
+        else:
+            jobs.append(job_message(lease, dispatch))
+            size_bytes += len(dispatch.args or b"")
+    del waiting[:taken]
+    return jobs
