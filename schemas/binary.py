@@ -11,6 +11,7 @@ Reading never allocates more than the value's own size, since every item takes a
 import struct
 
 DOUBLE = struct.Struct("<d")
+INT_BITS = 32
 LONG_BITS = 64
 MORE = 128  # the bit of a byte that says that another one follows
 LAST_MAX = MORE - 1
@@ -59,6 +60,13 @@ def number_bytes(number: int) -> bytes:
     return _LOW[raw & 0x3FFF] + high_bytes
 
 
+def int_bytes(number: int) -> bytes:
+    """A number of 32 bits with sign. OverflowError outside of them."""
+    if (number if number >= 0 else ~number) >> (INT_BITS - 1):
+        raise OverflowError(f"a number must fit into 32 bits, got {number}")
+    return number_bytes(number)
+
+
 def read_more(data: bytes, at: int, first: int) -> tuple[int, int]:
     """The raw number whose first byte was `first` (MORE is set) and that goes on at `at`, and its end."""
     second = data[at]
@@ -89,6 +97,14 @@ def _read_rest(data: bytes, at: int, raw: int) -> tuple[int, int]:
                 _high_numbers[data[start:at]] = raw - low
             return raw, at
     raise Broken
+
+
+def read_int(data: bytes, at: int, first: int) -> tuple[int, int]:
+    """read_more for a number of 32 bits."""
+    raw, at = read_more(data, at, first)
+    if raw >> INT_BITS:
+        raise Broken
+    return raw, at
 
 
 def read_length(data: bytes, at: int, raw: int) -> tuple[int, int]:

@@ -457,7 +457,8 @@ class JobRow:
     due_at_ms: int | None = None
     """When a scheduled or retrying job becomes ready, epoch ms."""
     wait_reason: str | None = None
-    """Why a job that waits for due_at_ms waits: delay, retry, snooze, handed_back or unserved."""
+    """Why a job waits for due_at_ms: delay, retry, snooze, handed_back or unserved; queue: ready, but the
+    topic of its queue is still being made."""
     lease_ends_at_ms: int | None = None
     """Deadline of the running attempt, broker's time, epoch ms."""
     beat_at_ms: int | None = None

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from schemas import defaults
 from schemas.events import Command, JobRequest, Schedule
-from schemas.times import format_time, parse_time
+from schemas.times import TIME_MS_MAX, format_time, parse_time
 from schemas.undecodable import Undecodable, shown
 from schemas.words import RejectCode
 
@@ -325,7 +325,7 @@ def _written(event: JobRequest | Command | Schedule, form: dict[str, tuple[str, 
         if found == blank[field].default:
             continue
         if read is _time:
-            body[name] = format_time(found)
+            body[name] = format_time(found) if found <= TIME_MS_MAX else found
         elif read is _object:
             body[name] = json.loads(found)
         else:

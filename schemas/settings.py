@@ -1,7 +1,6 @@
-"""Where things are and how they are set up: flags first, then the environment, then jobstream.toml, then defaults.
+"""Where things are: flags come first, then the environment, then jobstream.toml, then the defaults.
 
-resolve is pure; load alone reads the environment and the file. Every room takes its Settings from here, and `origins`
-says where each came from.
+resolve is pure; load alone reads the environment and the file. Every room takes its Settings from here.
 """
 
 import dataclasses
@@ -90,9 +89,9 @@ def environment_name(name: str) -> str:
 def resolve(
     flags: Mapping[str, object], environ: Mapping[str, str], toml_text: str | None
 ) -> tuple[Settings, dict[str, str]]:
-    """The settings in force, and where each came from: `flag --x`, `JOBSTREAM_X`, `jobstream.toml` or `default`.
+    """The settings in force, and where each came from: `flag --x`, JOBSTREAM_X, jobstream.toml or `default`.
 
-    A flag that is None and a variable that is empty are not set. Other JOBSTREAM_ variables are not ours to judge;
+    A flag that is None and a variable that is empty are not set. Other JOBSTREAM_ variables are not ours;
     an unknown name in the file is an error, for it is most likely misspelt.
 
     Raises:
@@ -144,9 +143,8 @@ def _file(text: str | None) -> dict[str, Any]:
 
 def _read(name: str, origin: str, found: object, read: Callable[[str], Any]) -> Any:
     """The value of a setting, from whatever form its source has."""
+    text = str(found) if isinstance(found, str | int) and not isinstance(found, bool) else repr(found)
     try:
-        if isinstance(found, bool) or not isinstance(found, str | int):
-            raise ValueError("a string or a whole number")
-        return read(str(found))
+        return read(text)
     except ValueError as error:
         raise BadSetting(f"{name} must be {error}, got {found!r:.100} (from {origin})") from None

@@ -9,7 +9,17 @@ A reader fills the frozen record's own dict: faster than its constructor, and sm
 from collections.abc import Callable
 from typing import Any
 
-from schemas.binary import DOUBLE, SHORT, Broken, number_bytes, read_count, read_length, read_more
+from schemas.binary import (
+    DOUBLE,
+    SHORT,
+    Broken,
+    int_bytes,
+    number_bytes,
+    read_count,
+    read_int,
+    read_length,
+    read_more,
+)
 from schemas.events import (
     ArgsRow,
     Attempt,
@@ -164,7 +174,7 @@ def write_Control(out: bytearray, event: Control) -> None:
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
     out += SHORT[whole] if 0 <= (whole := event.epoch) < 4096 else number_bytes(whole)
-    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else int_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.at_ms) < 4096 else number_bytes(whole)
 
 
@@ -193,7 +203,7 @@ def read_Control(data: bytes, at: int) -> tuple[Control, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
@@ -210,7 +220,7 @@ def write_DeadLetter(out: bytearray, event: DeadLetter) -> None:
     part = event.key.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
-    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else int_bytes(whole)
     part = event.function.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
@@ -221,7 +231,7 @@ def write_DeadLetter(out: bytearray, event: DeadLetter) -> None:
     part = event.reason.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
-    out += SHORT[whole] if 0 <= (whole := event.attempts) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.attempts) < 4096 else int_bytes(whole)
     if (data := event.args) is None:
         out.append(0)
     else:
@@ -263,7 +273,7 @@ def read_DeadLetter(data: bytes, at: int) -> tuple[DeadLetter, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
@@ -294,7 +304,7 @@ def read_DeadLetter(data: bytes, at: int) -> tuple[DeadLetter, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["attempts"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
@@ -348,14 +358,14 @@ def write_Dispatch(out: bytearray, event: Dispatch) -> None:
     part = event.key.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
-    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else int_bytes(whole)
     part = event.queue.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
     part = event.function.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
-    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else int_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.epoch) < 4096 else number_bytes(whole)
     if (data := event.args) is None:
         out.append(0)
@@ -412,7 +422,7 @@ def read_Dispatch(data: bytes, at: int) -> tuple[Dispatch, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
@@ -431,7 +441,7 @@ def read_Dispatch(data: bytes, at: int) -> tuple[Dispatch, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["attempt"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
@@ -532,7 +542,7 @@ def write_Fact(out: bytearray, event: Fact) -> None:
     part = event.key.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
-    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else int_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.at_ms) < 4096 else number_bytes(whole)
     if (text := event.phase) is None:
         out.append(0)
@@ -555,7 +565,7 @@ def write_Fact(out: bytearray, event: Fact) -> None:
         part = text.encode()
         out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
         out += part
-    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else int_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.epoch) < 4096 else number_bytes(whole)
     if (number := event.created_at_ms) is None:
         out.append(0)
@@ -703,7 +713,7 @@ def read_Fact(data: bytes, at: int) -> tuple[Fact, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
@@ -755,7 +765,7 @@ def read_Fact(data: bytes, at: int) -> tuple[Fact, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["attempt"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
@@ -1023,7 +1033,7 @@ def write_Beat(out: bytearray, event: Beat) -> None:
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
     out += SHORT[whole] if 0 <= (whole := event.epoch) < 4096 else number_bytes(whole)
-    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else int_bytes(whole)
     part = event.kind.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
@@ -1097,7 +1107,7 @@ def read_Beat(data: bytes, at: int) -> tuple[Beat, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["attempt"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
@@ -1215,7 +1225,7 @@ def read_Beat(data: bytes, at: int) -> tuple[Beat, int]:
 
 
 def write_Heartbeat(out: bytearray, event: Heartbeat) -> None:
-    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else int_bytes(whole)
     part = event.relay.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
@@ -1234,7 +1244,7 @@ def read_Heartbeat(data: bytes, at: int) -> tuple[Heartbeat, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
@@ -1351,12 +1361,12 @@ def write_JobRequest(out: bytearray, event: JobRequest) -> None:
         out.append(0)
     else:
         out.append(2)
-        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else int_bytes(whole)
     if (number := event.lost_max) is None:
         out.append(0)
     else:
         out.append(2)
-        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else int_bytes(whole)
     if event.non_retryable:
         out += number_bytes(len(event.non_retryable))
         for each_text in event.non_retryable:
@@ -1618,7 +1628,7 @@ def read_JobRequest(data: bytes, at: int) -> tuple[JobRequest, int]:
         raw = data[at]
         at += 1
         if raw > 127:
-            raw, at = read_more(data, at, raw)
+            raw, at = read_int(data, at, raw)
         row["attempts_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
     else:
         raise Broken
@@ -1630,7 +1640,7 @@ def read_JobRequest(data: bytes, at: int) -> tuple[JobRequest, int]:
         raw = data[at]
         at += 1
         if raw > 127:
-            raw, at = read_more(data, at, raw)
+            raw, at = read_int(data, at, raw)
         row["lost_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
     else:
         raise Broken
@@ -1756,7 +1766,7 @@ def write_JobSpec(out: bytearray, event: JobSpec) -> None:
     part = event.key.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
-    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else int_bytes(whole)
     part = event.function.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
@@ -1807,8 +1817,8 @@ def write_JobSpec(out: bytearray, event: JobSpec) -> None:
     out += _double_bytes(event.retry_factor)
     out += SHORT[whole] if 0 <= (whole := event.retry_cap_ms) < 4096 else number_bytes(whole)
     out += _double_bytes(event.retry_jitter)
-    out += SHORT[whole] if 0 <= (whole := event.attempts_max) < 4096 else number_bytes(whole)
-    out += SHORT[whole] if 0 <= (whole := event.lost_max) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.attempts_max) < 4096 else int_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.lost_max) < 4096 else int_bytes(whole)
     if event.non_retryable:
         out += number_bytes(len(event.non_retryable))
         for each_text in event.non_retryable:
@@ -1870,7 +1880,7 @@ def read_JobSpec(data: bytes, at: int) -> tuple[JobSpec, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
@@ -2006,12 +2016,12 @@ def read_JobSpec(data: bytes, at: int) -> tuple[JobSpec, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["attempts_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["lost_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
     found = []
     count, at = read_count(data, at)
@@ -2094,7 +2104,7 @@ def read_JobSpec(data: bytes, at: int) -> tuple[JobSpec, int]:
 
 
 def write_Attempt(out: bytearray, event: Attempt) -> None:
-    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else int_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.epoch) < 4096 else number_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.dispatched_at_ms) < 4096 else number_bytes(whole)
     if (text := event.minion) is None:
@@ -2180,7 +2190,7 @@ def read_Attempt(data: bytes, at: int) -> tuple[Attempt, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["attempt"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
@@ -2363,11 +2373,11 @@ def write_JobRow(out: bytearray, event: JobRow) -> None:
     part = event.phase.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
-    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else int_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.epoch) < 4096 else number_bytes(whole)
-    out += SHORT[whole] if 0 <= (whole := event.failed) < 4096 else number_bytes(whole)
-    out += SHORT[whole] if 0 <= (whole := event.lost) < 4096 else number_bytes(whole)
-    out += SHORT[whole] if 0 <= (whole := event.snoozed) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.failed) < 4096 else int_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.lost) < 4096 else int_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.snoozed) < 4096 else int_bytes(whole)
     if (number := event.dispatched_at_ms) is None:
         out.append(0)
     else:
@@ -2464,7 +2474,7 @@ def write_JobRow(out: bytearray, event: JobRow) -> None:
         for attempt in event.attempts:
             write_Attempt(out, attempt)
     out.append(0)
-    out += SHORT[whole] if 0 <= (whole := event.attempts_dropped) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.attempts_dropped) < 4096 else int_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.applied_requests) < 4096 else number_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.applied_receipts) < 4096 else number_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.applied_heartbeats) < 4096 else number_bytes(whole)
@@ -2486,7 +2496,7 @@ def read_JobRow(data: bytes, at: int) -> tuple[JobRow, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["attempt"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
@@ -2496,17 +2506,17 @@ def read_JobRow(data: bytes, at: int) -> tuple[JobRow, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["failed"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["lost"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["snoozed"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
@@ -2715,7 +2725,7 @@ def read_JobRow(data: bytes, at: int) -> tuple[JobRow, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["attempts_dropped"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
@@ -2747,8 +2757,8 @@ def write_Receipt(out: bytearray, event: Receipt) -> None:
     part = event.key.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
-    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
-    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else int_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.attempt) < 4096 else int_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.epoch) < 4096 else number_bytes(whole)
     part = event.outcome.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
@@ -2883,12 +2893,12 @@ def read_Receipt(data: bytes, at: int) -> tuple[Receipt, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["attempt"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
@@ -3148,7 +3158,7 @@ def write_Reject(out: bytearray, event: Reject) -> None:
     part = event.topic.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
-    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else int_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.offset) < 4096 else number_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.record_at_ms) < 4096 else number_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.at_ms) < 4096 else number_bytes(whole)
@@ -3195,7 +3205,7 @@ def read_Reject(data: bytes, at: int) -> tuple[Reject, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
@@ -3318,7 +3328,7 @@ def write_Schedule(out: bytearray, event: Schedule) -> None:
         out.append(0)
     else:
         out.append(2)
-        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else int_bytes(whole)
     if (number := event.catchup_window_ms) is None:
         out.append(0)
     else:
@@ -3427,7 +3437,7 @@ def read_Schedule(data: bytes, at: int) -> tuple[Schedule, int]:
         raw = data[at]
         at += 1
         if raw > 127:
-            raw, at = read_more(data, at, raw)
+            raw, at = read_int(data, at, raw)
         row["attempts_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
     else:
         raise Broken
@@ -3469,7 +3479,7 @@ def write_ScheduleRow(out: bytearray, event: ScheduleRow) -> None:
     part = event.id.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
-    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else int_bytes(whole)
     part = event.cron.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
@@ -3504,7 +3514,7 @@ def write_ScheduleRow(out: bytearray, event: ScheduleRow) -> None:
         out.append(0)
     else:
         out.append(2)
-        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else int_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.catchup_window_ms) < 4096 else number_bytes(whole)
     out.append(1 if event.paused else 0)
     if (text := event.note) is None:
@@ -3546,7 +3556,7 @@ def read_ScheduleRow(data: bytes, at: int) -> tuple[ScheduleRow, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1
@@ -3624,7 +3634,7 @@ def read_ScheduleRow(data: bytes, at: int) -> tuple[ScheduleRow, int]:
         raw = data[at]
         at += 1
         if raw > 127:
-            raw, at = read_more(data, at, raw)
+            raw, at = read_int(data, at, raw)
         row["attempts_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
     else:
         raise Broken
@@ -3710,7 +3720,7 @@ def read_ScheduleRow(data: bytes, at: int) -> tuple[ScheduleRow, int]:
 
 
 def write_Tick(out: bytearray, event: Tick) -> None:
-    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else number_bytes(whole)
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else int_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.at_ms) < 4096 else number_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.receipts_end) < 4096 else number_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.heartbeats_end) < 4096 else number_bytes(whole)
@@ -3722,7 +3732,7 @@ def read_Tick(data: bytes, at: int) -> tuple[Tick, int]:
     raw = data[at]
     at += 1
     if raw > 127:
-        raw, at = read_more(data, at, raw)
+        raw, at = read_int(data, at, raw)
     row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
     raw = data[at]
     at += 1

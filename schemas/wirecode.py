@@ -19,7 +19,17 @@ A reader fills the frozen record's own dict: faster than its constructor, and sm
 from collections.abc import Callable
 from typing import Any
 
-from schemas.binary import DOUBLE, SHORT, Broken, number_bytes, read_count, read_length, read_more
+from schemas.binary import (
+    DOUBLE,
+    SHORT,
+    Broken,
+    int_bytes,
+    number_bytes,
+    read_count,
+    read_int,
+    read_length,
+    read_more,
+)
 from schemas.events import (
     {names},
 )
@@ -45,7 +55,8 @@ def write_lines(avro_type: Any, value: str) -> Lines:
             size = "out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)"
             return [f"part = {taken}", size, "out += part"]
         case "int" | "long":
-            return [f"out += SHORT[whole] if 0 <= (whole := {value}) < 4096 else number_bytes(whole)"]
+            rest = "int_bytes" if avro_type == "int" else "number_bytes"
+            return [f"out += SHORT[whole] if 0 <= (whole := {value}) < 4096 else {rest}(whole)"]
         case "double":
             return [f"out += _double_bytes({value})"]
         case "boolean":
@@ -78,7 +89,8 @@ def read_lines(avro_type: Any, target: str) -> Lines:
             size = ["if raw & 129:", "    raw, at = read_length(data, at, raw)", "end = at + (raw >> 1)"]
             return [*raw, *size, f"{target} = data[at:end]{decoded}", "at = end"]
         case "int" | "long":
-            more = ["if raw > 127:", "    raw, at = read_more(data, at, raw)"]
+            rest = "read_int" if avro_type == "int" else "read_more"
+            more = ["if raw > 127:", f"    raw, at = {rest}(data, at, raw)"]
             return [*raw, *more, f"{target} = ~(raw >> 1) if raw & 1 else raw >> 1"]
         case "double":
             return [f"{target} = _read_double(data, at)[0]", "at += 8"]

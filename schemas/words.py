@@ -84,13 +84,14 @@ class ControlName(StrEnum):
 
 
 class WaitReason(StrEnum):
-    """Why a job that waits for due_at_ms waits."""
+    """Why a job waits: for due_at_ms, or for its queue."""
 
     DELAY = "delay"  # run_at has not come
     RETRY = "retry"
     SNOOZE = "snooze"
     HANDED_BACK = "handed_back"
     UNSERVED = "unserved"
+    QUEUE = "queue"  # ready, but the topic of its queue is still being made
 
 
 class Backoff(StrEnum):

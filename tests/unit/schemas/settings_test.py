@@ -1,0 +1,117 @@
+"""Settings: what wins over what, where each came from, and what cannot be."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from schemas.settings import FILE, NAMES, BadSetting, Settings, load, resolve
+
+
+def test_defaults() -> None:
+    """With nothing said, everything is on loopback, and says that it is a default."""
+    settings, origins = resolve({}, {}, None)
+    assert settings == Settings()
+    assert settings.bootstrap == "127.0.0.1:9092"
+    assert settings.relay.startswith("127.0.0.1:")
+    assert settings.web.startswith("127.0.0.1:")
+    assert set(origins) == set(NAMES)
+    assert set(origins.values()) == {"default"}
+
+
+def test_order() -> None:
+    """A flag wins over the environment, which wins over the file, which wins over the default."""
+    toml = 'prefix = "file."\nweb = "w:1"\npartitions = 3'
+    environ = {"JOBSTREAM_PREFIX": "env.", "JOBSTREAM_RELAY": "r:2", "JOBSTREAM_PARTITIONS": "4"}
+    settings, origins = resolve({"prefix": "flag.", "partitions": None}, environ, toml)
+    assert (settings.prefix, origins["prefix"]) == ("flag.", "flag --prefix")
+    assert (settings.partitions, origins["partitions"]) == (4, "JOBSTREAM_PARTITIONS")
+    assert (settings.relay, origins["relay"]) == ("r:2", "JOBSTREAM_RELAY")
+    assert (settings.web, origins["web"]) == ("w:1", FILE)
+    assert (settings.data, origins["data"]) == (".jobstream", "default")
+
+
+def test_empty_variables_are_not_set() -> None:
+    """An empty variable is as if it were not there, and other variables are not ours."""
+    settings, _ = resolve({}, {"JOBSTREAM_PREFIX": "", "JOBSTREAM_JAVA": "/x", "PATH": "/"}, "")
+    assert settings == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("bootstrap", "nowhere"),
+        ("bootstrap", "a:1,b"),
+        ("bootstrap", "a:99999"),
+        ("relay", "http://a:1"),
+        ("relay", "a:1 "),
+        ("web", ":6066"),
+        ("web", "6066"),
+        ("prefix", "a b"),
+        ("prefix", "x" * 101),
+        ("prefix", "é"),
+        ("partitions", "0"),
+        ("partitions", "-1"),
+        ("partitions", "513"),
+        ("partitions", "9" * 5_000),
+        ("partitions", "4.0"),
+        ("partitions", "²"),
+        ("data", "a\0b"),
+    ],
+)
+def test_bad_values(name: str, found: str) -> None:
+    """A value that cannot be is refused with its name, what it must be, what it is, and its origin."""
+    with pytest.raises(BadSetting) as caught:
+        resolve({}, {f"JOBSTREAM_{name.upper()}": found}, None)
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{name} must be ")
+    assert sentence.endswith(f"(from JOBSTREAM_{name.upper()})")
+    assert len(sentence) < 300
+
+
+@pytest.mark.parametrize("found", ["true", "1.5", "[1]", "{a = 1}", "2026-01-01"])
+def test_bad_types_in_the_file(found: str) -> None:
+    """The file has strings and whole numbers."""
+    with pytest.raises(BadSetting, match=r"^partitions must be .* \(from jobstream\.toml\)$"):
+        resolve({}, {}, f"partitions = {found}")
+
+
+def test_good_addresses() -> None:
+    """Addresses may be names, IPv4, IPv6, and for Kafka several."""
+    settings, _ = resolve({"bootstrap": "a:1, b.c:2", "relay": "[::1]:7071", "web": "0.0.0.0:0"}, {}, None)
+    assert (settings.bootstrap, settings.relay, settings.web) == ("a:1,b.c:2", "[::1]:7071", "0.0.0.0:0")
+
+
+def test_unknown_name_in_the_file() -> None:
+    """A name in the file that is none is most likely misspelt."""
+    with pytest.raises(BadSetting, match=r"has no setting 'boostrap'; did you mean bootstrap\?"):
+        resolve({}, {}, 'boostrap = "a:1"')
+    with pytest.raises(BadSetting, match=r"has no setting 'zzz'; there are bootstrap, "):
+        resolve({}, {}, "zzz = 1")
+
+
+def test_file_that_is_not_toml() -> None:
+    """A file that cannot be read as TOML is an error with the place."""
+    with pytest.raises(BadSetting, match=r"^jobstream\.toml must be TOML: .*line 1"):
+        resolve({}, {}, "prefix x\n")
+
+
+def test_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment is the process's, the file that of its directory."""
+    monkeypatch.chdir(tmp_path)
+    for name in NAMES:
+        monkeypatch.delenv(f"JOBSTREAM_{name.upper()}", raising=False)
+    assert load()[0] == Settings()
+    (tmp_path / FILE).write_text('data = "there"\nweb = "w:1"')
+    monkeypatch.setenv("JOBSTREAM_WEB", "e:2")
+    settings, origins = load({"prefix": "p."})
+    assert settings == Settings(data="there", web="e:2", prefix="p.")
+    assert origins["data"] == FILE
+    (tmp_path / FILE).write_bytes(b"\xff")
+    with pytest.raises(BadSetting, match=r"must be a file in UTF-8"):
+        load()
+
+
+def test_each_setting_has_a_doc() -> None:
+    """Each setting says what it is."""
+    assert all(field.metadata["doc"] for field in dataclasses.fields(Settings))
