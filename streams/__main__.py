@@ -1,0 +1,5 @@
+"""`python -m streams`."""
+
+from streams.main import main
+
+main()

@@ -1,0 +1,191 @@
+"""Turns what the core decided into records to write, in two stages. One for each partition, emptied for each
+record.
+
+Owns which topic, partition, key and stage each thing goes to. Must never decide anything, nor keep anything
+from one record to the next.
+
+A job's end is told in the second stage, after its row is durable: whoever waits for it may act on it, and a
+crash between two topics must not take it back. Every other fact goes beside its row.
+"""
+
+from schemas import defaults
+from schemas.codec import encode
+from schemas.events import ArgsRow, Command, Fact, JobRequest, JobRow, Reject, ScheduleRow
+from schemas.keys import home
+from schemas.records import replace
+from schemas.topics import Topics
+from schemas.words import FactKind, Phase
+from streams.core import facts, records
+from streams.core.effect import TellRelays
+from streams.core.events import Source
+from streams.core.rejection import Rejection
+from streams.core.schedule import ScheduleFact
+from streams.record import ROUTED_HEADER, Header, Out, Record, Writes
+
+JOB_ROW, ARGS_ROW, SCHEDULE_ROW = "j:", "a:", "s:"
+"""How the key of a row in the state topic begins; the id follows."""
+
+CONTROL_PARTITION = REJECTS_PARTITION = 0
+"""Of topics with one partition."""
+
+RECORD_KEY_BYTES_MAX = 1_024
+"""Of a refused record's key that is kept."""
+
+ENDS = {
+    Phase.SUCCEEDED: FactKind.SUCCEEDED,
+    Phase.DEAD: FactKind.DIED,
+    Phase.CANCELLED: FactKind.CANCELLED,
+    Phase.EXPIRED: FactKind.EXPIRED,
+}
+"""How the end of a job is told, by the phase it is in then."""
+
+Mark = tuple[int, int]
+"""How much an outbox held."""
+
+
+class Outbox:
+    """What one record asks to write."""
+
+    def __init__(self, number: int, topics: Topics) -> None:
+        """`number` is the partition whose decisions these are."""
+        self._number = number
+        self._topics = topics
+        self._first: list[Out] = []
+        self._then: list[Out] = []
+
+    def take(self) -> Writes:
+        """What was put in, in order; it is empty afterwards."""
+        writes = Writes(tuple(self._first), tuple(self._then))
+        self._first, self._then = [], []
+        return writes
+
+    def mark(self) -> Mark:
+        """Where it stands, for `rewind`."""
+        return len(self._first), len(self._then)
+
+    def rewind(self, mark: Mark) -> None:
+        """Takes out what was put in since `mark`."""
+        del self._first[mark[0] :], self._then[mark[1] :]
+
+    # Rows.
+
+    def job_row(self, row: JobRow) -> None:
+        """The latest state of a job."""
+        self._state(JOB_ROW + row.spec.id, encode(row))
+
+    def args_row(self, id: str, args: bytes) -> None:
+        """Arguments that are too large for the job's row."""
+        self._state(ARGS_ROW + id, encode(ArgsRow(job=id, args=args)))
+
+    def schedule_row(self, row: ScheduleRow) -> None:
+        """The latest state of a schedule."""
+        self._state(SCHEDULE_ROW + row.id, encode(row))
+
+    def no_row(self, key: str) -> None:
+        """The row with this key is no more."""
+        self._state(key, None)
+
+    def _state(self, key: str, value: bytes | None) -> None:
+        self._first.append(Out(self._topics.state, self._number, key.encode(), value))
+
+    # Facts.
+
+    def fact(self, before: JobRow | None, fact: facts.Fact, after: JobRow | None) -> None:
+        """What happened to a job, if it is told at all."""
+        if type(fact) in records.KINDS:
+            stage = self._then if type(fact) in _END_FACTS else self._first
+            self._tell(records.fact_record(before, fact, after), stage)
+
+    def schedule_fact(
+        self, before: ScheduleRow | None, fact: ScheduleFact, after: ScheduleRow | None
+    ) -> None:
+        """What happened to a schedule."""
+        self._tell(records.schedule_fact_record(before, fact, after), self._first)
+
+    def end_again(self, row: JobRow) -> None:
+        """The fact that told the end of a job that has ended, once more, from its row alone."""
+        assert row.ended_at_ms is not None, f"job {row.spec.id} has not ended, but is {row.phase}"
+        answer = facts.Deduplicated(row.ended_at_ms, Source.REQUESTS, row.applied_requests)
+        told = records.fact_record(row, answer, row)  # what who asks twice is told: the end, error and result
+        self._tell(replace(told, fact=ENDS[Phase(row.phase)]), self._then)
+
+    def _tell(self, fact: Fact, stage: list[Out]) -> None:
+        stage.append(Out(self._topics.facts, fact.partition, fact.key.encode(), encode(fact)))
+
+    # Refusals.
+
+    def reject(self, record: Record, rejection: Rejection, id: str | None) -> None:
+        """A record that was refused: why, where it stood, and its bytes."""
+        value, reason = record.value or b"", rejection.reason
+        if record.routed_from is not None:
+            reason = f"{reason} (first written to {record.routed_from})"
+        reject = Reject(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            record_at_ms=record.timestamp_ms,
+            at_ms=record.timestamp_ms,
+            code=rejection.code,
+            reason=reason,
+            id=id,
+            record_key=None if record.key is None else record.key[:RECORD_KEY_BYTES_MAX],
+            value=None if record.value is None else value[: defaults.REJECT_VALUE_BYTES_MAX],
+            value_bytes=len(value),
+        )
+        self._first.append(
+            Out(self._topics.rejects, REJECTS_PARTITION, record.place.encode(), encode(reject))
+        )
+
+    def tell_refused(
+        self, record: Record, rejection: Rejection, id: str, key: str, row: JobRow | None
+    ) -> None:
+        """The same for the client, at the home of its key. `row` is the job that has the id, if any."""
+        fact = Fact(
+            fact=FactKind.REJECTED,
+            job=id,
+            key=key,
+            partition=home(key, self._topics.partitions),
+            at_ms=record.timestamp_ms,
+            phase=None if row is None else row.phase,
+            error_type=rejection.code,
+            reason=rejection.reason,
+        )
+        self._tell(fact, self._first)
+
+    # What makes something run.
+
+    def call_off(self, row: JobRow, effect: TellRelays, at_ms: int) -> None:
+        """An epoch that must not run (any more), to the relays."""
+        control = encode(records.control_record(row, effect, at_ms))
+        self._then.append(Out(self._topics.control, CONTROL_PARTITION, row.spec.id.encode(), control))
+
+    def dead_letter(self, row: JobRow, args: bytes | None) -> None:
+        """A dead job, with all that is needed to run it again."""
+        letter = encode(records.dead_letter_record(row, args))
+        self._then.append(Out(self._topics.dead, self._number, row.spec.key.encode(), letter))
+
+    def dispatch(self, row: JobRow, args: bytes | None) -> None:
+        """The current epoch of a ready job, to the relays."""
+        dispatch = records.dispatch_record(row, args)
+        topic = self._topics.dispatch(row.spec.queue)
+        self._then.append(Out(topic, self._number, row.spec.key.encode(), encode(dispatch)))
+
+    def submit(self, request: JobRequest) -> None:
+        """A request of the machine's own, to its home."""
+        key = request.key or request.id
+        assert key is not None, "a request of the machine's own has an id"
+        self._request(request, key, home(key, self._topics.partitions), ())
+
+    def route(self, record: Record, event: JobRequest | Command, key: str | None, partition: int) -> None:
+        """A request or command that landed elsewhere, to its home, with where it was first written."""
+        kept = tuple(header for header in record.headers if header[0] != ROUTED_HEADER)
+        self._request(event, key, partition, (*kept, (ROUTED_HEADER, record.place.encode())))
+
+    def _request(
+        self, event: JobRequest | Command, key: str | None, partition: int, headers: tuple[Header, ...]
+    ) -> None:
+        record_key = None if key is None else key.encode()
+        self._then.append(Out(self._topics.requests, partition, record_key, encode(event), headers))
+
+
+_END_FACTS = frozenset({facts.Succeeded, facts.Died, facts.Cancelled, facts.Expired})

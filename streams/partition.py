@@ -1,0 +1,699 @@
+"""One partition of jobs: what each record of its topics does to its rows, and what must be written because of
+it.
+
+Owns the rows, when they are due, and how far each source was applied. Pure of hosts: no Faust, no Kafka, no
+clock, no thread; the time is the broker's, in the records. `apply` is the whole of it:
+
+    partition = Partition(3, topics, queues)
+    partition.restore(key, value)                   # each record of the state topic's partition, in order
+    writes = partition.begin(begins, settled)       # where its sources go on; what may not have left before
+    writes = partition.apply(record)                # each record of its sources, in the order of their
+    offsets
+
+Must never raise for what a record holds, nor decide by anything but the rows, the record and its time. What
+cannot be accepted is rejected with a sentence; a fault of our own is rejected with its trace; both go on with
+the next record.
+"""
+
+import json
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from schemas import defaults
+from schemas.codec import Undecodable, decode
+from schemas.events import (
+    ArgsRow,
+    Command,
+    Heartbeat,
+    JobRequest,
+    JobRow,
+    Receipt,
+    Schedule,
+    ScheduleRow,
+    Tick,
+)
+from schemas.keys import home
+from schemas.names import BadName, check_id, check_key, likely_homes
+from schemas.records import replace
+from schemas.topics import Topics
+from schemas.words import BeatKind, CommandName, Phase, RejectCode, WaitReason
+from streams.core import admission, job, schedule
+from streams.core.admission import Position
+from streams.core.effect import DispatchJob, Effect, Submit, TellRelays, WriteDeadLetter
+from streams.core.events import (
+    Beaten,
+    CancelAsked,
+    Ended,
+    Event,
+    RemoveAsked,
+    Restored,
+    RetryAsked,
+    Silent,
+    Source,
+    Submitted,
+    TimeEvent,
+)
+from streams.core.rejection import Rejection
+from streams.dues import Dues
+from streams.outbox import ARGS_ROW, JOB_ROW, SCHEDULE_ROW, Outbox
+from streams.queues import Queues
+from streams.record import NOTHING, Record, Writes
+
+DUES_PER_TICK_MAX = 500
+"""Rows that one tick decides; the rest is still due, and comes with the next tick."""
+
+OUTAGE_MS = 2_000
+"""A silence that is found out so much later than it could have been was no silence: nobody listened
+meanwhile.
+"""
+
+TRACEPARENT = "traceparent"
+"""Header in which trace context travels."""
+
+
+class BadRow(Exception):
+    """A row of the state topic that can't be read: it is not ours, or of another release."""
+
+    def __init__(self, key: bytes, partition: int, reason: str) -> None:
+        """`reason` is the end of the sentence."""
+        super().__init__(f"row {key!r:.250} of partition {partition} can't be read: {reason}")
+
+
+class Partition:
+    """The rows of one partition, and the machine that changes them."""
+
+    def __init__(self, number: int, topics: Topics, queues: Queues) -> None:
+        """An empty partition; `queues` tells which queues exist, and is asked for those that do not."""
+        self.number = number
+        self.jobs: dict[str, JobRow] = {}
+        self.schedules: dict[str, ScheduleRow] = {}
+        self.counts: Counter[tuple[str, str]] = Counter()
+        """How many jobs there are, by queue and phase."""
+        self.refused = 0
+        """Records refused since it began."""
+        self.latest_tick: Tick | None = None
+        """The last tick that was applied."""
+        self._topics = topics
+        self._queues = queues
+        self._args: dict[str, bytes] = {}
+        self._raw: dict[bytes, bytes] = {}  # rows as restored, until `begin`
+        self._dues = Dues(self._due_ms)
+        self._waiting: dict[str, dict[str, None]] = {}  # by queue: ready jobs whose queue does not exist yet
+        self._unheard = True  # nobody listened to the leases until now
+        self._outbox = Outbox(number, topics)
+        self._apply: dict[str, Callable[[Record], None]] = {
+            topics.requests: self._on_request,
+            topics.receipts: self._on_receipt,
+            topics.heartbeats: self._on_heartbeat,
+            topics.timers: self._on_tick,
+            topics.schedules: self._on_schedule,
+        }
+        self._next: dict[str, int] = dict.fromkeys(self._apply, 0)  # offset of the next record, by topic
+
+    # Its life.
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        """Takes one record of the state topic; the last of a key counts, None is a row that was dropped."""
+        if value is None:
+            self._raw.pop(key, None)
+        else:
+            self._raw[key] = value
+
+    def begin(self, begins: Mapping[str, int], settled: Mapping[str, int]) -> Writes:
+        """Every row was restored: reads them, and gives what may not have left before the partition came
+        here.
+
+        Args:
+            begins: for each source topic, the offset of the record that `apply` gets next.
+            settled: for each source topic, the offset before which everything a record asked for is known to
+            have
+                left. What a row awaits is sent again if it was changed by a later one.
+
+        Raises:
+            BadRow: a row cannot be read. The partition must not be worked on.
+        """
+        self._next.update({topic: begins[topic] for topic in self._next})
+        for key, value in self._raw.items():
+            self._read_row(key, value)
+        self._raw.clear()
+        self._dues.fill(self._all_dues())
+        for row in self.jobs.values():
+            if self._in_doubt(row, settled):
+                self._job_again(row)
+        for plan in self.schedules.values():
+            if plan.applied_timers >= settled[self._topics.timers]:
+                self._submit_fires(schedule.outstanding(plan))
+        return self._outbox.take()
+
+    def _read_row(self, key: bytes, value: bytes) -> None:
+        name = key.decode(errors="replace")
+        kind, id = name[: len(JOB_ROW)], name[len(JOB_ROW) :]
+        try:
+            if kind == JOB_ROW:
+                self._count(None, row := decode(value, (JobRow,)))
+                self.jobs[id] = row
+            elif kind == ARGS_ROW:
+                self._args[id] = decode(value, (ArgsRow,)).args
+            elif kind == SCHEDULE_ROW:
+                self.schedules[id] = decode(value, (ScheduleRow,))
+            else:
+                raise BadRow(
+                    key, self.number, f"its key must begin with {JOB_ROW}, {ARGS_ROW} or {SCHEDULE_ROW}"
+                )
+        except Undecodable as error:
+            raise BadRow(key, self.number, error.sentence) from error
+
+    def _all_dues(self) -> Iterator[tuple[int, str]]:
+        for id, row in self.jobs.items():
+            if (due_ms := job.next_due_ms(row)) is not None:
+                yield due_ms, JOB_ROW + id
+        for id, plan in self.schedules.items():
+            if (due_ms := schedule.next_due_ms(plan)) is not None:
+                yield due_ms, SCHEDULE_ROW + id
+
+    def _in_doubt(self, row: JobRow, settled: Mapping[str, int]) -> bool:
+        """True if what the row awaits from the world may not have left."""
+        topics = self._topics
+        return (
+            row.applied_requests >= settled[topics.requests]
+            or row.applied_receipts >= settled[topics.receipts]
+            or row.applied_timers >= settled[topics.timers]
+            or row.applied_heartbeats >= settled[topics.heartbeats]
+            or (row.phase == Phase.READY and row.wait_reason == WaitReason.QUEUE)
+        )
+
+    def _job_again(self, row: JobRow) -> None:
+        """Sends what a job awaits once more, and tells its end once more."""
+        if row.ended_at_ms is not None:
+            self._outbox.end_again(row)
+        after = self._job_effects(row, job.outstanding(row), row.dispatched_at_ms or row.ended_at_ms or 0)
+        if after is not row:
+            self._outbox.job_row(after)
+            self._keep_job(row.spec.id, row, after)
+
+    # What others may know.
+
+    @property
+    def rows_count(self) -> int:
+        """How many jobs and schedules it has."""
+        return len(self.jobs) + len(self.schedules)
+
+    @property
+    def leases_count(self) -> int:
+        """How many jobs a minion has."""
+        return sum(count for (_, phase), count in self.counts.items() if phase == Phase.LEASED)
+
+    def overdue_count(self, at_ms: int) -> int:
+        """How many rows were due by then, epoch ms."""
+        return self._dues.count(at_ms)
+
+    def next_due_ms(self) -> int | None:
+        """When a row wants a tick, epoch ms; None: none does."""
+        return self._dues.next_ms()
+
+    def args(self, row: JobRow) -> bytes | None:
+        """A job's arguments, wherever they are kept."""
+        return self._args.get(row.spec.id) if row.spec.args_apart else row.spec.args
+
+    # Records.
+
+    def apply(self, record: Record) -> Writes:
+        """What one record does. Records of one topic come in the order of their offsets; one that came before
+        does nothing.
+
+        Raises:
+            KeyError: the record's topic is no source.
+        """
+        if record.offset < self._next[record.topic]:
+            return NOTHING
+        self._guarded(record, None, partial(self._apply[record.topic], record))
+        self._next[record.topic] = record.offset + 1
+        return self._outbox.take()
+
+    def queue_made(self, queue: str) -> Writes:
+        """A queue exists from now on: the jobs that waited for it are dispatched."""
+        for id in self._waiting.pop(queue, ()):
+            row = self.jobs.get(id)
+            if row is not None and row.phase == Phase.READY and row.wait_reason == WaitReason.QUEUE:
+                self._job_again(row)
+        return self._outbox.take()
+
+    def _guarded(self, record: Record, id: str | None, act: Callable[[], object]) -> None:
+        """Does something for a record; what goes wrong is refused instead, and leaves nothing half done.
+
+        Rows are kept as the last thing of every act, so none is changed by an act that failed.
+        """
+        mark = self._outbox.mark()
+        try:
+            act()
+        except Undecodable as error:
+            self._outbox.rewind(mark)
+            self._refuse_undecodable(record, error)
+        except Exception:  # noqa: BLE001  a fault of ours must end neither the worker nor in a loop
+            self._outbox.rewind(mark)
+            trace = traceback.format_exc()[-defaults.ERROR_TRACE_CHARS_MAX :]
+            self._refuse(
+                record, Rejection(RejectCode.FAULT, f"the service failed on this record: {trace}"), id
+            )
+
+    # Requests and commands.
+
+    def _on_request(self, record: Record) -> None:
+        event = decode(_value(record, "request"), (JobRequest, Command))
+        if isinstance(event, Command):
+            self._on_command(record, event)
+        elif event.schedule is not None:
+            self._on_schedule_request(record, event)
+        else:
+            self._on_job_request(record, event)
+
+    def _on_job_request(self, record: Record, request: JobRequest) -> None:
+        request = _with_trace(request, record)
+        spec = admission.admit(request, record.key, _position(record), self._topics.partitions)
+        if isinstance(spec, Rejection):
+            self._refuse_request(record, spec, request.id, request.key)
+        elif spec.partition != self.number:
+            self._route(record, replace(request, id=spec.id, key=spec.key), spec.id, spec.key, spec.partition)
+        elif spec.id not in self.jobs and not self._queues.has_room(spec.queue):
+            self._refuse_request(record, _queues_full(spec.queue), spec.id, spec.key)
+        else:
+            event = Submitted(record.timestamp_ms, Source.REQUESTS, record.offset, spec)
+            refusal = self._job_event(spec.id, event, request.args if spec.args_apart else None)
+            if refusal is not None:
+                self._refuse_request(record, refusal, spec.id, spec.key)
+
+    def _on_command(self, record: Record, command: Command) -> None:
+        address = admission.address(command, record.key, _position(record), self._topics.partitions)
+        if isinstance(address, Rejection):
+            self._refuse_request(record, address, command.id, command.key)
+        elif command.command == CommandName.REMOVE_SCHEDULE:
+            self._on_removal(record, command)
+        elif command.command not in set(CommandName):
+            words = ", ".join(CommandName)
+            reason = f"command must be one of {words}, got {command.command!r:.100}"
+            self._refuse_request(record, Rejection(RejectCode.BAD_FIELD, reason), address.id, address.key)
+        else:
+            self._on_job_command(record, command, address)
+
+    def _on_job_command(self, record: Record, command: Command, address: admission.Address) -> None:
+        keyed = command.key is not None or bool(record.key)
+        row = self.jobs.get(command.id)
+        if row is None and (target := self._elsewhere(record, address, keyed=keyed)) is not None:
+            self._outbox.route(record, command, address.key if keyed else None, target)
+            return
+        key = address.key if keyed or row is None else row.spec.key
+        refusal: Rejection | None
+        if row is not None and row.spec.key != key:
+            reason = f"{command.command} refused: job {command.id} is not known with the key {key}"
+            refusal = Rejection(RejectCode.UNKNOWN_JOB, reason)
+        else:
+            asked = CancelAsked if command.command == CommandName.CANCEL else RetryAsked
+            event = asked(
+                record.timestamp_ms, Source.REQUESTS, record.offset, command.id, command.reason, command.by
+            )
+            refusal = self._job_event(command.id, event)
+        if refusal is not None:
+            self._refuse_request(record, refusal, command.id, key)
+
+    def _elsewhere(self, record: Record, address: admission.Address, *, keyed: bool) -> int | None:
+        """Where else the job of a command may be, None if nowhere: with a key at its home; without one at
+        each of the likely homes of the id, one after the other.
+        """
+        if keyed:
+            target = None if record.routed_from is not None else address.partition
+            return None if target == self.number else target
+        homes = likely_homes(address.id, self._topics.partitions)
+        if record.routed_from is not None:
+            homes = homes[homes.index(self.number) + 1 :] if self.number in homes else ()
+        return next((partition for partition in homes if partition != self.number), None)
+
+    # Schedules.
+
+    def _on_schedule(self, record: Record) -> None:
+        """What people write to the topic of schedules, which is compacted: the key is the schedule's id."""
+        id = _schedule_id(record)
+        if record.value is None:
+            self._on_removal(record, Command(command=CommandName.REMOVE_SCHEDULE, id=id))
+            return
+        written = decode(record.value, (Schedule,))
+        if written.id != id:
+            reason = f"the record's key must be the id of the schedule, got {id!r} and {written.id!r}"
+            self._refuse(record, Rejection(RejectCode.KEY_CONFLICT, reason), written.id)
+        elif (partition := home(id, self._topics.partitions)) != self.number:
+            self._outbox.route(record, _as_request(written), None, partition)
+        else:
+            self._put_schedule(record, Source.SCHEDULES, written)
+
+    def _on_schedule_request(self, record: Record, request: JobRequest) -> None:
+        written = schedule.from_request(request, record.key, _position(record), self._topics.partitions)
+        if isinstance(written, Rejection):
+            self._refuse_request(record, written, request.id, request.key)
+            return
+        partition = home(written.id, self._topics.partitions)
+        if partition != self.number:
+            key = written.key or written.id
+            self._route(record, replace(request, key=key), written.id, key, partition)
+        else:
+            self._put_schedule(record, Source.REQUESTS, written)
+
+    def _put_schedule(self, record: Record, source: Source, written: Schedule) -> None:
+        refusal: Rejection | None
+        if self._queues.has_room(written.queue):
+            event = schedule.SchedulePut(record.timestamp_ms, source, record.offset, written, self.number)
+            refusal = self._schedule_event(written.id, event)
+        else:
+            refusal = _queues_full(written.queue)
+        if refusal is not None:
+            self._refuse_request(record, refusal, written.id, written.key)
+
+    def _on_removal(self, record: Record, command: Command) -> None:
+        partition = home(command.id, self._topics.partitions)
+        if partition != self.number:
+            self._route(record, command, command.id, command.id, partition)
+            return
+        source = Source.SCHEDULES if record.topic == self._topics.schedules else Source.REQUESTS
+        event = RemoveAsked(record.timestamp_ms, source, record.offset, command.id)
+        refusal = self._schedule_event(command.id, event)
+        if refusal is not None:
+            self._refuse_request(record, refusal, command.id, command.key)
+
+    # What relays tell.
+
+    def _on_receipt(self, record: Record) -> None:
+        receipt = decode(_value(record, "receipt"), (Receipt,))
+        refusal = self._check_partition("receipt", receipt.partition)
+        if refusal is None:
+            event = Ended(record.timestamp_ms, Source.RECEIPTS, record.offset, receipt)
+            refusal = self._job_event(receipt.job, event)
+        if refusal is not None:
+            self._refuse(record, refusal, receipt.job)
+
+    def _on_heartbeat(self, record: Record) -> None:
+        heartbeat = decode(_value(record, "heartbeat"), (Heartbeat,))
+        refusal = self._check_partition("heartbeat", heartbeat.partition)
+        if refusal is not None:
+            self._refuse(record, refusal, None)
+            return
+        refused: list[tuple[str, Rejection]] = []
+        for beat in heartbeat.beats:
+            event = Beaten(
+                record.timestamp_ms,
+                Source.HEARTBEATS,
+                record.offset,
+                beat,
+                heartbeat.relay,
+                heartbeat.at_ms,
+            )
+
+            def act(event: Beaten = event) -> None:
+                refusal = self._job_event(event.beat.job, event)
+                if refusal is not None and event.beat.kind != BeatKind.ALIVE:  # those repeat every second
+                    refused.append((event.beat.job, refusal))
+
+            self._guarded(record, beat.job, act)
+        if refused:
+            id, refusal = refused[0]
+            others = f" ({len(refused) - 1} more beats of this record are refused too)" if refused[1:] else ""
+            self._refuse(record, Rejection(refusal.code, refusal.reason + others), id)
+
+    def _check_partition(self, what: str, partition: int) -> Rejection | None:
+        if partition == self.number:
+            return None
+        reason = f"a {what} must be in the partition that it names, got {partition} in {self.number}"
+        return Rejection(RejectCode.BAD_FIELD, reason)
+
+    # Time.
+
+    def _on_tick(self, record: Record) -> None:
+        tick = decode(_value(record, "tick"), (Tick,))
+        refusal = self._check_partition("tick", tick.partition)
+        if refusal is not None:
+            self._refuse(record, refusal, None)
+            return
+        self.latest_tick = tick
+        if self._unheard:
+            self._reprieve_all(record)
+        heard = (
+            self._next[self._topics.receipts] >= tick.receipts_end
+            and self._next[self._topics.heartbeats] >= tick.heartbeats_end
+        )
+        self._decide_dues(record, heard=heard)
+
+    def _reprieve_all(self, record: Record) -> None:
+        """Nobody listened until now: every lease gets one more heartbeat timeout."""
+        self._unheard = False
+        leased = [row for row in self.jobs.values() if row.phase == Phase.LEASED]
+        for row in leased:
+            event = Restored(record.timestamp_ms, Source.TIMERS, record.offset)
+            self._guarded(record, row.spec.id, partial(self._time_event, row.spec.id, event))
+
+    def _decide_dues(self, record: Record, *, heard: bool) -> None:
+        """Decides what is due by the time of the tick: so many rows, the rest at the next tick.
+
+        A row whose decision fails is not due any more, until something else happens to it.
+        """
+        decided = 0
+        put_off: list[str] = []
+        while decided < DUES_PER_TICK_MAX and (key := self._dues.take(record.timestamp_ms)) is not None:
+            act = self._due_act(key, record, heard=heard)
+            if act is None:
+                put_off.append(key)
+            else:
+                decided += 1
+                self._guarded(record, key[len(JOB_ROW) :], act)
+        for key in put_off:
+            self._dues.put(key, self._due_ms(key))
+
+    def _due_act(self, key: str, record: Record, *, heard: bool) -> Callable[[], object] | None:
+        """What time brings to a row at this tick; None if nothing yet: what its minion wrote may not have
+        been applied, or this tick has brought it something already.
+        """
+        kind, id = key[: len(JOB_ROW)], key[len(JOB_ROW) :]
+        at_ms, offset = record.timestamp_ms, record.offset
+        if kind == SCHEDULE_ROW:
+            fire = schedule.due(self.schedules[id], at_ms, offset=offset)
+            return None if fire is None else partial(self._schedule_event, id, fire)
+        row = self.jobs[id]
+        event = job.due(row, at_ms, offset=offset, heard=heard)
+        if event is None:
+            return None
+        if isinstance(event, Silent) and self._was_outage(row, at_ms):
+            event = Restored(at_ms, Source.TIMERS, offset)
+        return partial(self._time_event, id, event)
+
+    @staticmethod
+    def _was_outage(row: JobRow, at_ms: int) -> bool:
+        assert row.beat_at_ms is not None, "a leased job was heard of"
+        return at_ms - (row.beat_at_ms + row.spec.heartbeat_timeout_ms) > OUTAGE_MS
+
+    def _time_event(self, id: str, event: TimeEvent) -> None:
+        refusal = self._job_event(id, event)
+        assert refusal is None, f"time never asks for what is refused: {refusal}"
+
+    def _due_ms(self, key: str) -> int | None:
+        """When the row with this key is due now, epoch ms."""
+        id = key[len(JOB_ROW) :]
+        if key.startswith(JOB_ROW):
+            row = self.jobs.get(id)
+            return None if row is None else job.next_due_ms(row)
+        plan = self.schedules.get(id)
+        return None if plan is None else schedule.next_due_ms(plan)
+
+    # Rows.
+
+    def _job_event(self, id: str, event: Event, args: bytes | None = None) -> Rejection | None:
+        """Steps a job, and puts into the outbox what that asks for; a rejection changes nothing.
+
+        Args:
+            id: the job's.
+            event: what happened to it.
+            args: arguments of a new job that lie in a row of their own.
+        """
+        before = self.jobs.get(id)
+        step = job.step(before, event)
+        if isinstance(step, Rejection):
+            return step
+        after = step.job
+        if step.effects:
+            assert after is not None, "a job that is no more asks for nothing"
+            if args is not None and before is None:
+                self._args[id] = args
+            after = self._job_effects(after, step.effects, event.at_ms)
+        if step.durable:
+            self._write_job(id, before, after, args)
+            for fact in step.facts:
+                self._outbox.fact(before, fact, after)
+        if after is not before:
+            self._keep_job(id, before, after)
+        return None
+
+    def _write_job(self, id: str, before: JobRow | None, after: JobRow | None, args: bytes | None) -> None:
+        if after is None:
+            self._outbox.no_row(JOB_ROW + id)
+            if before is not None and before.spec.args_apart:
+                self._outbox.no_row(ARGS_ROW + id)
+                self._args.pop(id, None)
+            return
+        if args is not None and before is None:
+            self._args[id] = args
+            self._outbox.args_row(id, args)  # first: a row in the log is never without them
+        self._outbox.job_row(after)
+
+    def _keep_job(self, id: str, before: JobRow | None, after: JobRow | None) -> None:
+        self._count(before, after)
+        if after is None:
+            del self.jobs[id]
+            self._dues.put(JOB_ROW + id, None)
+        else:
+            self.jobs[id] = after
+            self._dues.put(JOB_ROW + id, job.next_due_ms(after))
+
+    def _count(self, before: JobRow | None, after: JobRow | None) -> None:
+        old = None if before is None else (before.spec.queue, before.phase)
+        new = None if after is None else (after.spec.queue, after.phase)
+        if old == new:
+            return
+        if old is not None:
+            self.counts[old] -= 1
+            if not self.counts[old]:
+                del self.counts[old]
+        if new is not None:
+            self.counts[new] += 1
+
+    def _job_effects(self, row: JobRow, effects: tuple[Effect, ...], at_ms: int) -> JobRow:
+        """Puts the effects into the outbox. The row says so if its dispatch has to wait for its queue."""
+        for effect in effects:
+            match effect:
+                case DispatchJob():
+                    row = self._dispatch(row)
+                case TellRelays():
+                    self._outbox.call_off(row, effect, at_ms)
+                case WriteDeadLetter():
+                    self._outbox.dead_letter(row, self.args(row))
+                case Submit(request):
+                    self._outbox.submit(request)
+        return row
+
+    def _dispatch(self, row: JobRow) -> JobRow:
+        queue, id = row.spec.queue, row.spec.id
+        waits = row.wait_reason == WaitReason.QUEUE
+        if self._queues.exists(queue):
+            row = replace(row, wait_reason=None) if waits else row
+            self._outbox.dispatch(row, self.args(row))
+            return row
+        self._queues.want(queue)
+        self._waiting.setdefault(queue, {})[id] = None
+        return row if waits else replace(row, wait_reason=WaitReason.QUEUE)
+
+    def _schedule_event(self, id: str, event: schedule.ScheduleEvent) -> Rejection | None:
+        """Steps a schedule, and puts into the outbox what that asks for; a rejection changes nothing."""
+        before = self.schedules.get(id)
+        step = schedule.step(before, event)
+        if isinstance(step, Rejection):
+            return step
+        after = step.row
+        if step.durable:
+            if after is None:
+                self._outbox.no_row(SCHEDULE_ROW + id)
+            else:
+                self._outbox.schedule_row(after)
+            for fact in step.facts:
+                self._outbox.schedule_fact(before, fact, after)
+        self._submit_fires(step.effects)
+        if after is None:
+            self.schedules.pop(id, None)
+        else:
+            self.schedules[id] = after
+        self._dues.put(SCHEDULE_ROW + id, None if after is None else schedule.next_due_ms(after))
+        return None
+
+    def _submit_fires(self, effects: tuple[Effect, ...]) -> None:
+        for effect in effects:
+            assert isinstance(effect, Submit), f"a schedule asks for jobs alone, got {effect}"
+            self._outbox.submit(effect.request)
+
+    # Saying no.
+
+    def _route(self, record: Record, event: JobRequest | Command, id: str, key: str, partition: int) -> None:
+        """Sends a record to its home; one that was sent already and is still elsewhere is refused, not sent
+        again.
+        """
+        if record.routed_from is None:
+            self._outbox.route(record, event, key, partition)
+            return
+        reason = (
+            f"a record that was routed must have arrived home, got key {key} of partition {partition}"
+            f" in {self.number}"
+        )
+        self._refuse_request(record, Rejection(RejectCode.KEY_CONFLICT, reason), id, key)
+
+    def _refuse_undecodable(self, record: Record, error: Undecodable) -> None:
+        rejection = Rejection(error.code, error.sentence)
+        if record.topic == self._topics.requests:
+            self._refuse_request(record, rejection, error.id, None)
+        else:
+            self._refuse(record, rejection, error.id)
+
+    def _refuse_request(self, record: Record, rejection: Rejection, id: str | None, key: str | None) -> None:
+        """Refuses what a client wrote; the client is told if it gave an id by which it can know its own."""
+        self._refuse(record, rejection, id)
+        if id is None:
+            return
+        key = key or (record.key or b"").decode(errors="replace") or id
+        try:
+            check_id(id)
+            check_key(key)
+        except BadName:
+            return
+        self._outbox.tell_refused(record, rejection, id, key, self.jobs.get(id))
+
+    def _refuse(self, record: Record, rejection: Rejection, id: str | None) -> None:
+        self.refused += 1
+        self._outbox.reject(record, rejection, id)
+
+
+def _position(record: Record) -> Position:
+    return Position(record.topic, record.partition, record.offset, record.timestamp_ms)
+
+
+def _value(record: Record, what: str) -> bytes:
+    if record.value is None:
+        raise Undecodable(RejectCode.UNDECODABLE, f"a {what} must have a value, got none")
+    return record.value
+
+
+def _schedule_id(record: Record) -> str:
+    """The id that a record of the topic of schedules is about."""
+    id = (record.key or b"").decode(errors="replace")
+    try:
+        check_id(id)
+    except BadName as error:
+        raise Undecodable(
+            RejectCode.BAD_NAME, f"the record's key must be the id of the schedule: {error}"
+        ) from error
+    return id
+
+
+def _as_request(written: Schedule) -> JobRequest:
+    """A schedule in the form that can be written to another partition: people alone write to the topic of
+    schedules.
+    """
+    rule = {name: found for name in schedule.RULE if (found := getattr(written, name)) is not None}
+    carried = {name: getattr(written, name) for name in schedule.FIRED}
+    return JobRequest(id=written.id, key=written.key, schedule=json.dumps(rule), **carried)
+
+
+def _with_trace(request: JobRequest, record: Record) -> JobRequest:
+    """The request with the trace context of its record's headers, unless it brings its own."""
+    if request.trace is None:
+        for name, value in record.headers:
+            if name == TRACEPARENT:
+                return replace(request, trace=value.decode(errors="replace")[: defaults.TRACE_CHARS_MAX])
+    return request
+
+
+def _queues_full(queue: str) -> Rejection:
+    reason = f"queue must be one of the {defaults.QUEUES_MAX} that exist, since no more are made, got {queue}"
+    return Rejection(RejectCode.QUEUES_FULL, reason)

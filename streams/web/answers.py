@@ -1,0 +1,283 @@
+"""What the status pages say, as JSON-ready values. Reads the rows of this worker's partitions and changes
+nothing.
+
+Owns the shapes that streams/README.md documents. Knows no HTTP.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from heapq import nlargest
+from typing import Any
+
+from schemas.events import JobRow
+from schemas.keys import home
+from schemas.names import BadName, check_id, check_key, check_queue, likely_homes
+from schemas.times import format_time
+from schemas.words import Phase, WaitReason
+from streams.core.status import job_status, schedule_status
+from streams.partition import Partition
+from streams.shell import Shell
+
+LIMIT = 100
+LIMIT_MAX = 1_000
+"""Jobs in one answer."""
+
+LOOKED_AT = 5_000
+"""Rows looked at before other work of the event loop gets its turn."""
+
+LISTED = (
+    "id",
+    "phase",
+    "function",
+    "queue",
+    "key",
+    "partition",
+    "attempt",
+    "waiting_for",
+    "located",
+    "slow",
+    "frozen_since",
+    "created_at",
+    "ended_at",
+    "end_reason",
+    "error_type",
+    "error_message",
+    "scheduled_by",
+)
+"""What a list tells of each job: a part of its status."""
+
+Answer = dict[str, Any]
+
+
+class NoAnswer(Exception):
+    """There is nothing to show; the text is a sentence for people."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        """`status` is the HTTP one."""
+        super().__init__(sentence)
+        self.status = status
+
+
+BAD_QUESTION, NOT_FOUND, NOT_NOW = 400, 404, 503
+
+
+class Answers:
+    """Answers from one worker's partitions."""
+
+    def __init__(self, shell: Shell) -> None:
+        """`shell` has the partitions."""
+        self._shell = shell
+
+    def job(self, id: str, key: str | None) -> Answer:
+        """One job, found by its id; its key says at once where it is.
+
+        Raises:
+            NoAnswer: no such job is kept here, or that can't be told now.
+        """
+        self._check_ready()
+        try:
+            check_id(id)
+            if key is not None:
+                check_key(key)
+        except BadName as error:
+            raise NoAnswer(NOT_FOUND, str(error)) from error
+        found = self._find(id, key)
+        if found is None:
+            missing = self._missing(id, key)
+            if missing:
+                raise NoAnswer(
+                    NOT_NOW, f"job {id} may be in partition {missing}, which this worker does not have"
+                )
+            raise NoAnswer(NOT_FOUND, f"no job {id} is kept; ended jobs are forgotten after a day")
+        partition, row = found
+        return _status(row, self._shell.ticker.now_ms(), partition.args(row))
+
+    async def jobs(
+        self, queue: str | None, phase: str | None, limit: str | None, after: str | None
+    ) -> Answer:
+        """The jobs of a queue and phase (None: of all), the newest first.
+
+        Raises:
+            NoAnswer: a parameter can't be, or the worker recovers.
+        """
+        self._check_ready()
+        _check_filter(queue, phase)
+        count, before = _limit(limit), None if after is None else _cursor(after)
+        found = await self._newest(queue, phase, before, count + 1)
+        now_ms = self._shell.ticker.now_ms()
+        shown = [_status(row, now_ms) for row in found[:count]]
+        counts = self._counts()
+        return {
+            "now": format_time(now_ms),
+            "queue": queue,
+            "phase": phase,
+            "total": sum(
+                many for (q, p), many in counts.items() if queue in {None, q} and phase in {None, p}
+            ),
+            "jobs": [{name: status[name] for name in LISTED} for status in shown],
+            "next": _cursor_of(found[count - 1]) if len(found) > count else None,
+        }
+
+    def counts(self) -> Answer:
+        """How many jobs there are in each phase of each queue.
+
+        Raises:
+            NoAnswer: the worker recovers.
+        """
+        self._check_ready()
+        queues: dict[str, dict[str, int]] = {}
+        phases: Counter[str] = Counter()
+        for (queue, phase), many in sorted(self._counts().items()):
+            queues.setdefault(queue, {})[str(phase)] = many
+            phases[str(phase)] += many
+        return {
+            "now": format_time(self._shell.ticker.now_ms()),
+            "total": phases.total(),
+            "phases": dict(phases),
+            "queues": queues,
+        }
+
+    def schedules(self) -> Answer:
+        """Every schedule, by id.
+
+        Raises:
+            NoAnswer: the worker recovers.
+        """
+        self._check_ready()
+        now_ms = self._shell.ticker.now_ms()
+        rows = [row for partition in self._partitions() for row in partition.schedules.values()]
+        shown = [schedule_status(row, now_ms) for row in sorted(rows, key=lambda row: row.id)]
+        return {"now": format_time(now_ms), "schedules": shown}
+
+    def health(self) -> Answer:
+        """What the worker says of itself; `ready` tells whether it has recovered."""
+        shell = self._shell
+        now_ms = shell.ticker.now_ms()
+        partitions = list(self._partitions())
+        return {
+            "now": format_time(now_ms),
+            "ready": self._ready,
+            "recovered": shell.recovered_line,
+            "prefix": shell.topics.prefix,
+            "partitions": [partition.number for partition in partitions],
+            "partitions_total": shell.topics.partitions,
+            "jobs": sum(len(partition.jobs) for partition in partitions),
+            "schedules": sum(len(partition.schedules) for partition in partitions),
+            "leases": sum(partition.leases_count for partition in partitions),
+            "overdue": sum(partition.overdue_count(now_ms) for partition in partitions),
+            "refused": sum(partition.refused for partition in partitions),
+        }
+
+    @property
+    def _ready(self) -> bool:
+        return self._shell.recovered_line is not None
+
+    def _check_ready(self) -> None:
+        if not self._ready:
+            raise NoAnswer(NOT_NOW, "the worker is recovering its partitions; ask again in a moment")
+
+    def _partitions(self) -> Iterator[Partition]:
+        yield from list(self._shell.partitions.values())
+
+    def _counts(self) -> Counter[tuple[str, str]]:
+        total: Counter[tuple[str, str]] = Counter()
+        for partition in self._partitions():
+            total.update(partition.counts)
+        return total
+
+    def _find(self, id: str, key: str | None) -> tuple[Partition, JobRow] | None:
+        for number in self._likely(id, key):
+            partition = self._shell.partitions.get(number)
+            row = None if partition is None else partition.jobs.get(id)
+            if partition is not None and row is not None and key in {None, row.spec.key}:
+                return partition, row
+        return None
+
+    def _likely(self, id: str, key: str | None) -> list[int]:
+        """Where a job may be: at the home of its key; without one anywhere, most likely where its id hints
+        at.
+        """
+        total = self._shell.topics.partitions
+        if key is not None:
+            return [home(key, total)]
+        hinted = likely_homes(id, total)
+        return [*hinted, *(number for number in range(total) if number not in hinted)]
+
+    def _missing(self, id: str, key: str | None) -> str:
+        """The partitions that this worker would have to ask others for."""
+        return ", ".join(
+            str(number) for number in self._likely(id, key) if number not in self._shell.partitions
+        )
+
+    async def _newest(
+        self, queue: str | None, phase: str | None, before: tuple[int, str] | None, count: int
+    ) -> list[JobRow]:
+        """The newest jobs that fit, the newest first."""
+        best: list[JobRow] = []
+        for partition in self._partitions():
+            rows = list(partition.jobs.values())
+            for start in range(0, len(rows), LOOKED_AT):
+                fits = [
+                    row
+                    for row in rows[start : start + LOOKED_AT]
+                    if queue in {None, row.spec.queue}
+                    and phase in {None, row.phase}
+                    and (before is None or _age(row) < before)
+                ]
+                best = nlargest(count, (*best, *fits), key=_age)
+                await asyncio.sleep(0)
+        return best
+
+
+def _status(row: JobRow, now_ms: int, args: bytes | None = None) -> Answer:
+    status: Answer = dict(job_status(row, now_ms, args))
+    if row.phase == Phase.READY and row.wait_reason == WaitReason.QUEUE:
+        status["waiting_for"] = f"queue {row.spec.queue}, whose topic is being made"
+    return status
+
+
+def _age(row: JobRow) -> tuple[int, str]:
+    return row.spec.created_at_ms, row.spec.id
+
+
+def _cursor_of(row: JobRow) -> str:
+    created_ms, id = _age(row)
+    return f"{created_ms}/{id}"
+
+
+def _cursor(text: str) -> tuple[int, str]:
+    created_ms, _, id = text.partition("/")
+    if not created_ms.isascii() or not created_ms.isdigit() or not id:
+        raise NoAnswer(BAD_QUESTION, f"after must be the `next` of an earlier answer, got {text!r:.100}")
+    return int(created_ms), id
+
+
+def _check_filter(queue: str | None, phase: str | None) -> None:
+    try:
+        if queue is not None:
+            check_queue(queue)
+    except BadName as error:
+        raise NoAnswer(NOT_FOUND, str(error)) from error
+    if phase is not None and phase not in set(Phase):
+        raise NoAnswer(BAD_QUESTION, f"phase must be one of {', '.join(Phase)}, got {phase!r:.100}")
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return LIMIT
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= LIMIT_MAX:
+        raise NoAnswer(BAD_QUESTION, f"limit must be a whole number from 1 to {LIMIT_MAX}, got {text!r:.100}")
+    return int(text)
+
+
+def check_parameters(parameters: Mapping[str, str], known: tuple[str, ...]) -> None:
+    """Refuses parameters that would be ignored.
+
+    Raises:
+        NoAnswer: one is unknown.
+    """
+    for name in parameters:
+        if name not in known:
+            there = f"there are {', '.join(known)}" if known else "there are none"
+            raise NoAnswer(BAD_QUESTION, f"this page has no parameter {name!r:.100}; {there}")

@@ -1,0 +1,81 @@
+"""The status pages as Faust views: an address, its parameters, and the answer as JSON or as a page for
+people.
+
+Owns the addresses. Only reads; listens where the setting `web` says, which is loopback unless someone says
+otherwise.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import faust
+from faust.web import Request, Response, View
+
+from streams.shell import Shell
+from streams.web.answers import Answer, Answers, NoAnswer, check_parameters
+from streams.web.html import as_page
+
+ROOT = "/jobstream"
+
+OK, NOT_READY = 200, 503
+
+Ask = Callable[[], Answer | Awaitable[Answer]]
+
+
+def add_pages(app: faust.App, shell: Shell) -> None:
+    """Gives the app its status pages."""
+    answers = Answers(shell)
+
+    @app.page(f"{ROOT}/job/{{id:.+}}", name="jobstream-job")
+    async def job(view: View, request: Request, id: str) -> Response:
+        """One job: ?key= says where it is."""
+        return await _answer(view, request, ("key",), lambda: answers.job(id, request.query.get("key")))
+
+    @app.page(f"{ROOT}/jobs", name="jobstream-jobs")
+    async def jobs(view: View, request: Request) -> Response:
+        """Jobs, the newest first: ?queue= &phase= &limit= &after=."""
+        asked = request.query
+        known = ("queue", "phase", "limit", "after")
+        return await _answer(view, request, known, lambda: answers.jobs(*map(asked.get, known)))
+
+    @app.page(f"{ROOT}/queue/{{queue}}", name="jobstream-queue")
+    async def queue_jobs(view: View, request: Request, queue: str) -> Response:
+        """The jobs of one queue: ?phase= &limit= &after=."""
+        asked = request.query
+        known = ("phase", "limit", "after")
+        return await _answer(view, request, known, lambda: answers.jobs(queue, *map(asked.get, known)))
+
+    @app.page(f"{ROOT}/counts", name="jobstream-counts")
+    async def counts(view: View, request: Request) -> Response:
+        """How many jobs there are in each phase of each queue."""
+        return await _answer(view, request, (), answers.counts)
+
+    @app.page(f"{ROOT}/schedules", name="jobstream-schedules")
+    async def schedules(view: View, request: Request) -> Response:
+        """Every schedule with its next fire."""
+        return await _answer(view, request, (), answers.schedules)
+
+    @app.page(f"{ROOT}/health", name="jobstream-health")
+    async def health(view: View, request: Request) -> Response:
+        """Whether the worker is ready, and what it has."""
+        return await _answer(view, request, (), answers.health)
+
+
+async def _answer(view: View, request: Request, known: tuple[str, ...], ask: Ask) -> Response:
+    """The answer, or the sentence that says why there is none, in the form that was asked for."""
+    try:
+        check_parameters(request.query, known)
+        found = ask()
+        answer: Answer = await found if isinstance(found, Awaitable) else found
+        status = OK if answer.get("ready", True) else NOT_READY
+    except NoAnswer as no:
+        answer, status = {"error": str(no)}, no.status
+    return _as_asked(view, request, answer, status)
+
+
+def _as_asked(view: View, request: Any, answer: Answer, status: int) -> Response:
+    if "text/html" in request.headers.get("Accept", ""):
+        return view.html(as_page(request.path, answer), status=status)
+    text = json.dumps(answer, ensure_ascii=False)
+    return view.text(text, content_type="application/json", status=status)
