@@ -8,7 +8,6 @@ import base64
 import binascii
 import difflib
 import json
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -48,7 +47,7 @@ def _whole(maximum: int) -> Reader:
 
 
 def _real(name: str, found: Any) -> float:
-    if type(found) in (int, float) and abs(found) <= LONG_MAX and math.isfinite(found):
+    if type(found) in (int, float) and abs(found) <= LONG_MAX:  # so no infinity
         return float(found)
     _refuse(RejectCode.BAD_FIELD, f"{name} must be a number, got {shown(found)}")
 

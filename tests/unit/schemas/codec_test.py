@@ -149,13 +149,27 @@ def test_trailing_bytes(event: Any) -> None:
 def test_broken_bytes() -> None:
     """Numbers of more than 64 bits, negative lengths, unknown branches and bad UTF-8 are refused."""
     head = encode(sample(ArgsRow, full=False))[:5]
-    for body in (b"\xff" * 11, b"\xff" * 9 + b"\x02", b"\x01", b"\x04\xff\xfe\x00", b"\x80\x80\x80\x80\x10"):
+    for body in (
+        b"\xff" * 11,
+        b"\xff" * 9 + b"\x02",
+        b"\x01\x00",
+        b"\x04\xff\xfe\x00",
+        b"\x80\x80\x80\x80\x10",
+    ):
         assert refused(head + body, (ArgsRow,)).code == RejectCode.UNDECODABLE
+    branch = encode(sample(Command, full=False))[:-1] + b"\x04"
+    assert refused(branch, (Command,)).code == RejectCode.UNDECODABLE
+
+
+def test_numbers_keep_to_their_bits() -> None:
+    """An int has 32 bits and a long 64, the sign included; a bit more is refused."""
     tick = encode(Tick(partition=2**31 - 1, at_ms=0, receipts_end=0, heartbeats_end=0))
     assert decode(tick, (Tick,)).partition == 2**31 - 1
     assert refused(tick.replace(b"\x0f", b"\x1f"), (Tick,)).code == RejectCode.UNDECODABLE
-    branch = encode(sample(Command, full=False))[:-1] + b"\x04"
-    assert refused(branch, (Command,)).code == RejectCode.UNDECODABLE
+    head, rest = tick[:5] + b"\x00", b"\x00\x00"
+    assert decode(head + b"\xff" * 9 + b"\x01" + rest, (Tick,)).at_ms == -(2**63)
+    for long in (b"\xff" * 9 + b"\x02", b"\xff" * 10 + b"\x00"):
+        assert refused(head + long + rest, (Tick,)).code == RejectCode.UNDECODABLE
 
 
 def test_array_bombs() -> None:
