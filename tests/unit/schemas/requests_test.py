@@ -2,10 +2,12 @@
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import schemas
 from schemas import defaults
 from schemas.codec import Undecodable, decode
 from schemas.events import Command, JobRequest, Schedule
@@ -393,3 +395,10 @@ def test_args_that_json_would_change(args: bytes) -> None:
     request = JobRequest(function="f", args=args)
     assert "args_base64" in json.loads(to_json(request))
     assert read(to_json(request).encode()) == request
+
+
+def test_the_page_shows_every_field() -> None:
+    """The request with all fields in the room's README is read, and has all fields."""
+    page = (Path(schemas.__file__).parent / "README.md").read_text()
+    example = page.split("```json\n")[1].split("```")[0]
+    assert all(found is not None for found in vars(read(example.encode())).values())
