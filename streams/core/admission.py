@@ -8,7 +8,7 @@ that exist: whether an id is taken is the machine's business.
 import json
 from dataclasses import MISSING, dataclass, fields
 from hashlib import blake2b
-from typing import TypeVar
+from typing import Any
 
 from schemas import defaults
 from schemas.events import Command, JobRequest, JobSpec
@@ -18,8 +18,6 @@ from schemas.words import Backoff, CommandName, Priority, RejectCode
 from streams.core.events import CancelAsked, RemoveAsked, RetryAsked, Source
 from streams.core.rejection import Rejection
 
-T = TypeVar("T")
-
 CONTENT_HASH_BYTES = 16
 
 BARE = {field.name: field.default for field in fields(JobRequest) if field.default is not MISSING}
@@ -28,26 +26,53 @@ BARE = {field.name: field.default for field in fields(JobRequest) if field.defau
 NO_CONTENT = frozenset({"id", "key", "args", "trace"})
 """Fields of a request that the first part of the content hash leaves out."""
 
-RANGES = (
-    ("timeout_ms", defaults.TIMEOUT_MS_MIN, defaults.TIMEOUT_MS_MAX, RejectCode.BAD_FIELD),
-    (
-        "heartbeat_timeout_ms",
+RANGES: dict[str, tuple[float, float, RejectCode]] = {
+    "timeout_ms": (defaults.TIMEOUT_MS_MIN, defaults.TIMEOUT_MS_MAX, RejectCode.BAD_FIELD),
+    "heartbeat_timeout_ms": (
         defaults.HEARTBEAT_TIMEOUT_MS_MIN,
         defaults.HEARTBEAT_TIMEOUT_MS_MAX,
         RejectCode.BAD_FIELD,
     ),
-    ("expected_ms", 1, defaults.TIMEOUT_MS_MAX, RejectCode.BAD_FIELD),
-    ("deadline_ms", 1, defaults.DEADLINE_MS_MAX, RejectCode.BAD_TIME),
-    ("attempts_max", 1, defaults.ATTEMPTS_MAX_MAX, RejectCode.BAD_RETRY),
-    ("lost_max", 1, defaults.LOST_MAX_MAX, RejectCode.BAD_RETRY),
-    ("retry_initial_ms", 1, defaults.RETRY_INITIAL_MS_MAX, RejectCode.BAD_RETRY),
-    ("retry_factor", defaults.RETRY_FACTOR_MIN, defaults.RETRY_FACTOR_MAX, RejectCode.BAD_RETRY),
-    ("retry_cap_ms", 1, defaults.RETRY_CAP_MS_MAX, RejectCode.BAD_RETRY),
-    ("retry_jitter", 0.0, defaults.RETRY_JITTER_MAX, RejectCode.BAD_RETRY),
-)
-"""The numbers of a request: field, least and most value (both allowed), and how a value beyond them is
-refused.
-"""
+    "expected_ms": (1, defaults.TIMEOUT_MS_MAX, RejectCode.BAD_FIELD),
+    "deadline_ms": (1, defaults.DEADLINE_MS_MAX, RejectCode.BAD_TIME),
+    "attempts_max": (1, defaults.ATTEMPTS_MAX_MAX, RejectCode.BAD_RETRY),
+    "lost_max": (1, defaults.LOST_MAX_MAX, RejectCode.BAD_RETRY),
+    "retry_initial_ms": (1, defaults.RETRY_INITIAL_MS_MAX, RejectCode.BAD_RETRY),
+    "retry_factor": (defaults.RETRY_FACTOR_MIN, defaults.RETRY_FACTOR_MAX, RejectCode.BAD_RETRY),
+    "retry_cap_ms": (1, defaults.RETRY_CAP_MS_MAX, RejectCode.BAD_RETRY),
+    "retry_jitter": (0.0, defaults.RETRY_JITTER_MAX, RejectCode.BAD_RETRY),
+}
+"""The least and the most of each number in a request, both allowed, and how another is refused."""
+
+LISTS = {
+    "tags": (defaults.TAGS_MAX, defaults.TAG_CHARS_MAX),
+    "non_retryable": (defaults.NON_RETRYABLE_MAX, defaults.ERROR_TYPE_CHARS_MAX),
+}
+"""How many strings a list of a request may have, and how long each may be, characters."""
+
+SPEC: dict[str, Any] = {
+    "queue": defaults.QUEUE,
+    "content_type": defaults.CONTENT_TYPE,
+    "run_at_ms": None,
+    "expires_at_ms": None,
+    "timeout_ms": defaults.TIMEOUT_MS,
+    "heartbeat_timeout_ms": defaults.HEARTBEAT_TIMEOUT_MS,
+    "expected_ms": None,
+    "retry_kind": defaults.RETRY_KIND,
+    "retry_initial_ms": defaults.RETRY_INITIAL_MS,
+    "retry_factor": defaults.RETRY_FACTOR,
+    "retry_cap_ms": defaults.RETRY_CAP_MS,
+    "retry_jitter": defaults.RETRY_JITTER,
+    "attempts_max": defaults.ATTEMPTS_MAX,
+    "lost_max": defaults.LOST_MAX,
+    "non_retryable": (),
+    "priority": Priority.NORMAL,
+    "tags": (),
+    "scheduled_by": None,
+    "parent": None,
+    "trace": None,
+}
+"""What a specification takes over from its request, and what stands in it otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +120,16 @@ def admit(
         partitions: how many partitions the prefix has.
     """
     assert request.schedule is None, f"a request with a schedule is no job, got {request.schedule!r}"
+    given = _given(request)
     try:
         _check_unsupported(request)
         address = _address(request.id, request.key, record_key, position, partitions)
         _check_content(request)
+        _check_given(given)
         _check_times(request, position.at_ms)
-        _check_ranges(request)
     except Refused as refused:
         return refused.rejection
-    return _spec(request, address, position.at_ms)
+    return _spec(request, given, address, position.at_ms)
 
 
 def address(
@@ -161,17 +187,18 @@ def content_hash(request: JobRequest, key: str) -> str:
     So a field that is added to requests one day changes no hash of a request that does not use it, and a
     default that changes makes no duplicate unequal.
     """
-    content = {
-        name: value
-        for name, value in vars(request).items()
-        if name not in NO_CONTENT and value != BARE.get(name, MISSING)
-    }
+    content = {name: value for name, value in _given(request).items() if name not in NO_CONTENT}
     content["key"] = key
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     digest = blake2b(text.encode("ascii"), digest_size=CONTENT_HASH_BYTES)
     digest.update(b"\0")
     digest.update(request.args or b"")
     return digest.hexdigest()
+
+
+def _given(request: JobRequest) -> dict[str, Any]:
+    """The fields of a request that are not as if they had been left out."""
+    return {name: value for name, value in vars(request).items() if value != BARE.get(name, MISSING)}
 
 
 def _address(
@@ -202,7 +229,7 @@ def _key(key: str | None, record_key: bytes | None) -> str | None:
         reason = f"the record's key must be UTF-8, got {record_key[: defaults.NAME_CHARS_MAX]!r}"
         raise Refused(RejectCode.BAD_NAME, reason) from error
     if key is not None and key != outer:
-        reason = f"the record's key and the body's must not differ, got {outer!r} and {key!r}"
+        reason = f"the record's key and the body's must not differ, got {outer!r:.250} and {key!r:.250}"
         raise Refused(RejectCode.KEY_CONFLICT, reason)
     return outer
 
@@ -210,14 +237,14 @@ def _key(key: str | None, record_key: bytes | None) -> str | None:
 def _check_unsupported(request: JobRequest) -> None:
     """Nothing that is asked for is silently ignored."""
     if request.unique is not None:
-        reason = f"unique is not supported yet and must be left out, got {request.unique!r}"
+        reason = f"unique is not supported yet and must be left out, got {request.unique!r:.250}"
         raise Refused(RejectCode.BAD_FIELD, reason)
-    if request.priority not in {None, Priority.NORMAL}:
+    if request.priority is not None and request.priority != Priority.NORMAL:
         words = ", ".join(Priority)
         known = request.priority in set(Priority)
         reason = "priority must be normal or left out, since bands are not served yet" if known else ""
         reason = reason or f"priority must be one of {words}"
-        raise Refused(RejectCode.BAD_FIELD, f"{reason}, got {request.priority!r}")
+        raise Refused(RejectCode.BAD_FIELD, f"{reason}, got {request.priority!r:.250}")
 
 
 def _check_content(request: JobRequest) -> None:
@@ -235,13 +262,24 @@ def _check_content(request: JobRequest) -> None:
     _check_text("content_type", request.content_type, defaults.CONTENT_TYPE_CHARS_MAX)
     if request.trace is not None:
         _check_text("trace", request.trace, defaults.TRACE_CHARS_MAX)
-    _check_texts("tags", request.tags, defaults.TAGS_MAX, defaults.TAG_CHARS_MAX)
-    _check_texts(
-        "non_retryable",
-        request.non_retryable,
-        defaults.NON_RETRYABLE_MAX,
-        defaults.ERROR_TYPE_CHARS_MAX,
-    )
+
+
+def _check_given(given: dict[str, Any]) -> None:
+    """The numbers, lists and words that were given."""
+    for name, value in given.items():
+        if name in RANGES:
+            least, most, code = RANGES[name]
+            if not least <= value <= most:  # a NaN is in no range
+                raise Refused(code, f"{name} must be from {least} to {most}, got {value}")
+        elif name in LISTS:
+            count_max, chars_max = LISTS[name]
+            if len(value) > count_max:
+                raise Refused(RejectCode.BAD_FIELD, f"{name} must be at most {count_max}, got {len(value)}")
+            for text in value:
+                _check_text(name, text, chars_max)
+        elif name == "retry_kind" and value not in set(Backoff):
+            words = ", ".join(Backoff)
+            raise Refused(RejectCode.BAD_RETRY, f"retry_kind must be one of {words}, got {value!r:.250}")
 
 
 def _check_times(request: JobRequest, at_ms: int) -> None:
@@ -265,28 +303,11 @@ def _check_times(request: JobRequest, at_ms: int) -> None:
         )
 
 
-def _check_ranges(request: JobRequest) -> None:
-    for name, least, most, code in RANGES:
-        value = getattr(request, name)
-        if value is not None and not least <= value <= most:  # a NaN is in no range
-            raise Refused(code, f"{name} must be from {least} to {most}, got {value}")
-    if request.retry_kind is not None and request.retry_kind not in set(Backoff):
-        words = ", ".join(Backoff)
-        raise Refused(RejectCode.BAD_RETRY, f"retry_kind must be one of {words}, got {request.retry_kind!r}")
-
-
 def _check_ahead(name: str, time_ms: int | None, at_ms: int, most_ms: int) -> None:
     if time_ms is not None and time_ms - at_ms > most_ms:
         days, ahead = most_ms // defaults.DAY_MS, (time_ms - at_ms) // defaults.DAY_MS
         reason = f"{name} must be at most {days} days ahead, got {time_ms}, which is {ahead} days ahead"
         raise Refused(RejectCode.BAD_TIME, reason)
-
-
-def _check_texts(name: str, texts: tuple[str, ...], most: int, chars_max: int) -> None:
-    if len(texts) > most:
-        raise Refused(RejectCode.BAD_FIELD, f"{name} must be at most {most}, got {len(texts)}")
-    for text in texts:
-        _check_text(name, text, chars_max)
 
 
 def _check_text(name: str, text: str, chars_max: int) -> None:
@@ -295,43 +316,22 @@ def _check_text(name: str, text: str, chars_max: int) -> None:
         raise Refused(RejectCode.BAD_FIELD, f"{reason} ({len(text)} characters)")
 
 
-def _spec(request: JobRequest, address: Address, at_ms: int) -> JobSpec:
+def _spec(request: JobRequest, given: dict[str, Any], address: Address, at_ms: int) -> JobSpec:
     """The request with every default filled in."""
     args = request.args
     apart = args is not None and len(args) > defaults.ARGS_INLINE_BYTES_MAX
-    initial_ms = _or(request.retry_initial_ms, defaults.RETRY_INITIAL_MS)
+    policy = SPEC | {name: value for name, value in given.items() if name in SPEC}
+    if "retry_cap_ms" not in given:  # a first delay above the default cap was meant
+        policy["retry_cap_ms"] = max(defaults.RETRY_CAP_MS, policy["retry_initial_ms"])
     return JobSpec(
         id=address.id,
         key=address.key,
         partition=address.partition,
         function=request.function,
-        queue=request.queue,
         args=None if apart else args,
         args_apart=apart,
-        content_type=request.content_type,
         content_hash=content_hash(request, address.key),
         created_at_ms=at_ms,
-        run_at_ms=request.run_at_ms,
-        expires_at_ms=request.expires_at_ms,
         ends_by_ms=None if request.deadline_ms is None else at_ms + request.deadline_ms,
-        timeout_ms=_or(request.timeout_ms, defaults.TIMEOUT_MS),
-        heartbeat_timeout_ms=_or(request.heartbeat_timeout_ms, defaults.HEARTBEAT_TIMEOUT_MS),
-        expected_ms=request.expected_ms,
-        retry_kind=_or(request.retry_kind, defaults.RETRY_KIND),
-        retry_initial_ms=initial_ms,
-        retry_factor=_or(request.retry_factor, defaults.RETRY_FACTOR),
-        retry_cap_ms=_or(request.retry_cap_ms, max(defaults.RETRY_CAP_MS, initial_ms)),
-        retry_jitter=_or(request.retry_jitter, defaults.RETRY_JITTER),
-        attempts_max=_or(request.attempts_max, defaults.ATTEMPTS_MAX),
-        lost_max=_or(request.lost_max, defaults.LOST_MAX),
-        non_retryable=request.non_retryable,
-        priority=_or(request.priority, Priority.NORMAL),
-        tags=request.tags,
-        scheduled_by=request.scheduled_by,
-        parent=request.parent,
-        trace=request.trace,
+        **policy,
     )
-
-
-def _or(given: T | None, default: T) -> T:
-    return default if given is None else given

@@ -45,8 +45,9 @@ TIMEOUT = "Timeout"
 SILENT = "Silent"
 OVERSIZE = "Oversize"
 
-_EXPIRED = "it was not started before its expiry"
-_OUT_OF_TIME = "its total deadline passed"
+OUTCOMES = frozenset(Outcome)
+EXPIRED = "it was not started before its expiry"
+OUT_OF_TIME = "its total deadline passed"
 
 
 def decide(job: JobRow | None, event: Event) -> Decision:  # noqa: C901, PLR0912 - one line for each event
@@ -162,23 +163,18 @@ def _ended(job: JobRow, event: Ended) -> Decision:
     receipt = event.receipt
     if refusal := _stale(job, receipt.epoch, "receipt"):
         return refusal
+    if receipt.outcome not in OUTCOMES:
+        reason = f"outcome must be one of {', '.join(Outcome)}, got {receipt.outcome!r:.250}"
+        return Rejection(RejectCode.BAD_FIELD, f"receipt of job {receipt.job} refused: {reason}")
     if excess := _excess(receipt):
         receipt = replace(receipt, outcome=Outcome.FAILURE, non_retryable=True, checkpoint=None, **excess)
-    match receipt.outcome:
-        case Outcome.SUCCESS:  # counts even if a cancel was asked: the work is done
-            return (facts.Succeeded(*_place(event), receipt),)
-        case Outcome.FAILURE:
-            return _failed(job, event, receipt)
-        case Outcome.LOST:
-            return _lost(job, event, receipt)
-        case Outcome.SNOOZE | Outcome.INTERRUPTED | Outcome.UNSERVED | Outcome.CANCELLED:
-            return _given_back(job, event, receipt)
-        case unknown:
-            words = ", ".join(Outcome)
-            return Rejection(
-                RejectCode.BAD_FIELD,
-                f"receipt of job {receipt.job} refused: outcome must be one of {words}, got {unknown!r}",
-            )
+    if receipt.outcome == Outcome.SUCCESS:  # counts even if a cancel was asked: the work is done
+        return (facts.Succeeded(*_place(event), receipt),)
+    if receipt.outcome == Outcome.FAILURE:
+        return _failed(job, event, receipt)
+    if receipt.outcome == Outcome.LOST:
+        return _lost(job, event, receipt)
+    return _given_back(job, event, receipt)
 
 
 def _failed(job: JobRow, event: Event, end: End) -> Decision:
@@ -197,10 +193,7 @@ def _failed(job: JobRow, event: Event, end: End) -> Decision:
     if isinstance(end, Receipt) and end.retry_after_ms is not None:
         delay_ms = _bounded(end.retry_after_ms, defaults.RETRY_AFTER_MS_MAX)
     due_at_ms = event.at_ms + delay_ms
-    if _reached(spec.ends_by_ms, due_at_ms):
-        reason = f"attempt {job.attempt} failed, and the next would come after the total deadline"
-        return (facts.Died(*at, reason, end),)
-    return (facts.Failed(*at, end, due_at_ms),)
+    return _too_late(job, event, end, due_at_ms) or (facts.Failed(*at, end, due_at_ms),)
 
 
 def _lost(job: JobRow, event: Event, end: End) -> Decision:
@@ -210,7 +203,7 @@ def _lost(job: JobRow, event: Event, end: End) -> Decision:
         return (facts.Cancelled(*_place(event), job.cancel_reason, end),)
     if lost >= job.spec.lost_max:
         return (facts.Died(*_place(event), f"{lost} of {job.spec.lost_max} leases were lost", end),)
-    return _too_late(job, event, end) or (facts.Lost(*_place(event), end),)
+    return _too_late(job, event, end, event.at_ms) or (facts.Lost(*_place(event), end),)
 
 
 def _given_back(job: JobRow, event: Ended, end: Receipt) -> Decision:
@@ -219,11 +212,12 @@ def _given_back(job: JobRow, event: Ended, end: Receipt) -> Decision:
     if job.cancel_reason is not None or end.outcome == Outcome.CANCELLED:
         return (facts.Cancelled(*at, job.cancel_reason or "cancelled by the function itself", end),)
     if end.outcome == Outcome.INTERRUPTED:
-        return _too_late(job, event, end) or (facts.HandedBack(*at, end),)
+        return _too_late(job, event, end, event.at_ms) or (facts.HandedBack(*at, end),)
     if end.outcome == Outcome.UNSERVED:
-        return (facts.Unserved(*at, end, event.at_ms + defaults.UNSERVED_DELAY_MS),)
-    delay_ms = _bounded(end.snooze_ms or 0, defaults.SNOOZE_MS_MAX)
-    return (facts.Snoozed(*at, end, event.at_ms + delay_ms),)
+        due_at_ms = event.at_ms + defaults.UNSERVED_DELAY_MS
+        return _too_late(job, event, end, due_at_ms) or (facts.Unserved(*at, end, due_at_ms),)
+    due_at_ms = event.at_ms + _bounded(end.snooze_ms or 0, defaults.SNOOZE_MS_MAX)
+    return _too_late(job, event, end, due_at_ms) or (facts.Snoozed(*at, end, due_at_ms),)
 
 
 def _excess(receipt: Receipt) -> dict[str, object]:
@@ -246,7 +240,7 @@ def _due(job: JobRow, event: Due) -> Decision:
         return _not_now(job, "due", "only a scheduled or retrying job waits for a time")
     if not _reached(job.due_at_ms, event.at_ms):
         return _too_early(job, "due", job.due_at_ms, event)
-    return _too_late(job, event, None) or (facts.Readied(*_place(event)),)
+    return _too_late(job, event, None, event.at_ms) or (facts.Readied(*_place(event)),)
 
 
 def _timed_out(job: JobRow, event: TimedOut) -> Decision:
@@ -273,7 +267,7 @@ def _expiry_passed(job: JobRow, event: ExpiryPassed) -> Decision:
         return _not_now(job, "expiry", "only a job that waits to be started expires")
     if not _reached(job.spec.expires_at_ms, event.at_ms):
         return _too_early(job, "expiry", job.spec.expires_at_ms, event)
-    return (facts.Expired(*_place(event), _EXPIRED, _withdrawn(job)),)
+    return (facts.Expired(*_place(event), EXPIRED, _withdrawn(job)),)
 
 
 def _deadline_passed(job: JobRow, event: DeadlinePassed) -> Decision:
@@ -283,7 +277,7 @@ def _deadline_passed(job: JobRow, event: DeadlinePassed) -> Decision:
         return _too_early(job, "total deadline", job.spec.ends_by_ms, event)
     if job.cancel_reason is not None:
         return (facts.Cancelled(*_place(event), job.cancel_reason, _withdrawn(job)),)
-    return (facts.Died(*_place(event), _OUT_OF_TIME, _withdrawn(job)),)
+    return (facts.Died(*_place(event), OUT_OF_TIME, _withdrawn(job)),)
 
 
 def _dispatch_aged(job: JobRow, event: DispatchAged) -> Decision:
@@ -338,12 +332,20 @@ def _withdrawn(job: JobRow) -> Withdrawal | None:
     return Withdrawal(Verdict.WITHDRAWN) if job.phase in OFFERED else None
 
 
-def _too_late(job: JobRow, event: Occurrence, end: End | None) -> tuple[Fact, ...]:
-    """What happens instead of another dispatch when there is no time left for it; empty if there is."""
-    if _reached(job.spec.ends_by_ms, event.at_ms):
-        return (facts.Died(*_place(event), _OUT_OF_TIME, end),)
-    if _reached(job.spec.expires_at_ms, event.at_ms):
-        return (facts.Expired(*_place(event), _EXPIRED, end),)
+def _too_late(job: JobRow, event: Occurrence, end: End | None, next_ms: int) -> tuple[Fact, ...]:
+    """The end of a job whose next attempt could only come too late: nothing waits for that; else empty."""
+    spec = job.spec
+    ended = (
+        ""
+        if end is None
+        else f"attempt {job.attempt} ended with {end.outcome}, and the next would come after "
+    )
+    if _reached(spec.ends_by_ms, next_ms):
+        reason = f"{ended}the total deadline" if ended else OUT_OF_TIME
+        return (facts.Died(*_place(event), reason, end),)
+    if _reached(spec.expires_at_ms, next_ms):
+        reason = f"{ended}the expiry" if ended else EXPIRED
+        return (facts.Expired(*_place(event), reason, end),)
     return ()
 
 

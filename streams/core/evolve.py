@@ -5,53 +5,78 @@ One function per fact that has something of its own to say. The phase after a fa
 row may hold.
 """
 
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from schemas import defaults
-from schemas.events import Attempt, Beat, JobRow, JobSpec, Receipt
+from schemas.events import Attempt, Beat, JobRow, Receipt
 from schemas.records import replace
 from schemas.words import Outcome, Phase, Verdict, WaitReason
 from streams.core import facts
-from streams.core.events import APPLIED
+from streams.core.events import APPLIED, Source
 from streams.core.facts import Change, End, Fact
 
-T = TypeVar("T")
-
 Fields = dict[str, object]
-"""Fields of a row that a fact changes."""
-
-NO_LEASE: Fields = {"lease_ends_at_ms": None, "beat_at_ms": None, "step_at_ms": None}
-NO_WAIT: Fields = {"due_at_ms": None, "wait_reason": None}
-NO_END: Fields = {"ended_at_ms": None, "purge_at_ms": None, "end_reason": None, "cancel_reason": None}
+"""Fields of a row, or of an attempt, that a fact changes."""
 
 FAILURES = frozenset({Outcome.FAILURE, Verdict.TIMEOUT})
 LOSSES = frozenset({Outcome.LOST, Verdict.SILENT})
 GIVEN_BACK = frozenset({Outcome.SNOOZE, Outcome.INTERRUPTED, Outcome.UNSERVED})
 
+TOLD = ("minion", "session", "assigned_at_ms", "started_at_ms", "step", "done", "total")
+"""What beats and receipts tell of an attempt; what one leaves out stays as it was."""
+
 
 def evolve(job: JobRow | None, fact: Fact, phase: Phase | None) -> JobRow | None:
     """The row after the fact, in the phase that the table says; None: there is no row any more."""
-    if isinstance(fact, facts.Admitted):
-        return _admitted(fact, phase)
-    if isinstance(fact, facts.Scheduled):
-        return _scheduled(fact, phase)
+    if isinstance(fact, facts.Admitted | facts.Scheduled):
+        assert phase is not None, "a new job is in some phase"
+        return _new(fact, phase)
     assert job is not None, f"{type(fact).__name__} needs a job"
     if isinstance(fact, facts.Purged):
         return None
-    return replace(job, phase=phase, **{APPLIED[fact.source]: fact.offset}, **_fields(job, fact))
+    fields = _fields(job, fact)
+    fields["phase"] = phase
+    fields[APPLIED[fact.source]] = fact.offset
+    return replace(job, **fields)
 
 
-def _fields(job: JobRow, fact: Fact) -> Fields:  # noqa: C901, PLR0912 - one line for each fact
+def _new(fact: facts.Admitted | facts.Scheduled, phase: Phase) -> JobRow:
+    """A job is dispatched as it is admitted, unless it has to wait."""
+    assert fact.source == Source.REQUESTS, f"a job is asked for by a request, got one from {fact.source}"
+    now = isinstance(fact, facts.Admitted)
+    return JobRow(
+        spec=fact.spec,
+        phase=phase,
+        attempt=1,
+        epoch=1 if now else 0,
+        failed=0,
+        lost=0,
+        snoozed=0,
+        dispatched_at_ms=fact.at_ms if now else None,
+        due_at_ms=None if isinstance(fact, facts.Admitted) else fact.due_at_ms,
+        wait_reason=None if now else WaitReason.DELAY,
+        attempts=(_attempt(1, 1, fact),) if now else (),
+        attempts_dropped=0,
+        applied_requests=fact.offset,
+        applied_receipts=-1,
+        applied_heartbeats=-1,
+        applied_timers=-1,
+    )
+
+
+def _fields(  # noqa: C901, PLR0912 - one line for each fact
+    job: JobRow, fact: Fact
+) -> Fields:
     """What the fact changes in a row, besides the phase and the applied offset."""
     match fact:
         case facts.Succeeded():
             return _succeeded(job, fact)
         case facts.Started():
-            return _started(job, fact)
+            return _told(job, fact, fact.beat, fact.relay) | {"lease_ends_at_ms": fact.lease_ends_at_ms}
         case facts.Heard():
             return {"beat_at_ms": fact.at_ms}
         case facts.Progressed():
-            return _progressed(job, fact)
+            return _told(job, fact, fact.beat, fact.relay)
         case facts.Readied():
             return _readied(job, fact)
         case facts.Failed():
@@ -65,7 +90,8 @@ def _fields(job: JobRow, fact: Fact) -> Fields:  # noqa: C901, PLR0912 - one lin
         case facts.HandedBack():
             return _offered_again(job, fact, fact.end, job.attempt)
         case facts.Died() | facts.Cancelled() | facts.Expired():
-            return _closed(job, fact, fact.end) | _over(fact, fact.reason)
+            closed = {} if fact.end is None else _closed(job, fact, fact.end)
+            return closed | _over(fact) | {"end_reason": fact.reason}
         case facts.CancelRequested():
             return {"cancel_reason": fact.reason}
         case facts.Retried():
@@ -80,23 +106,22 @@ def _fields(job: JobRow, fact: Fact) -> Fields:  # noqa: C901, PLR0912 - one lin
             assert_never(fact)
 
 
-# The life of a row.
+# One fact each.
 
 
-def _admitted(fact: facts.Admitted, phase: Phase | None) -> JobRow:
-    row = _new(fact.spec)
-    return replace(row, phase=phase, **{APPLIED[fact.source]: fact.offset}, **_offered(row, fact, 1))
-
-
-def _scheduled(fact: facts.Scheduled, phase: Phase | None) -> JobRow:
-    waits = _waits(fact.due_at_ms, WaitReason.DELAY)
-    return replace(_new(fact.spec), phase=phase, **{APPLIED[fact.source]: fact.offset}, **waits)
+def _succeeded(job: JobRow, fact: facts.Succeeded) -> Fields:
+    fields = _closed(job, fact, fact.end)
+    fields |= _over(fact)
+    fields["result"] = fact.end.result
+    fields["result_type"] = _cut(fact.end.result_type, defaults.CONTENT_TYPE_CHARS_MAX)
+    fields["error_type"] = fields["error_message"] = fields["checkpoint"] = None
+    return fields
 
 
 def _readied(job: JobRow, fact: facts.Readied) -> Fields:
     """A job that failed begins its next attempt; one that was put off goes on with the one it had."""
     attempt = job.attempt + 1 if job.phase == Phase.RETRYING else job.attempt
-    return _offered(job, fact, attempt) | NO_WAIT
+    return _offered(job, job.attempts, fact, attempt)
 
 
 def _retried(job: JobRow, fact: facts.Retried) -> Fields:
@@ -106,23 +131,15 @@ def _retried(job: JobRow, fact: facts.Retried) -> Fields:
     spec = job.spec
     anew = job.ended_at_ms is not None
     attempt = 1 if anew else job.attempt + (job.phase == Phase.RETRYING)
-    fields = _offered(job, fact, attempt) | NO_WAIT
+    fields = _offered(job, job.attempts, fact, attempt)
     if anew:
-        fields |= NO_END | {"failed": 0, "lost": 0, "snoozed": 0}
+        fields |= {"failed": 0, "lost": 0, "snoozed": 0, "cancel_reason": None}
+        fields |= {"ended_at_ms": None, "purge_at_ms": None, "end_reason": None}
     if spec.expires_at_ms is not None and spec.expires_at_ms <= fact.at_ms:
         spec = replace(spec, expires_at_ms=None)
     if spec.ends_by_ms is not None and (anew or spec.ends_by_ms <= fact.at_ms):
         spec = replace(spec, ends_by_ms=fact.at_ms + spec.ends_by_ms - spec.created_at_ms)
     return fields | {"spec": spec}
-
-
-def _started(job: JobRow, fact: facts.Started) -> Fields:
-    fields = _told(job, fact.beat, fact.relay)
-    return fields | {"lease_ends_at_ms": fact.lease_ends_at_ms, "beat_at_ms": fact.at_ms}
-
-
-def _progressed(job: JobRow, fact: facts.Progressed) -> Fields:
-    return _told(job, fact.beat, fact.relay) | {"beat_at_ms": fact.at_ms}
 
 
 def _reprieved(job: JobRow, fact: facts.Reprieved) -> Fields:
@@ -132,138 +149,104 @@ def _reprieved(job: JobRow, fact: facts.Reprieved) -> Fields:
     return {"beat_at_ms": fact.at_ms, "lease_ends_at_ms": max(job.lease_ends_at_ms, earliest_ms)}
 
 
-def _succeeded(job: JobRow, fact: facts.Succeeded) -> Fields:
-    receipt = fact.end
-    fields = _closed(job, fact, receipt)
-    fields |= {"ended_at_ms": fact.at_ms, "purge_at_ms": fact.at_ms + defaults.JOB_RETENTION_MS}
-    fields |= {
-        "result": receipt.result,
-        "result_type": _cut(receipt.result_type, defaults.CONTENT_TYPE_CHARS_MAX),
-    }
-    return fields | {"error_type": None, "error_message": None, "checkpoint": None}
-
-
 # What several of them do.
 
 
-def _new(spec: JobSpec) -> JobRow:
-    """A row before anything happened to it; its phase is set by the fact that makes it."""
-    return JobRow(
-        spec=spec,
-        phase=Phase.SCHEDULED,
-        attempt=1,
-        epoch=0,
-        failed=0,
-        lost=0,
-        snoozed=0,
-        attempts_dropped=0,
-        applied_requests=-1,
-        applied_receipts=-1,
-        applied_heartbeats=-1,
-        applied_timers=-1,
-    )
+def _attempt(attempt: int, epoch: int, fact: Change) -> Attempt:
+    return Attempt(attempt=attempt, epoch=epoch, dispatched_at_ms=fact.at_ms, spilled=False)
 
 
-def _offered(job: JobRow, fact: Change, attempt: int) -> Fields:
-    """A new epoch: the only place that makes one. An attempt that no minion took is not remembered."""
-    epoch = job.epoch + 1
-    attempts, dropped = job.attempts, job.attempts_dropped
+def _offered(job: JobRow, attempts: tuple[Attempt, ...], fact: Change, attempt: int) -> Fields:
+    """A new epoch. An attempt before it that no minion took is not remembered."""
+    epoch, dropped = job.epoch + 1, job.attempts_dropped
     if attempts and attempts[-1].outcome is None:
         attempts = attempts[:-1]
     if len(attempts) >= defaults.ATTEMPTS_REMEMBERED_MAX:
         attempts, dropped = attempts[1:], dropped + 1
-    current = Attempt(attempt=attempt, epoch=epoch, dispatched_at_ms=fact.at_ms, spilled=False)
     return {
         "attempt": attempt,
         "epoch": epoch,
         "dispatched_at_ms": fact.at_ms,
-        "attempts": (*attempts, current),
+        "due_at_ms": None,
+        "wait_reason": None,
+        "attempts": (*attempts, _attempt(attempt, epoch, fact)),
         "attempts_dropped": dropped,
     }
 
 
 def _offered_again(job: JobRow, fact: Change, end: End, attempt: int) -> Fields:
     """The attempt ended, and the next is offered in the same step."""
-    closed = _closed(job, fact, end)
-    return closed | _offered(replace(job, **closed), fact, attempt)
+    ended = (*job.attempts[:-1], _ended(job.attempts[-1], fact, end))
+    return _closed(job, fact, end) | _offered(job, ended, fact, attempt)
 
 
 def _waits(due_at_ms: int, reason: WaitReason) -> Fields:
     return {"due_at_ms": due_at_ms, "wait_reason": reason}
 
 
-def _over(fact: Change, reason: str) -> Fields:
-    """The end of a job that did not succeed."""
+def _over(fact: Change) -> Fields:
+    """The end of a job: nothing is to come but its purge."""
     purge_at_ms = fact.at_ms + defaults.JOB_RETENTION_MS
-    return NO_WAIT | {"ended_at_ms": fact.at_ms, "purge_at_ms": purge_at_ms, "end_reason": reason}
+    return {"due_at_ms": None, "wait_reason": None, "ended_at_ms": fact.at_ms, "purge_at_ms": purge_at_ms}
 
 
-def _told(job: JobRow, beat: Beat, relay: str) -> Fields:
-    """What a beat says of the current attempt; what it leaves out stays as it was."""
-    current = job.attempts[-1]
-    told = replace(
-        current,
-        minion=beat.minion,
-        session=beat.session,
-        relay=relay,
-        spilled=beat.spilled,
-        assigned_at_ms=beat.assigned_at_ms,
-        started_at_ms=_either(beat.started_at_ms, current.started_at_ms),
-        step=_cut(_either(beat.step, current.step), defaults.STEP_CHARS_MAX),
-        done=_either(beat.done, current.done),
-        total=_either(beat.total, current.total),
-    )
+def _told(job: JobRow, fact: Change, beat: Beat, relay: str) -> Fields:
+    """What a beat tells of the current attempt."""
+    said = _said(beat) | {"relay": relay, "spilled": beat.spilled}
     return {
-        "attempts": (*job.attempts[:-1], told),
-        "step_at_ms": _either(beat.step_at_ms, job.step_at_ms),
-        "checkpoint": _either(beat.checkpoint, job.checkpoint),
+        "attempts": (*job.attempts[:-1], replace(job.attempts[-1], **said)),
+        "beat_at_ms": fact.at_ms,
+        "step_at_ms": job.step_at_ms if beat.step_at_ms is None else beat.step_at_ms,
+        "checkpoint": job.checkpoint if beat.checkpoint is None else beat.checkpoint,
     }
 
 
-def _closed(job: JobRow, fact: Change, end: End | None) -> Fields:
-    """The end of the current attempt; nothing if the job was waiting for its next."""
-    if end is None:
-        return {}
+def _closed(job: JobRow, fact: Change, end: End) -> Fields:
+    """The end of the current attempt and of its lease. An offer that found no minion is not remembered."""
     outcome = end.outcome
-    ended = _told_by_receipt(job.attempts[-1], end) if isinstance(end, Receipt) else job.attempts[-1]
-    error_type = _cut(end.error_type, defaults.ERROR_TYPE_CHARS_MAX)
-    error_message = _cut(end.error_message, defaults.ERROR_MESSAGE_CHARS_MAX)
-    ended = replace(
-        ended, ended_at_ms=fact.at_ms, outcome=outcome, error_type=error_type, error_message=error_message
-    )
     before = job.attempts[:-1]
-    fields: Fields = NO_LEASE | {
+    fields: Fields = {
+        "attempts": before if outcome == Outcome.UNSERVED else (*before, _ended(job.attempts[-1], fact, end)),
         "dispatched_at_ms": None,
-        "attempts": before if outcome == Outcome.UNSERVED else (*before, ended),  # that one never ran
-        "failed": job.failed + (outcome in FAILURES),
-        "lost": job.lost + (outcome in LOSSES),
-        "snoozed": job.snoozed + (outcome in GIVEN_BACK),
+        "lease_ends_at_ms": None,
+        "beat_at_ms": None,
+        "step_at_ms": None,
     }
-    if error_type is not None:
-        fields |= {"error_type": error_type, "error_message": error_message}
+    if outcome in FAILURES:
+        fields["failed"] = job.failed + 1
+    elif outcome in LOSSES:
+        fields["lost"] = job.lost + 1
+    elif outcome in GIVEN_BACK:
+        fields["snoozed"] = job.snoozed + 1
+    if end.error_type is not None:
+        fields["error_type"] = _cut(end.error_type, defaults.ERROR_TYPE_CHARS_MAX)
+        fields["error_message"] = _cut(end.error_message, defaults.ERROR_MESSAGE_CHARS_MAX)
     if isinstance(end, Receipt) and end.checkpoint is not None:
         fields["checkpoint"] = end.checkpoint
     return fields
 
 
-def _told_by_receipt(current: Attempt, receipt: Receipt) -> Attempt:
-    """The attempt with what its receipt says; what it leaves out stays as it was."""
-    return replace(
-        current,
-        minion=_either(receipt.minion, current.minion),
-        session=_either(receipt.session, current.session),
-        relay=_either(receipt.relay, current.relay),
-        spilled=receipt.spilled or current.spilled,
-        assigned_at_ms=_either(receipt.assigned_at_ms, current.assigned_at_ms),
-        started_at_ms=_either(receipt.started_at_ms, current.started_at_ms),
-        step=_cut(_either(receipt.step, current.step), defaults.STEP_CHARS_MAX),
-        done=_either(receipt.done, current.done),
-        total=_either(receipt.total, current.total),
-    )
+def _ended(attempt: Attempt, fact: Change, end: End) -> Attempt:
+    """The attempt with its end, and what its receipt tells of it."""
+    said: Fields = {"ended_at_ms": fact.at_ms, "outcome": end.outcome}
+    if end.error_type is not None:
+        said["error_type"] = _cut(end.error_type, defaults.ERROR_TYPE_CHARS_MAX)
+        said["error_message"] = _cut(end.error_message, defaults.ERROR_MESSAGE_CHARS_MAX)
+    if isinstance(end, Receipt):
+        said |= _said(end)
+        said["spilled"] = end.spilled or attempt.spilled
+        if end.relay is not None:
+            said["relay"] = end.relay
+    return replace(attempt, **said)
 
 
-def _either(new: T | None, old: T | None) -> T | None:
-    return old if new is None else new
+def _said(teller: Beat | Receipt) -> Fields:
+    """What a beat or a receipt tells of its attempt, without what it leaves out."""
+    told = vars(teller)
+    said: Fields = {name: told[name] for name in TOLD if told[name] is not None}
+    if teller.step is not None:
+        said["step"] = _cut(teller.step, defaults.STEP_CHARS_MAX)
+    return said
 
 
 def _cut(text: str | None, chars_max: int) -> str | None:
