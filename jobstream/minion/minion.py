@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -33,7 +34,7 @@ CAPACITY_MAX = 10_000
 """How many leases one minion holds at most: a hello that names them all stays well below a message's limit.
 """
 GRACE_S = DRAIN_MS / 1_000
-LEAVE_S = 10.0
+LEAVE_S = 5.0
 """How long resources may take to close, and functions to notice, before the process ends without them."""
 
 EXIT_DRAINED = 0
@@ -202,7 +203,7 @@ class Minion:
         assert self._session is not None
         code = EXIT_UNSTORED
         # The loop may be blocked by a function, or a resource never close: the process ends all the same.
-        self._session.finished.add_done_callback(lambda _: _leave_after(LEAVE_S))
+        self._session.finished.add_done_callback(_leave_later)
         try:
             unstored = await self.drained()
             code = EXIT_UNSTORED if unstored else EXIT_DRAINED
@@ -299,8 +300,10 @@ def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]
             signal.signal(number, old)
 
 
-def _leave_after(seconds: float) -> None:
-    timer = threading.Timer(seconds, _leave, (EXIT_UNSTORED,))
+def _leave_later(finished: Future[int]) -> None:
+    """Ends the process in a while, if it has not ended by itself."""
+    code = EXIT_UNSTORED if finished.exception() is not None or finished.result() else EXIT_DRAINED
+    timer = threading.Timer(LEAVE_S, _leave, (code,))
     timer.daemon = True
     timer.start()
 

@@ -54,6 +54,8 @@ STEADY_S = 1.0
 """
 STORED_S = 5.0
 """How long a minion that goes away waits for its last receipts to be stored."""
+END_S = 1.0
+"""How long the end of a stream that was cancelled is waited for."""
 QUIET_S = 30.0
 """How far apart two log lines are about a relay that still cannot be reached."""
 
@@ -89,6 +91,7 @@ class SessionThread:
         self._ready = threading.Event()
         self._woken = False
         self._failure: BaseException | None = None
+        self._closing = False
         self._tries = 0
         self._opened_s = 0.0
         self._last_words = ""
@@ -277,12 +280,19 @@ class SessionThread:
 
     async def _talk(self, call: Any) -> None:
         """Reads and writes until either ends; one task owns each side."""
+        self._closing = False
         reader = asyncio.create_task(self._read(call))
         writer = asyncio.create_task(self._write(call))
         try:
             await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
             (reader if reader.done() else writer).result()
         finally:
+            # Both end by themselves once the call is cancelled. Cancelling the tasks instead would leave the
+            # library with operations under way for a loop that may be closed by then.
+            call.cancel()
+            self._closing = True
+            self._work.set()
+            await asyncio.wait({reader, writer}, timeout=END_S)
             reader.cancel()
             writer.cancel()
             await asyncio.gather(reader, writer, return_exceptions=True)
@@ -300,7 +310,7 @@ class SessionThread:
     async def _write(self, call: Any) -> None:
         """Writes what the link collects; whatever gathers during one write goes with the next."""
         link, work = self.link, self._work
-        while True:
+        while not self._closing:
             work.clear()
             self._woken = False
             for message in link.collect(_now_ms()):
