@@ -173,6 +173,9 @@ def _put(row: ScheduleRow | None, event: SchedulePut) -> tuple[ScheduleFact, ...
 
 def _refusal(schedule: Schedule, at_ms: int) -> Rejection | None:
     """Why a schedule cannot be in force; None if it can. Its fires must be requests that are admitted."""
+    place = admission.schedule_address(schedule.id, None, 1)
+    if isinstance(place, Rejection):
+        return place
     if len(schedule.id) > ID_CHARS_MAX:
         reason = f"id of a schedule must be at most {ID_CHARS_MAX} characters, got {len(schedule.id)}"
         return Rejection(RejectCode.BAD_NAME, reason)

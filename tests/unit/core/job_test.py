@@ -550,7 +550,7 @@ def test_a_retry_lifts_an_expiry_and_renews_a_deadline() -> None:
 def test_the_total_deadline_ends_every_job_that_has_not_ended(
     phase: Phase, effects: tuple[Effect, ...]
 ) -> None:
-    """When the time for all attempts is used up the job is dead, and an attempt that may run is called off."""
+    """With the time for all attempts used up the job is dead; an attempt that may run is called off."""
     life = in_phase(phase)
     life.job = replace(life.row, spec=replace(life.row.spec, ends_by_ms=T0 + 500))
     reason = "its total deadline passed"
