@@ -75,6 +75,7 @@ class Edge:
         self._ended: OrderedDict[tuple[str, int], Ending] = OrderedDict()
         self._cancels: OrderedDict[str, Control] = OrderedDict()
         self._paused: set[Window] = set()
+        self._freed: set[Session] = set()
         self._ticked_ms = now_ms
         self._looked_ms = now_ms
 
@@ -106,6 +107,7 @@ class Edge:
             drop = relay_pb2.Drop(leases=[held_message(lease) for lease in dropped], reason=reason)
             self._note(session, relay_pb2.FromRelay(drop=drop))
         self.router.join(session)
+        self._use_freed(now_ms)
         return session
 
     def credit(self, session: Session, more: int, now_ms: int) -> None:
@@ -173,6 +175,7 @@ class Edge:
             self._kept.append(parcel)
         else:
             self._offer(parcel, now_ms)
+            self._use_freed(now_ms)
         if not window.paused and window.crowded():
             window.paused = True
             self._paused.add(window)
@@ -255,6 +258,7 @@ class Edge:
         if now_ms - self._looked_ms >= LOOK_EVERY_MS:
             self._looked_ms = now_ms
             self._look(now_ms)
+        self._use_freed(now_ms)
         for window in [window for window in self._paused if window.roomy()]:
             window.paused = False
             self._paused.discard(window)
@@ -345,6 +349,11 @@ class Edge:
             if not self._expired(parcel, now_ms):
                 self._lease(parcel, session, now_ms, spilled=spilled)
 
+    def _use_freed(self, now_ms: int) -> None:
+        """Fills sessions that hold less than before, since leases were taken from them."""
+        while self._freed:
+            self._fill(self._freed.pop(), now_ms)
+
     def _adopt(self, lease: Lease, session: Session, now_ms: int) -> bool:
         """Makes a lease that its minion says it holds this session's; False if it is no longer
         that minion's.
@@ -355,6 +364,7 @@ class Edge:
             if live.session.minion != session.minion or live.session is session:
                 return False
             del live.session.leases[live.job]
+            self._freed.add(live.session)
             lease = live
         elif (
             (live is not None and live.epoch > lease.epoch)
@@ -480,6 +490,7 @@ class Edge:
         lease.over = True
         del self.leases[lease.job]
         del lease.session.leases[lease.job]
+        self._freed.add(lease.session)
 
     def _take_away(self, lease: Lease, reason: str) -> None:
         """The state machine has gone on without this lease: its minion must stop, and nobody waits for its
@@ -499,9 +510,7 @@ class Edge:
     # Smaller things.
 
     def _look(self, now_ms: int) -> None:
-        """What need not be seen at once: silent sessions, functions that nobody has, room that
-        nobody used.
-        """
+        """What need not be seen at once: silent sessions, functions that nobody has, ends long ago."""
         for session in list(self.sessions.values()):
             if session.silent_ms(now_ms) >= HEARTBEAT_TIMEOUT_MS:
                 reason = f"minion {session.minion} was silent for {session.silent_ms(now_ms)} ms"
@@ -511,9 +520,6 @@ class Edge:
         if not self.draining:
             for parcel in self.router.unserved(now_ms):
                 self._hand_back(parcel, now_ms)
-            for session in self.sessions.values():
-                if session.room() > 0:
-                    self._fill(session, now_ms)
         while self._ended and now_ms - next(iter(self._ended.values())).at_ms > ENDED_KEEP_MS:
             self._ended.popitem(last=False)
 
