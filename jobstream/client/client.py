@@ -10,10 +10,12 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 from jobstream.client.address import bootstrap_of, web_of
+from jobstream.client.metadata import Metadata
 from jobstream.client.pages import Pages
 from jobstream.client.reader import FactReader
 from jobstream.client.request import Place, place_of, request_record
@@ -69,6 +71,7 @@ class Job:
     @property
     def key(self) -> str:
         """Partition key of the job."""
+        assert self._watch.key is not None, "a job has a key"
         return self._watch.key
 
     @property
@@ -176,10 +179,12 @@ class Client:
         """
         if self._parts is not None:
             raise BadRequest("a client must be opened once, got a second open")
+        metadata = Metadata(self._bootstrap)
+        partitions = await asyncio.to_thread(metadata.partitions, self._topics.requests)
         reader = FactReader(self._bootstrap, self._topics.facts, self._watches)
+        look_ends = partial(metadata.ends, self._topics.facts, partitions)
+        waiting = Waiting(reader, self._watches, look_ends, self._look_up)
         try:
-            partitions = await asyncio.to_thread(reader.partitions, self._topics.requests)
-            waiting = Waiting(reader, self._watches, partitions, self._look_up)
             await waiting.open()
         except BaseException:
             await asyncio.to_thread(reader.close)
@@ -406,7 +411,7 @@ class Client:
             SubmitTimedOut, SubmitFailed: As submit.
         """
         made = _submission(function, args, {} if queue is None else {"queue": queue})
-        place = place_of(id, None, self._open.partitions)
+        watch = self._schedule_watch(id)
         timeout_ms = milliseconds("timeout", timeout)
         schedule = Schedule(
             id=id,
@@ -423,8 +428,8 @@ class Client:
             paused=paused,
             note=note,
         )
-        record = Record(self._topics.schedules, place.partition, id.encode(), encode(schedule))
-        return await self._ask(record, self._watch(place, foreign=True), {FactKind.SCHEDULE_SAVED}, within)
+        record = Record(self._topics.schedules, watch.partition, id.encode(), encode(schedule))
+        return await self._ask(record, watch, {FactKind.SCHEDULE_SAVED}, within)
 
     async def unschedule(self, id: str, *, within: Seconds | None = None) -> Fact | None:
         """Removes a schedule; its fired jobs go on. Returns once Kafka has the command.
@@ -433,9 +438,9 @@ class Client:
             CommandRefused: There is no such schedule (only with `within`).
             SubmitTimedOut, SubmitFailed: As submit.
         """
-        place = place_of(id, None, self._open.partitions)
-        record = Record(self._topics.schedules, place.partition, id.encode(), None)
-        return await self._ask(record, self._watch(place, foreign=True), {FactKind.SCHEDULE_REMOVED}, within)
+        watch = self._schedule_watch(id)
+        record = Record(self._topics.schedules, watch.partition, id.encode(), None)
+        return await self._ask(record, watch, {FactKind.SCHEDULE_REMOVED}, within)
 
     async def _submit_from_anywhere(self, submission: Submission) -> Job:
         """What `.submit` of decorated functions calls, perhaps on another event loop than the client's."""
@@ -448,6 +453,10 @@ class Client:
     def _watch(self, place: Place, *, foreign: bool = False) -> Watch:
         since = self._open.waiting.since(place.partition)
         return self._watches.open(place.id, place.key, place.partition, since, foreign=foreign)
+
+    def _schedule_watch(self, id: str) -> Watch:
+        partition = place_of(id, None, self._open.partitions).partition
+        return self._watches.open(id, None, partition, self._open.waiting.since(partition))
 
     def _prepare(self, submission: Submission) -> tuple[Record, Watch]:
         """The record, and the watch that is there before the record is written, so that it misses nothing."""
@@ -496,8 +505,8 @@ class Client:
         self, name: CommandName, job: Job, reason: str | None, within: Seconds | None
     ) -> Fact | None:
         watch = job._watch  # noqa: SLF001  # a handle is a part of its client
-        command = Command(command=name, id=watch.id, key=watch.key, reason=reason, by=BY)
-        record = Record(self._topics.requests, watch.partition, watch.key.encode(), encode(command))
+        command = Command(command=name, id=job.id, key=job.key, reason=reason, by=BY)
+        record = Record(self._topics.requests, job.partition, job.key.encode(), encode(command))
         wanted = {FactKind.RETRIED} if name == CommandName.RETRY else {FactKind.CANCEL_REQUESTED, *ENDS}
         return await self._ask(record, watch, wanted, within)
 

@@ -8,45 +8,28 @@ transaction.
 
 import asyncio
 import logging
+import queue
 import threading
-import time
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from jobstream.client.watch import NEWS, Watches
-from jobstream.errors import NotReachable, TopicsMissing
 from schemas.codec import Undecodable, decode
 from schemas.events import Fact
 from schemas.words import FactKind
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.1
-"""How long the thread sleeps at most in one call: bounds the time that close() takes."""
+POLL_S = 0.01
+"""How long the thread sleeps at most in one call: bounds how long begin(), end() and close() wait for it."""
 FETCH_WAIT_MS = 50
 """How long the broker holds an empty answer; a partition that is added waits for it once."""
 BATCH_RECORDS_MAX = 2_000
 """How many records are taken from librdkafka in one call."""
-METADATA_S = 5.0
-"""How long Kafka may take to answer a question."""
-MOVING_S = 0.05
-"""How long to wait before a partition is asked for again that is just getting a leader."""
-LATEST = -1
-"""The timestamp that ListOffsets reads as: the end."""
-
 _KINDS = {kind.value.encode() for kind in FactKind}
 _NEWS = {kind.value.encode() for kind in NEWS}
 _WIRE_HEADER_BYTES = 5
-_MOVING = frozenset(
-    {
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.REPLICA_NOT_AVAILABLE,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-    }
-)
-"""Errors of partitions that are just being made, or move."""
 
 
 class FactReader:
@@ -60,80 +43,43 @@ class FactReader:
         *,
         options: dict[str, Any] | None = None,
     ) -> None:
-        self._bootstrap = bootstrap
         self._topic = topic
         self._watches = watches
         self._loop = asyncio.get_running_loop()
         self._everything = 0
         self._thread: threading.Thread | None = None
         self._closing = False
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "client.id": "jobstream-client",
-                "group.id": "jobstream-client",  # the library wants one; nothing joins or commits
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": FETCH_WAIT_MS,
-                "allow.auto.create.topics": False,
-                "log_level": 2,
-                "error_cb": _on_error,
-            }
-            | (options or {})
-        )
-
-    def partitions(self, topic: str) -> int:
-        """How many partitions a topic has. Blocks.
-
-        Raises:
-            NotReachable: Kafka does not answer.
-            TopicsMissing: There is no such topic.
-        """
-        try:
-            metadata = self._consumer.list_topics(topic, METADATA_S).topics[topic]
-        except KafkaException as exception:
-            raise self._unreachable(exception.args[0]) from None
-        if metadata.error is not None or not metadata.partitions:
-            raise TopicsMissing(
-                f"there is no topic {topic} at {self._bootstrap}: `jobstream topics apply` makes it, and so"
-                f" does `jobstream up`"
-            )
-        return len(metadata.partitions)
-
-    def ends(self, count: int) -> list[int]:
-        """The end offsets of the facts, by partition, of `count` partitions. Blocks.
-
-        Raises:
-            NotReachable: Kafka does not answer.
-        """
-        asked = [TopicPartition(self._topic, number, LATEST) for number in range(count)]
-        ends_at = time.monotonic() + METADATA_S
-        while True:
-            try:
-                found = self._consumer.offsets_for_times(asked, METADATA_S)
-                errors = [partition.error for partition in found if partition.error is not None]
-            except KafkaException as exception:
-                errors = [exception.args[0]]
-            if not errors:
-                return [partition.offset for partition in sorted(found, key=lambda found: found.partition)]
-            if errors[0].code() not in _MOVING or time.monotonic() > ends_at:
-                raise self._unreachable(errors[0])
-            time.sleep(MOVING_S)
+        config = {
+            "bootstrap.servers": bootstrap,
+            "client.id": "jobstream-client",
+            "group.id": "jobstream-client",  # the library wants one; nothing joins or commits
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": FETCH_WAIT_MS,
+            "allow.auto.create.topics": False,
+            "log_level": 2,
+            "error_cb": _on_error,
+        } | (options or {})
+        self._consumer = Consumer(config)
+        # While one thread polls a consumer, calls of other threads wait for ever, whatever their time-out says
+        # (seen with confluent-kafka 2.16). So questions have a consumer of their own, and changes a queue.
+        self._asker = Consumer(config)
+        self._changes: queue.SimpleQueue[tuple[int, int | None]] = queue.SimpleQueue()
+        self._positions: dict[int, int] = {}
+        """Where the thread has come to, by partition."""
 
     def begin(self, partition: int, offset: int) -> None:
         """Reads a partition from `offset` on; the thread starts with the first one."""
-        self._consumer.incremental_assign([TopicPartition(self._topic, partition, offset)])
+        self._changes.put((partition, offset))
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="jobstream-facts", daemon=True)
             self._thread.start()
 
     def end(self, partition: int) -> int | None:
         """Reads a partition no more; the offset it had come to, None if nothing had come yet."""
-        assigned = TopicPartition(self._topic, partition)
-        position: int = self._consumer.position([assigned])[0].offset
-        self._consumer.incremental_unassign([assigned])
-        return position if position >= 0 else None
+        self._changes.put((partition, None))
+        return self._positions.pop(partition, None)
 
     def want_everything(self, change: int) -> None:
         """Counts who follows whole jobs: while there is one, facts that no waiter needs are handed over
@@ -147,16 +93,19 @@ class FactReader:
         if self._thread is not None:
             self._thread.join()
         self._consumer.close()
+        self._asker.close()
 
     def _serve(self) -> None:
         """The thread. The first record of a batch is waited for, the others are those that are there
         already.
         """
         while not self._closing:
+            self._change_assignment()
             first = self._consumer.poll(POLL_S)
             if first is None:
                 continue
             messages = [first, *self._consumer.consume(BATCH_RECORDS_MAX, 0)]
+            self._positions |= {each.partition() or 0: (each.offset() or 0) + 1 for each in messages}
             facts = [
                 (message.offset() or 0, fact)
                 for message in messages
@@ -164,6 +113,15 @@ class FactReader:
             ]
             if facts and not self._closing:
                 self._loop.call_soon_threadsafe(self._hand_over, facts)
+
+    def _change_assignment(self) -> None:
+        """Takes over what begin() and end() asked for: only the thread that polls may touch the consumer."""
+        while not self._changes.empty():
+            partition, offset = self._changes.get()
+            if offset is None:
+                self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
+            else:
+                self._consumer.incremental_assign([TopicPartition(self._topic, partition, offset)])
 
     def _fact_of(self, message: Message) -> Fact | None:
         error = message.error()
@@ -190,9 +148,6 @@ class FactReader:
             watch = self._watches.find(fact)
             if watch is not None:
                 watch.take(offset, fact)
-
-    def _unreachable(self, error: KafkaError) -> NotReachable:
-        return NotReachable(f"Kafka does not answer at {self._bootstrap}: {error.str()}")
 
 
 def _may_be_news(value: bytes) -> bool:

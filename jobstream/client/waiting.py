@@ -28,6 +28,8 @@ IDLE_S = 30.0
 UNKNOWN_GRACE_S = 2.0
 """How long a job that the service does not know yet may take to be admitted."""
 
+LookEnds = Callable[[], list[int]]
+"""Asks Kafka for the end offset of each partition of the facts. Blocks. Raises NotReachable."""
 LookUp = Callable[[Watch], Awaitable[Fact | None]]
 """Asks the service for the end of a job; None if it has not ended. Raises JobUnknown, NotReachable."""
 
@@ -35,10 +37,10 @@ LookUp = Callable[[Watch], Awaitable[Fact | None]]
 class Waiting:
     """What one client waits for. Bound to the event loop it is made in."""
 
-    def __init__(self, reader: FactReader, watches: Watches, partitions: int, look_up: LookUp) -> None:
+    def __init__(self, reader: FactReader, watches: Watches, look_ends: LookEnds, look_up: LookUp) -> None:
         self._reader = reader
         self._watches = watches
-        self._partitions = partitions
+        self._look_ends = look_ends
         self._look_up = look_up
         self._loop = asyncio.get_running_loop()
         self._ends: list[int] = []
@@ -79,7 +81,7 @@ class Waiting:
 
     async def _note_ends(self) -> None:
         asked_at = self._loop.time()
-        self._ends = await asyncio.to_thread(self._reader.ends, self._partitions)
+        self._ends = await asyncio.to_thread(self._look_ends)
         self._ends_at = asked_at
 
     async def result(self, watch: Watch, timeout_s: float | None) -> Any:

@@ -17,18 +17,28 @@ from schemas.words import PHASES_TERMINAL, FactKind, Phase, RejectCode
 
 ENDS = frozenset({FactKind.SUCCEEDED, FactKind.DIED, FactKind.CANCELLED, FactKind.EXPIRED})
 """Facts after which a job does nothing any more, unless it is asked to run again."""
+SCHEDULE_FACTS = frozenset(
+    {
+        FactKind.SCHEDULE_SAVED,
+        FactKind.SCHEDULE_FIRED,
+        FactKind.SCHEDULE_MISSED,
+        FactKind.SCHEDULE_REMOVED,
+    }
+)
+"""Facts about schedules; their key is that of the jobs that the schedule fires."""
 NEWS = ENDS | {FactKind.REJECTED, FactKind.DEDUPLICATED, FactKind.RETRIED}
 """Facts that a waiter needs; all others matter only to followers."""
 
 
 class Watch:
-    """One job as seen from here."""
+    """One job, or schedule, as seen from here."""
 
     __slots__ = ("__weakref__", "end", "followers", "foreign", "id", "key", "partition", "since", "waiters")
 
-    def __init__(self, id: str, key: str, partition: int, since: int, *, foreign: bool) -> None:
+    def __init__(self, id: str, key: str | None, partition: int, since: int, *, foreign: bool) -> None:
         self.id = id
         self.key = key
+        """The job's; None for a schedule, whose facts have the key of its jobs."""
         self.partition = partition
         self.since = since
         """Offset in the partition's facts from which its facts may come."""
@@ -58,20 +68,23 @@ class Watches:
     """Every live watch, by home partition; it keeps none alive."""
 
     def __init__(self) -> None:
-        self._by_home: dict[int, weakref.WeakValueDictionary[tuple[str, str], Watch]] = {}
+        self._by_home: dict[int, weakref.WeakValueDictionary[str, Watch]] = {}
 
-    def open(self, id: str, key: str, partition: int, since: int, *, foreign: bool = False) -> Watch:
-        """The watch of a job: the one there is, else a new one."""
+    def open(self, id: str, key: str | None, partition: int, since: int, *, foreign: bool = False) -> Watch:
+        """The watch of a job or, without a key, of a schedule: the one there is, else a new one."""
         home = self._by_home.setdefault(partition, weakref.WeakValueDictionary())
-        watch = home.get((key, id))
+        watch = home.get(id)
         if watch is None:
-            watch = home[key, id] = Watch(id, key, partition, since, foreign=foreign)
+            watch = home[id] = Watch(id, key, partition, since, foreign=foreign)
         return watch
 
     def find(self, fact: Fact) -> Watch | None:
         """The watch that `fact` is about, if anybody still cares. Safe from any thread."""
         home = self._by_home.get(fact.partition)
-        return None if home is None else home.get((fact.key, fact.job))
+        watch = None if home is None else home.get(fact.job)
+        if watch is None or watch.key is None or watch.key == fact.key or fact.fact in SCHEDULE_FACTS:
+            return watch
+        return None
 
     def open_ended(self, partition: int) -> Iterator[Watch]:
         """The watches of a partition whose end is not known."""

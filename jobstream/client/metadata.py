@@ -1,0 +1,82 @@
+"""Asks Kafka how many partitions a topic has, and where they end. It only reads, and creates no topic by asking.
+
+It has a connection of its own: on the one of a consumer each question would wait behind a fetch, and librdkafka's
+offsets_for_times never returns while another thread polls that consumer (confluent-kafka 2.16).
+"""
+
+import time
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from jobstream.errors import NotReachable, TopicsMissing
+
+ANSWER_S = 5.0
+"""How long Kafka may take to answer a question."""
+MOVING_S = 0.05
+"""How long to wait before a partition is asked for again that is just getting a leader."""
+
+_MOVING = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
+"""Errors of partitions that are just being made, or move."""
+
+
+class Metadata:
+    """What Kafka says of its topics. Every call blocks."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._admin = AdminClient(
+            {
+                "bootstrap.servers": bootstrap,
+                "client.id": "jobstream-client",
+                "log_level": 2,  # the rest comes as errors
+            }
+        )
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions a topic has.
+
+        Raises:
+            NotReachable: Kafka does not answer.
+            TopicsMissing: There is no such topic.
+        """
+        answers = self._admin.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_S)
+        try:
+            return len(answers[topic].result().partitions)
+        except KafkaException as exception:
+            error: KafkaError = exception.args[0]
+            if error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise self._unreachable(error) from None
+            raise TopicsMissing(
+                f"there is no topic {topic} at {self._bootstrap}: `jobstream topics apply` makes it, and so"
+                f" does `jobstream up`"
+            ) from None
+
+    def ends(self, topic: str, partitions: int) -> list[int]:
+        """The end offset of each partition of a topic.
+
+        Raises:
+            NotReachable: Kafka does not answer.
+        """
+        asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(partitions)}
+        ends_at = time.monotonic() + ANSWER_S
+        while True:
+            answers = self._admin.list_offsets(asked, request_timeout=ANSWER_S)
+            try:
+                found = {partition.partition: answer.result().offset for partition, answer in answers.items()}
+                return [found[number] for number in range(partitions)]
+            except KafkaException as exception:
+                error: KafkaError = exception.args[0]
+                if error.code() not in _MOVING or time.monotonic() > ends_at:
+                    raise self._unreachable(error) from None
+            time.sleep(MOVING_S)
+
+    def _unreachable(self, error: KafkaError) -> NotReachable:
+        return NotReachable(f"Kafka does not answer at {self._bootstrap}: {error.str()}")
