@@ -181,17 +181,20 @@ class Partition:
             or row.applied_receipts >= settled[topics.receipts]
             or row.applied_timers >= settled[topics.timers]
             or row.applied_heartbeats >= settled[topics.heartbeats]
-            or (row.phase == Phase.READY and row.wait_reason == WaitReason.QUEUE)
+            or _waits_for_queue(row)
         )
 
     def _job_again(self, row: JobRow) -> None:
         """Sends what a job awaits once more, and tells its end once more."""
+        if _waits_for_queue(row):
+            if self._queues.exists(row.spec.queue):
+                self._release(row)
+            else:
+                self._wait_for_queue(row)
+            return
         if row.ended_at_ms is not None:
             self._outbox.end_again(row)
-        after = self._job_effects(row, job.outstanding(row), row.dispatched_at_ms or row.ended_at_ms or 0)
-        if after is not row:
-            self._outbox.job_row(after)
-            self._keep_job(row.spec.id, row, after)
+        self._job_effects(row, job.outstanding(row), row.dispatched_at_ms or row.ended_at_ms or 0)
 
     # What others may know.
 
@@ -236,9 +239,19 @@ class Partition:
         """A queue exists from now on: the jobs that waited for it are dispatched."""
         for id in self._waiting.pop(queue, ()):
             row = self.jobs.get(id)
-            if row is not None and row.phase == Phase.READY and row.wait_reason == WaitReason.QUEUE:
-                self._job_again(row)
+            if row is not None and _waits_for_queue(row):
+                self._release(row)
         return self._outbox.take()
+
+    def _release(self, row: JobRow) -> None:
+        """Dispatches a job whose queue has come into being."""
+        after = replace(row, wait_reason=None)
+        self._outbox.release(after, self.args(after))
+        self._keep_job(row.spec.id, row, after)
+
+    def _wait_for_queue(self, row: JobRow) -> None:
+        self._queues.want(row.spec.queue)
+        self._waiting.setdefault(row.spec.queue, {})[row.spec.id] = None
 
     def _guarded(self, record: Record, id: str | None, act: Callable[[], object]) -> None:
         """Does something for a record; what goes wrong is refused instead, and leaves nothing half done.
@@ -577,15 +590,13 @@ class Partition:
         return row
 
     def _dispatch(self, row: JobRow) -> JobRow:
-        queue, id = row.spec.queue, row.spec.id
-        waits = row.wait_reason == WaitReason.QUEUE
-        if self._queues.exists(queue):
-            row = replace(row, wait_reason=None) if waits else row
+        if _waits_for_queue(row):  # a replay: the job is dispatched when its queue comes
+            return row
+        if self._queues.exists(row.spec.queue):
             self._outbox.dispatch(row, self.args(row))
             return row
-        self._queues.want(queue)
-        self._waiting.setdefault(queue, {})[id] = None
-        return row if waits else replace(row, wait_reason=WaitReason.QUEUE)
+        self._wait_for_queue(row)
+        return replace(row, wait_reason=WaitReason.QUEUE)
 
     def _schedule_event(self, id: str, event: schedule.ScheduleEvent) -> Rejection | None:
         """Steps a schedule, and puts into the outbox what that asks for; a rejection changes nothing."""
@@ -652,6 +663,11 @@ class Partition:
     def _refuse(self, record: Record, rejection: Rejection, id: str | None) -> None:
         self.refused += 1
         self._outbox.reject(record, rejection, id)
+
+
+def _waits_for_queue(row: JobRow) -> bool:
+    """True if the job is ready and was not dispatched, since its queue did not exist."""
+    return row.phase == Phase.READY and row.wait_reason == WaitReason.QUEUE
 
 
 def _position(record: Record) -> Position:

@@ -18,6 +18,9 @@ RETRY_S = 2.0
 Make = Callable[[str], Awaitable[None]]
 """Makes the dispatch topic of a queue; returns when it is there, raises `QueueNotMade`."""
 
+Made = Callable[[str], Awaitable[None]]
+"""Told of a queue that exists from now on."""
+
 
 class QueueNotMade(Exception):
     """The broker refused or did not answer."""
@@ -55,21 +58,21 @@ class Queues:
             self._wanted[queue] = None
             self._asked.set()
 
-    async def make_for_ever(self, make: Make, made: Callable[[str], Awaitable[None]]) -> None:
+    async def make_for_ever(self, make: Make, made: Made, retry_s: float = RETRY_S) -> None:
         """The loop that makes what is wanted, and tells `made` of each queue that exists from now on."""
         while True:
             await self._asked.wait()
             self._asked.clear()
             for queue in list(self._wanted):
-                await self._make(queue, make, made)
+                try:
+                    await make(queue)
+                except QueueNotMade as error:
+                    log.warning("queue %s could not be made, its jobs wait: %s", queue, error)
+                    asyncio.get_running_loop().call_later(retry_s, self._asked.set)
+                else:
+                    await self._tell(queue, made)
 
-    async def _make(self, queue: str, make: Make, made: Callable[[str], Awaitable[None]]) -> None:
-        try:
-            await make(queue)
-        except QueueNotMade as error:
-            log.warning("queue %s could not be made, its jobs wait: %s", queue, error)
-            asyncio.get_running_loop().call_later(RETRY_S, self._asked.set)
-            return
+    async def _tell(self, queue: str, made: Made) -> None:
         self.add(queue)
         log.info("queue %s exists now", queue)
         await made(queue)

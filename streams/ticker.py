@@ -67,14 +67,15 @@ class Ticker:
         """The loop; raises what `write` raises."""
         while True:
             await asyncio.sleep(RESOLUTION_S)
-            now_ms = self.now_ms()
-            due = [
-                number
-                for number, partition in self._partitions.items()
-                if self._is_due(number, partition, now_ms)
-            ]
-            if due:
-                await self.tick(due)
+            await self.look()
+
+    async def look(self) -> None:
+        """Writes a tick for every partition in which something is due now, unless one is under way."""
+        now_ms = self.now_ms()
+        owned = self._partitions.items()
+        due = [number for number, partition in owned if self._is_due(number, partition, now_ms)]
+        if due:
+            await self.tick(due)
 
     def _is_due(self, number: int, partition: Partition, now_ms: int) -> bool:
         if number in self._under_way:

@@ -1,0 +1,68 @@
+"""The heap of due times against a plain dict, over any sequence of changes."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from streams.dues import Dues
+
+ROWS = st.sampled_from(["a", "b", "c", "d", "e"])
+TIMES = st.integers(0, 50)
+
+
+class DuesLikeADict(RuleBasedStateMachine):
+    """Whatever is put, put off, brought forward or taken: the heap knows what the rows want."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted: dict[str, int] = {}
+        self.dues = Dues(self.wanted.get)
+
+    @rule(row=ROWS, due_ms=st.none() | TIMES)
+    def put(self, row: str, due_ms: int | None) -> None:
+        """A row changes, and wants to be looked at then, or not at all."""
+        if due_ms is None:
+            self.wanted.pop(row, None)
+        else:
+            self.wanted[row] = due_ms
+        self.dues.put(row, due_ms)
+
+    @rule(until_ms=TIMES)
+    def take(self, until_ms: int) -> None:
+        """The earliest row that is due is given, and known no more."""
+        row = self.dues.take(until_ms)
+        due = [due_ms for due_ms in self.wanted.values() if due_ms <= until_ms]
+        if not due:
+            assert row is None
+        else:
+            assert row is not None
+            assert self.wanted.pop(row) == min(due)
+
+    @rule()
+    def fill(self) -> None:
+        """All due times at once replace what was there."""
+        self.dues.fill((due_ms, row) for row, due_ms in self.wanted.items())
+
+    @invariant()
+    def next_is_the_earliest(self) -> None:
+        """The next due time is that of the row that wants it first."""
+        assert self.dues.next_ms() == min(self.wanted.values(), default=None)
+
+    @invariant()
+    def none_is_forgotten(self) -> None:
+        """It knows as many rows as want to be looked at."""
+        assert len(self.dues) == len(self.wanted)
+
+
+TestDuesLikeADict = DuesLikeADict.TestCase
+
+
+@given(st.lists(TIMES, max_size=200))
+def test_putting_off_costs_no_entry(times: list[int]) -> None:
+    """A row that is put off again and again has one entry, not one for each time."""
+    wanted: dict[str, int] = {}
+    dues = Dues(wanted.get)
+    for due_ms in sorted(times):
+        wanted["a"] = due_ms
+        dues.put("a", due_ms)
+    assert len(dues._heap) <= 1
