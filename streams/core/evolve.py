@@ -13,7 +13,7 @@ from schemas.records import replace
 from schemas.words import Outcome, Phase, Verdict, WaitReason
 from streams.core import facts
 from streams.core.events import APPLIED, Source
-from streams.core.facts import Change, End, Fact
+from streams.core.facts import Change, End, Fact, Turn
 
 Fields = dict[str, object]
 """Fields of a row, or of an attempt, that a fact changes."""
@@ -65,7 +65,7 @@ def _new(fact: facts.Admitted | facts.Scheduled, phase: Phase) -> JobRow:
 
 
 def _fields(  # noqa: C901, PLR0912 - one line for each fact
-    job: JobRow, fact: Fact
+    job: JobRow, fact: Turn
 ) -> Fields:
     """What the fact changes in a row, besides the phase and the applied offset."""
     match fact:
@@ -100,8 +100,6 @@ def _fields(  # noqa: C901, PLR0912 - one line for each fact
             return _reprieved(job, fact)
         case facts.Deduplicated():
             return {}
-        case facts.Admitted() | facts.Scheduled() | facts.Purged():
-            raise AssertionError(f"{type(fact).__name__} changes no row: it makes or ends one")
         case _:
             assert_never(fact)
 
@@ -214,6 +212,7 @@ def _closed(job: JobRow, fact: Change, end: End) -> Fields:
     }
     if outcome in FAILURES:
         fields["failed"] = job.failed + 1
+        fields["error_type"] = fields["error_message"] = None  # an error without words hides the one before
     elif outcome in LOSSES:
         fields["lost"] = job.lost + 1
     elif outcome in GIVEN_BACK:

@@ -181,11 +181,9 @@ class Purged(Change):
     """Forgotten: the row is dropped."""
 
 
-Fact = (
-    Admitted
-    | Scheduled
+Turn = (
+    Succeeded
     | Started
-    | Succeeded
     | Heard
     | Progressed
     | Readied
@@ -194,7 +192,6 @@ Fact = (
     | HandedBack
     | Snoozed
     | Unserved
-    | Purged
     | Deduplicated
     | Retried
     | CancelRequested
@@ -203,4 +200,7 @@ Fact = (
     | Expired
     | Reprieved
 )
+"""What changes a job that was there before and is after."""
+
+Fact = Admitted | Scheduled | Turn | Purged
 """Everything that a step can do to a job."""

@@ -5,7 +5,7 @@ Decides nothing and knows no topic or partition but the home that the row names.
 
 import json
 from dataclasses import fields
-from typing import Any
+from typing import Any, assert_never
 
 from schemas.events import (
     Attempt,
@@ -176,6 +176,8 @@ def schedule_fact_record(
             reason = f"{row.cron} in {row.timezone}" + (", paused" if row.paused else "")
         case schedule.ScheduleRemoved():
             reason = None
+        case _:
+            assert_never(fact)
     return FactRecord(
         fact=SCHEDULE_KINDS[type(fact)],
         job=row.id,

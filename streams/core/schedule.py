@@ -224,12 +224,13 @@ def _fire_due(row: ScheduleRow | None, event: FireDue) -> tuple[ScheduleFact, ..
 
 def _come(row: ScheduleRow, first_ms: int, at_ms: int) -> tuple[tuple[int, ...], int | None]:
     """The fire times that have come, at most so many as one step handles, and the one after them."""
-    times_ms: list[int] = []
-    for time_ms in chain((first_ms,), cron.read(row.cron, row.timezone).after(first_ms)):
-        if time_ms > at_ms or len(times_ms) == defaults.CATCHUP_FIRES_MAX:
-            return tuple(times_ms), time_ms
-        times_ms.append(time_ms)
-    return tuple(times_ms), None
+    times = chain((first_ms,), cron.read(row.cron, row.timezone).after(first_ms))
+    come: list[int] = []
+    next_ms = next(times, None)
+    while next_ms is not None and next_ms <= at_ms and len(come) < defaults.CATCHUP_FIRES_MAX:
+        come.append(next_ms)
+        next_ms = next(times, None)
+    return tuple(come), next_ms
 
 
 def evolve(row: ScheduleRow | None, fact: ScheduleFact) -> ScheduleRow | None:

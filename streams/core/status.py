@@ -121,8 +121,9 @@ def waiting_for(job: JobRow, now_ms: int) -> str | None:
             return f"a minion of queue {job.spec.queue} with the function {job.spec.function}"
         case Phase.RETRYING, _:
             allowed = job.spec.attempts_max + job.lost  # a lost lease uses up none of them
-            error = ": ".join(part for part in (job.error_type, job.error_message) if part)
-            return f"retry until {until} (attempt {job.attempt} of {allowed} failed: {error})"
+            failed = f"attempt {job.attempt} of {allowed} failed"
+            words = ": ".join(part for part in (failed, job.error_type, job.error_message) if part)
+            return f"retry until {until} ({words})"
         case Phase.SCHEDULED, WaitReason.UNSERVED:
             return f"a minion with the function {job.spec.function}; it is offered again at {until}"
         case Phase.SCHEDULED, reason:

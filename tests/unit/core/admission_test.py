@@ -1,4 +1,4 @@
-"""From a request to a job's specification, or a sentence that says no: every limit and every contradiction."""
+"""From a request to a job's specification, or a sentence that says no: limits and contradictions."""
 
 from hashlib import blake2b
 from typing import Any
@@ -73,7 +73,7 @@ def test_the_smallest_request_is_a_job_with_every_default() -> None:
 
 def test_all_that_a_request_says_is_in_the_specification() -> None:
     """What is given goes before the defaults."""
-    said = {
+    said: dict[str, Any] = {
         "id": "a",
         "key": "k",
         "queue": "slow",
@@ -256,7 +256,8 @@ def test_a_run_at_a_thousand_years_off_is_refused() -> None:
     """Four hundred days is the most."""
     assert refused(run_at_ms=NOW_MS + 365_000 * DAY_MS) == (
         RejectCode.BAD_TIME,
-        f"run_at_ms must be at most 400 days ahead, got {NOW_MS + 365_000 * DAY_MS}, which is 365000 days ahead",
+        f"run_at_ms must be at most 400 days ahead, got {NOW_MS + 365_000 * DAY_MS},"
+        " which is 365000 days ahead",
     )
     assert refused(expires_at_ms=NOW_MS + 801 * DAY_MS)[0] == RejectCode.BAD_TIME
 

@@ -210,6 +210,14 @@ def test_a_failure_waits_for_its_retry_in_a_new_epoch_and_attempt() -> None:
     assert (life.row.attempt, life.row.epoch) == (2, 2)
 
 
+def test_a_failure_without_words_hides_the_one_before() -> None:
+    """The row's error is that of the last failure."""
+    life = in_phase(Phase.RETRYING)
+    life.tick(1_000)
+    life.end(Outcome.FAILURE)
+    assert (life.row.error_type, life.row.error_message) == (None, None)
+
+
 def test_the_last_failure_makes_a_dead_job_and_a_dead_letter() -> None:
     """attempts_max failures are the end."""
     life = Life()

@@ -48,7 +48,7 @@ def test_a_curve_beyond_all_numbers_is_its_cap() -> None:
 
 def test_a_curve_that_does_not_exist_is_an_error() -> None:
     """Admission lets none through, so it is a fault of ours."""
-    with pytest.raises(ValueError, match="retry_kind must be one of constant, .*, got 'square'"):
+    with pytest.raises(ValueError, match=r"retry_kind must be one of constant, .*, got 'square'"):
         curve_ms(spec(retry_kind="square"), 1)
 
 

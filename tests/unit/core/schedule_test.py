@@ -91,8 +91,9 @@ def test_a_fire_is_a_request_with_an_id_that_anyone_can_derive() -> None:
     )
     assert step.row is not None
     assert (step.row.fires, step.row.fired) == (1, (NOON_MS + MINUTE_MS,))
-    request = step.effects[0].request  # type: ignore[union-attr]
-    assert not isinstance(admission.admit(request, None, POSITION, 8), Rejection)
+    (submit,) = step.effects
+    assert isinstance(submit, Submit)
+    assert not isinstance(admission.admit(submit.request, None, POSITION, 8), Rejection)
 
 
 def test_the_next_fire_is_counted_from_the_last_and_not_from_now() -> None:
