@@ -260,8 +260,8 @@ def test_a_dead_letter_tells_what_happened_and_how_to_run_it_again() -> None:
         (2, "OSError"),
     ]
     assert letter.redrive == (
-        'until 2023-11-15T22:13:21.000Z write {"command": "retry", "id": "job-1", "key": "key-1"} to the topic'
-        " of requests, or use `jobstream retry job-1`; later write the request to it, with its args"
+        'until 2023-11-15T22:13:21.000Z write {"command": "retry", "id": "job-1", "key": "key-1"} to the'
+        " topic of requests, or use `jobstream retry job-1`; later write the request to it, with its args"
     )
     request = codec.decode(letter.request.encode(), (JobRequest,))
     again = admission.admit(
