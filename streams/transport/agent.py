@@ -1,7 +1,7 @@
 """An agent whose failure is the end of the process.
 
-Owns what happens when an agent raises. Stock Faust acknowledges what it was working on and starts it again (hazard H5); here
-its memory would be ahead of the log. Must never swallow an exception.
+Owns what happens when an agent raises. Stock Faust acknowledges what it was working on and starts it again
+(hazard H5); here its memory would be ahead of the log. Must never swallow an exception.
 """
 
 from typing import Any, NoReturn

@@ -1,25 +1,28 @@
 """One fetch, as the agent sees it: records in, one atomic write out.
 
-Owns the shape of what crosses between the agent and the transport. Must never write, commit or decide by itself: it
-hands over, once.
+Owns the shape of what crosses between the agent and the transport. Must never write, commit or decide by
+itself: it hands over, once.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from aiokafka import ConsumerRecord
 from faust.types import TP
 
 from streams.transport.membership import Membership
 
-Record = ConsumerRecord[bytes | None, bytes | None]
+Record: TypeAlias = "ConsumerRecord[Any, Any]"
 """A record as aiokafka made it: topic, partition, offset, timestamp (epoch ms), key, value, headers."""
 
 Header = tuple[str, bytes]
 
 
 class Out(NamedTuple):
-    """One record to write, always to an explicit partition; any tuple of these five will do. A `value` of None is a tombstone."""
+    """One record to write, always to an explicit partition; any tuple of these five will do.
+
+    A `value` of None is a tombstone.
+    """
 
     topic: str
     partition: int
@@ -46,7 +49,8 @@ class Position(NamedTuple):
 class Batch:
     """All records of one fetch, in order per partition, of the topics of one agent.
 
-    Iterate it for the records, or `by_partition()` for runs of one topic partition. Every batch must be written.
+    Iterate it for the records, or `by_partition()` for runs of one topic partition. Every batch must be
+    written.
     """
 
     __slots__ = ("_hand_over", "membership", "positions", "records", "written_future")
@@ -85,21 +89,27 @@ class Batch:
     ) -> None:
         """Hands over what this batch leads to; its records are then done. To be called exactly once.
 
-        Args:
-            first: changelog rows, facts: durable, in both modes, before anything of `then` is sent. In the transactional mode
+        Args: first: changelog rows, facts: durable, in both modes, before anything of `then` is sent. In the
+            transactional mode
                 they become visible together with the offsets.
             then: what makes something run; it is sent outside of any transaction, so no reader waits for one.
-            early: sent at once, before `first`, outside of any transaction; for what depends on nothing but the records
-                themselves, so that sending it twice or sending it for a batch that is never committed does no harm.
+            early: sent at once, before `first`, outside of any transaction; for what depends on nothing but
+                the records themselves, so that sending it twice or sending it for a batch that is never
+                committed does no harm.
 
-        Returns when the batch *before* this one is done with and this one is on its way. What fails ends the process.
-        After a crash the records are delivered again, unless the offsets were committed; `then` and `early` of committed
-        records may be lost, so the owner of a partition sends them again after a restore (see `settled`).
+        Returns when the writer has it, not when it is durable: the next batch is decided meanwhile. What
+        fails ends the process. After a crash the records are delivered again, unless their offsets were
+        committed; `then` and `early` of committed records may be lost, so the owner of a partition is told
+        after a restore which are in doubt.
         """
         await self._hand_over(self, Writes(first, then, early))
 
     async def written(self) -> None:
-        """Returns when everything of this batch is confirmed: `first`, `then`, `early`, and in transactions the offsets."""
+        """Returns when everything of this batch is confirmed: `first`, `then`, `early`, and in transactions
+        the offsets.
+        """
         if self.written_future is None:
-            raise RuntimeError(f"a batch of {len(self)} records must be written before its end can be waited for")
+            raise RuntimeError(
+                f"a batch of {len(self)} records must be written before its end can be waited for"
+            )
         await self.written_future

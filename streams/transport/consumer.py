@@ -1,17 +1,19 @@
-"""Membership and fetching: aiokafka stays the group member, Faust's assignor goes on placing partitions, batches come out.
+"""Membership and fetching: aiokafka stays the member, Faust's assignor places partitions, batches come out.
 
 Owns what is delivered to agents and when. Replaces, in Faust's aiokafka driver:
 
 - `Consumer._drain_messages`: one batch per fetch instead of an Event, a Message and an ack per record.
-- `Consumer.force_commit`, `wait_empty`, `stop_flow`: what is committed is what the ledger says is confirmed; a revoke or a
-  stop waits for the batches in flight and then commits (stock looks at should_stop and does not wait on SIGTERM).
-- `RebalanceListener.on_partitions_assigned`, `Consumer.perform_seek`: stock resumes source partitions *before* it seeks them
-  to the committed offsets, so a record may be delivered twice. Here every partition is paused in aiokafka as
-  soon as it is assigned, and `begin` seeks and resumes them in one step of the consumer's own thread.
+- `Consumer.force_commit`, `wait_empty`, `stop_flow`: what is committed is what the ledger says is confirmed;
+  a revoke or a stop waits for the batches in flight and then commits (stock looks at should_stop and does not
+  wait on SIGTERM).
+- `RebalanceListener.on_partitions_assigned`, `Consumer.perform_seek`: stock resumes source partitions
+  *before* it seeks them to the committed offsets, so a record may be delivered twice. Here every partition is
+  paused in aiokafka as soon as it is assigned, and `begin` seeks and resumes them in one step of the
+  consumer's own thread.
 - `AIOKafkaConsumerThread._create_worker_consumer`: read_committed, always.
 
-Must never deliver a record of a generation that has not begun, never seek with a fetch outstanding, and never fetch a
-changelog (restore.py reads those by itself).
+Must never deliver a record of a generation that has not begun, never seek with a fetch outstanding, and never
+fetch a changelog (restore.py reads those by itself).
 """
 
 import asyncio
@@ -21,14 +23,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.transport.batch import Batch, Position, Record
 from streams.transport.crash import Exit, die
 from streams.transport.ledger import Ledger
-from streams.transport.membership import Membership
+from streams.transport.membership import NO_GENERATION, Membership
 from streams.transport.writer import Mode
 
 log = logging.getLogger(__name__)
@@ -37,11 +39,14 @@ FETCH_S: Final = 1.0
 """How long one question for records may wait; only how fast a stop is noticed depends on it."""
 
 FETCH_MAX_WAIT_MS: Final = 500
-"""How long the broker may hold an empty answer back. It answers as soon as there is a record, so this costs no latency."""
+"""How long the broker may hold an empty answer back. It answers as soon as there is a record, so this costs
+no latency.
+"""
 
 PREFETCH_PATIENCE_S: Final = 3600.0
-"""aiokafka asks again for *other* partitions when fetched ones lie unread for this long, and what is then read has to wait
-for the answer: up to FETCH_MAX_WAIT_MS without a record. Batches read all there is, so it never should.
+"""aiokafka asks again for *other* partitions when fetched ones lie unread for this long, and what is then
+read has to wait for the answer: up to FETCH_MAX_WAIT_MS without a record. Batches read all there is, so it
+never should.
 """
 
 SLOW_S: Final = 30.0
@@ -59,16 +64,21 @@ class _Fetched(NamedTuple):
 class _RebalanceListener(driver.ConsumerRebalanceListener):
     """aiokafka's callbacks; they run in the consumer's thread."""
 
+    _thread: "_ConsumerThread"
+
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        self._thread.joined(assigned)
-        await super().on_partitions_assigned(assigned)
+        try:
+            self._thread.joined(assigned)
+            await super().on_partitions_assigned(assigned)
+        except Exception as error:  # noqa: BLE001  # aiokafka would log it and go on
+            die(Exit.MEMBERSHIP, "an assignment could not be taken over", error)
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread and event loop in which aiokafka lives. Its methods run there unless they say otherwise."""
 
     membership: Membership | None = None
-    _sources: frozenset[TopicPartition] = frozenset()
+    _sources: Any = frozenset()
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -93,19 +103,24 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
     @staticmethod
     def _watch_heartbeats(coordinator: Any, membership: Membership) -> None:
-        """Notes in the membership when the broker last answered a heartbeat; aiokafka keeps that to itself."""
+        """Notes when the broker last answered a heartbeat, which aiokafka keeps to itself; and ends a worker
+        whose slot was taken: aiokafka would join again and take it back, and so on for ever.
+        """
         do_heartbeat = type(coordinator)._do_heartbeat
 
         async def noted() -> bool:
             answered: bool = await do_heartbeat(coordinator)
             if answered:
                 membership.heartbeat_at_s = time.monotonic()
+            elif membership.instance is not None and coordinator.generation == NO_GENERATION:
+                die(Exit.FENCED, f"the slot {membership.instance} was taken by another process, or timed out")
             return answered
 
         coordinator._do_heartbeat = noted
 
     async def begin(self, generation: int, committed: Mapping[TP, int | None]) -> bool:
-        """Puts the source partitions at their committed offsets, the earliest where there are none, and starts to fetch.
+        """Puts the source partitions at their committed offsets, the earliest where there are none, and
+        starts to fetch.
 
         Returns False if the group has moved on meanwhile.
         """
@@ -122,19 +137,21 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         return True
 
     async def commit_confirmed(self, confirmed: Mapping[TP, int]) -> bool:
-        """Commits as this member of this generation. False if the group has moved on: the records come again then."""
+        """Commits as this member of this generation. False if the group has moved on: the records come again
+        then.
+        """
         offsets = {driver.ensure_aiokafka_TP(tp): offset for tp, offset in confirmed.items()}
         try:
             await self._ensure_consumer().commit(offsets)
         except (CommitFailedError, IllegalStateError) as error:
-            log.info("offsets of %d partitions were not committed, their records come again: %s", len(offsets), error)
+            log.info("%d offsets were not committed, their records come again: %s", len(offsets), error)
             return False
         except KafkaError as error:
             die(Exit.MEMBERSHIP, f"offsets of {len(offsets)} partitions could not be committed", error)
         return True
 
     async def fetch(self) -> _Fetched | None:
-        """All records that are there, at most `broker_max_poll_records`; waits up to FETCH_S for the first."""
+        """All records there are, at most `broker_max_poll_records`; waits up to FETCH_S for the first."""
         consumer = self._ensure_consumer()
         records = await self._fetch_records(
             consumer, self._sources, timeout=FETCH_S, max_records=consumer._max_poll_records
@@ -143,7 +160,8 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
             return None
         assignment = consumer._subscription.subscription.assignment
         positions = {
-            TP(*tp): Position(run[0].offset, assignment.state_value(tp).position) for tp, run in records.items()
+            TP(*tp): Position(run[0].offset, assignment.state_value(tp).position)
+            for tp, run in records.items()
         }
         return _Fetched(self.membership, {TP(*tp): run for tp, run in records.items()}, positions)
 
@@ -152,6 +170,8 @@ class Consumer(driver.Consumer):
     """What Faust knows as `app.consumer`; lives in the app's event loop."""
 
     RebalanceListener = _RebalanceListener
+    app: Any
+    transport: Any
     _thread: _ConsumerThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -166,7 +186,7 @@ class Consumer(driver.Consumer):
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def begin(self, generation: int, committed: Mapping[TP, int | None]) -> bool:
-        """State is restored: from here on records of `generation` are delivered. False if the group moved on."""
+        """State is restored: records of `generation` are delivered from here on. False if the group moved on."""
         self.ledger.committable()  # what is left from before belongs to the former generation
         self.resume_flow()
         self.app.flow_control.resume()
@@ -178,7 +198,9 @@ class Consumer(driver.Consumer):
         return True
 
     def stop_flow(self) -> None:
-        """Nothing is delivered any more; what agents have not seen yet is taken back. Called on revoke and on stop."""
+        """Nothing is delivered any more; what agents have not seen yet is taken back. Called on revoke and on
+        stop.
+        """
         super().stop_flow()
         self._stops += 1
         self._generation = None
@@ -190,8 +212,8 @@ class Consumer(driver.Consumer):
         self._queued.clear()
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        """Asks for all there is each time the agent has handed its batch over: an idle worker answers at once, and what came in
-        while a busy one was deciding becomes its next batch.
+        """Asks for all there is each time the agent has handed its batch over: an idle worker answers at
+        once, and what came in while a busy one was deciding becomes its next batch.
         """
         try:
             while not (self.should_stop or fetcher.should_stop):
@@ -200,7 +222,7 @@ class Consumer(driver.Consumer):
                 fetched = await self._in_thread(self._thread.fetch())
                 if fetched is not None and fetched.membership.generation == self._generation:
                     self._deliver(fetched)
-        except (asyncio.CancelledError, *self.consumer_stopped_errors):
+        except (asyncio.CancelledError, ConsumerStoppedError):
             if not self.app.should_stop:
                 raise
         except Exception as error:  # noqa: BLE001  # a consumer that stops fetching must not look alive
@@ -214,7 +236,7 @@ class Consumer(driver.Consumer):
                 self._queued.clear()
                 return
             except TimeoutError:
-                log.warning("an agent has not written its batch for %g s: every batch must be written", SLOW_S)
+                log.warning("an agent kept its batch for %g s; every batch must be written", SLOW_S)
 
     def _deliver(self, fetched: _Fetched) -> None:
         by_channel: dict[Any, list[TP]] = {}
@@ -242,22 +264,29 @@ class Consumer(driver.Consumer):
             table.revoke()
 
     async def wait_empty(self) -> None:
-        """Waits for the batches in flight, then commits: the last thing done with partitions before they are given away."""
+        """Waits for the batches in flight, then commits: the last thing done with partitions before they are
+        given away.
+        """
         await self.ledger.settled()
         while self.ledger.has_committable:
             await self.commit()  # commits nothing if it found another commit under way
 
     async def on_stop(self) -> None:
+        """A clean leave."""
         await self.wait_empty()
         self.transport._topic_waiters.clear()
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002
-        """Commits what is confirmed; in transactions that has happened already. Called every `broker_commit_interval`."""
+        """Commits what is confirmed; in transactions that has happened already. Called every
+        `broker_commit_interval`.
+        """
         confirmed = self.ledger.committable()
         return bool(confirmed) and bool(await self._in_thread(self._thread.commit_confirmed(confirmed)))
 
     def close(self) -> None:
-        """Nothing: stock closes aiokafka from the wrong loop when it is told to stop within a rebalance; `stop` closes it."""
+        """Nothing: stock closes aiokafka from the wrong loop when it is told to stop within a rebalance;
+        `stop` closes it.
+        """
 
     async def perform_seek(self) -> None:
         """Nothing: `begin` seeks, once per generation."""
@@ -267,4 +296,5 @@ class Consumer(driver.Consumer):
 
     async def _in_thread(self, coroutine: Any) -> Any:
         """Runs a coroutine in the consumer's thread, without the queue of Faust's `call_thread`."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._thread.thread_loop))
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._thread.thread_loop)
+        return await asyncio.wrap_future(future)

@@ -1,7 +1,7 @@
 """How a worker ends that cannot confirm what it did: one line, one exit code, nothing else.
 
-Owns the exit codes. Memory is ahead of the log as soon as a batch was decided, so there is no way back inside the process:
-a restart reads the log. Must never flush, commit, roll back or clean up, and must never return.
+Owns the exit codes. Memory is ahead of the log as soon as a batch was decided, so there is no way back inside
+the process: a restart reads the log. Must never flush, commit, roll back or clean up, and must never return.
 """
 
 import enum
@@ -12,7 +12,9 @@ STDERR = 2
 
 
 class Exit(enum.IntEnum):
-    """Why the process ended, for supervisors; each of them may be answered by a restart, `FENCED` not at once."""
+    """Why the process ended, for supervisors; each of them may be answered by a restart, `FENCED` not at
+    once.
+    """
 
     AGENT = 70
     """The agent raised, or broke the rules of a batch."""

@@ -1,12 +1,14 @@
 """Which batches are where: with the agent, with the writer, confirmed, committed.
 
-Owns the positions that may be committed. Takes the place of Faust's acks, gaps and `_new_offset`, which commit past an
-event in flight (hazard H2) and acknowledge what raised (H5). Must never hold a position whose batch is not confirmed.
-All of it runs in the event loop.
+Owns the positions that may be committed. Takes the place of Faust's acks, gaps and `_new_offset`, which
+commit past an event in flight (hazard H2) and acknowledge what raised (H5). Must never hold a position whose
+batch is not confirmed. All of it runs in the event loop.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from faust.types import TP
 
@@ -15,16 +17,19 @@ from streams.transport.crash import Exit, die
 from streams.transport.membership import Membership
 from streams.transport.writer import Writer
 
+RECORDS_MAX: Final = 10_000
+"""Most records with the writer, so how far memory may be ahead of the log; a faster agent waits."""
+
 
 class Ledger:
-    """The batches of one generation after the other, at most one with each agent and one with the writer."""
+    """The batches: at most one with each agent, any number with the writer."""
 
-    def __init__(self, writer: Writer, commits_apart: bool) -> None:
+    def __init__(self, writer: Writer, *, commits_apart: bool) -> None:
         """`commits_apart`: offsets are committed by the consumer and not with what the writer writes."""
         self._writer = writer
         self._commits_apart = commits_apart
         self._with_agents: set[Batch] = set()
-        self._with_writer: asyncio.Future[None] | None = None
+        self._with_writer: deque[Batch] = deque()
         self._turn = asyncio.Event()
         self._turn.set()
         self._confirmed: dict[TP, int] = {}
@@ -39,7 +44,7 @@ class Ledger:
         return batch
 
     def take_back(self, batch: Batch) -> None:
-        """The agent has not seen it and will not: its records are read again by whoever gets the partitions."""
+        """The agent has not seen it and will not: whoever gets the partitions reads its records again."""
         self._gone(batch)
 
     async def turn(self) -> None:
@@ -49,8 +54,8 @@ class Ledger:
     async def settled(self) -> None:
         """Returns when no batch is with an agent or with the writer."""
         await self._turn.wait()
-        if self._with_writer is not None:
-            await self._with_writer
+        while self._with_writer:
+            await self._with_writer[-1].written()
 
     @property
     def has_committable(self) -> bool:
@@ -58,7 +63,9 @@ class Ledger:
         return bool(self._confirmed)
 
     def committable(self) -> dict[TP, int]:
-        """The positions confirmed since the last call; none ever in transactions, which commit them themselves."""
+        """The positions confirmed since the last call; none ever in transactions, which commit them
+        themselves.
+        """
         confirmed, self._confirmed = self._confirmed, {}
         return confirmed
 
@@ -68,13 +75,15 @@ class Ledger:
         batch.membership.check()
         if writes.early:
             self._writer.send_early(writes.early)
-        if self._with_writer is not None:
-            await self._with_writer
-        self._with_writer = batch.written_future = self._writer.submit(batch, writes)
-        batch.written_future.add_done_callback(lambda _: self._confirm(batch))
+        written = batch.written_future = self._writer.submit(batch, writes)
+        written.add_done_callback(lambda _: self._confirm(batch))
+        self._with_writer.append(batch)
+        while sum(map(len, self._with_writer)) > RECORDS_MAX:
+            await self._with_writer[0].written()
         self._gone(batch)
 
     def _confirm(self, batch: Batch) -> None:
+        self._with_writer.remove(batch)
         if self._commits_apart:
             self._confirmed.update((tp, position.end) for tp, position in batch.positions.items())
 

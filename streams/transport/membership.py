@@ -1,8 +1,10 @@
-"""A worker's place in its consumer group: what the broker checks before it lets a batch be committed (KIP-447).
+"""A worker's place in its consumer group: what the broker checks before it lets a batch be committed
+(KIP-447).
 
-Owns the group metadata bytes. librdkafka writes the transaction but aiokafka is the group member, so the metadata that
-librdkafka would take from its own consumer is put together here from aiokafka's generation and member id. Must never be
-sent for a member that has not joined: generation -1 with an empty member id commits *without any fencing*.
+Owns the group metadata bytes. librdkafka writes the transaction but aiokafka is the group member, so the
+metadata that librdkafka would take from its own consumer is put together here from aiokafka's generation and
+member id. Must never be sent for a member that has not joined: generation -1 with an empty member id commits
+*without any fencing*.
 """
 
 import time
@@ -11,13 +13,17 @@ from typing import Any, Final
 from streams.transport.crash import Exit, die
 
 FORMAT: Final = b"CGMDv2:"
-"""librdkafka's serialisation of consumer group metadata, version 2 (rdkafka_cgrp.c, rd_kafka_consumer_group_metadata_write)."""
+"""librdkafka's serialisation of consumer group metadata, version 2 (rdkafka_cgrp.c,
+rd_kafka_consumer_group_metadata_write).
+"""
 
 NO_GENERATION: Final = -1
 
 
 def group_metadata(group: str, generation: int, member: str, instance: str | None = None) -> bytes:
-    """The opaque bytes that `Producer.send_offsets_to_transaction` takes; equal to those of a real consumer (see selftest)."""
+    """The opaque bytes that `Producer.send_offsets_to_transaction` takes; equal to those of a real consumer
+    (see selftest).
+    """
     tail = b"\x01" if instance is None else b"\x00" + instance.encode() + b"\x00"
     return (
         FORMAT
@@ -31,9 +37,11 @@ def group_metadata(group: str, generation: int, member: str, instance: str | Non
 
 
 class Membership:
-    """One generation of one member. Made in the consumer's thread when partitions are assigned; read from any thread.
+    """One generation of one member. Made in the consumer's thread when partitions are assigned; read from any
+    thread.
 
-    `coordinator` is aiokafka's: its `generation` and `member_id` change as soon as the broker no longer knows us.
+    `coordinator` is aiokafka's: its `generation` and `member_id` change as soon as the broker no longer knows
+    us.
     """
 
     __slots__ = ("_coordinator", "_session_s", "generation", "group", "heartbeat_at_s", "instance", "member")
@@ -49,29 +57,36 @@ class Membership:
 
     @property
     def metadata(self) -> bytes:
-        """For `send_offsets_to_transaction`. Ends the process rather than hand out bytes that would not be fenced."""
+        """For `send_offsets_to_transaction`. Ends the process rather than hand out bytes that would not be
+        fenced.
+        """
         self.check()
         return group_metadata(self.group, self.generation, self.member, self.instance)
 
     def check(self) -> None:
         """Ends the process unless this is a joined member and still the one that aiokafka believes to be."""
         if self.generation <= NO_GENERATION or not self.member:
-            die(Exit.MEMBERSHIP, f"not a member of {self.group} (generation {self.generation}, member {self.member!r})")
+            die(
+                Exit.MEMBERSHIP,
+                f"not a member of {self.group} (generation {self.generation}, member {self.member!r})",
+            )
         now = (self._coordinator.generation, self._coordinator.member_id)
         if now != (self.generation, self.member):
             die(
                 Exit.MEMBERSHIP,
-                f"the group {self.group} moved on to generation {now[0]} under a batch of generation {self.generation}",
+                f"the group {self.group} moved on from generation {self.generation} to {now[0]} under a batch",
             )
 
     def check_alive(self) -> None:
-        """The fence of the idempotent mode, where no broker refuses a record of a former owner: ends the process if the
-        broker last answered a heartbeat longer than a session timeout ago, since others may own the partitions by now.
+        """The fence of the idempotent mode, where no broker refuses a record of a former owner: ends the
+        process if the broker last answered a heartbeat longer than a session timeout ago, since others may
+        own the partitions by now.
         """
         self.check()
         silent_s = time.monotonic() - self.heartbeat_at_s
         if silent_s > self._session_s:
             die(
                 Exit.MEMBERSHIP,
-                f"no heartbeat of {self.group} was answered for {silent_s:.1f} s (session timeout {self._session_s:g} s)",
+                f"no heartbeat of {self.group} was answered for {silent_s:.1f} s, which has a"
+                f" session timeout of {self._session_s:g} s",
             )

@@ -1,7 +1,7 @@
 """Is this the Faust, aiokafka and librdkafka that the transport was written for?
 
-Owns the list of every private bit that the package relies on, so that an upgrade that takes one away fails at the start with
-a sentence, and not in a rebalance. Must never talk to a broker.
+Owns the list of every private bit that the package relies on, so that an upgrade that takes one away fails at
+the start with a sentence, and not in a rebalance. Must never talk to a broker.
 """
 
 import importlib.metadata
@@ -26,7 +26,12 @@ from mode.services import ServiceTask
 
 from streams.transport.membership import NO_GENERATION, group_metadata
 
-VERSIONS: Final = {"faust-streaming": "0.15.3", "aiokafka": "0.14.", "mode-streaming": "0.7.", "confluent-kafka": "2."}
+VERSIONS: Final = {
+    "faust-streaming": "0.15.3",
+    "aiokafka": "0.14.",
+    "mode-streaming": "0.7.",
+    "confluent-kafka": "2.",
+}
 """What each version must begin with."""
 
 METHODS: Final[dict[Any, dict[str, tuple[str, ...]]]] = {
@@ -51,7 +56,10 @@ METHODS: Final[dict[Any, dict[str, tuple[str, ...]]]] = {
     },
     driver.ConsumerRebalanceListener: {"on_partitions_assigned": ("assigned",)},
     faust.Agent: {"_execute_actor": ("coro", "aref")},
-    faust.Table: {"_new_store_by_url": ("url",), "on_rebalance": ("assigned", "revoked", "newly_assigned", "generation_id")},
+    faust.Table: {
+        "_new_store_by_url": ("url",),
+        "on_rebalance": ("assigned", "revoked", "newly_assigned", "generation_id"),
+    },
     faust.tables.manager.TableManager: {"_update_channels": (), "on_start": ()},
     faust.tables.recovery.Recovery: {
         "_is_changelog_tp": ("tp",),
@@ -60,7 +68,11 @@ METHODS: Final[dict[Any, dict[str, tuple[str, ...]]]] = {
         "flush_buffers": (),
         "on_partitions_revoked": ("revoked",),
     },
-    faust.app.base.App: {"_on_partitions_revoked": ("revoked",), "_stop_consumer": (), "on_rebalance_end": ()},
+    faust.app.base.App: {
+        "_on_partitions_revoked": ("revoked",),
+        "_stop_consumer": (),
+        "on_rebalance_end": (),
+    },
     aiokafka.consumer.fetcher.Fetcher: {"fetched_records": ("partitions", "timeout", "max_records")},
     aiokafka.consumer.group_coordinator.GroupCoordinator: {"_do_heartbeat": ()},
     aiokafka.consumer.subscription_state.Assignment: {"state_value": ("tp",)},
@@ -77,7 +89,11 @@ SOURCES: Final[dict[Any, tuple[str, ...]]] = {
         "self._subscription",
     ),
     aiokafka.consumer.fetcher.Fetcher: ("self._prefetch_backoff",),
-    aiokafka.consumer.group_coordinator.GroupCoordinator: ("self.generation", "self.member_id", "self.group_id"),
+    aiokafka.consumer.group_coordinator.GroupCoordinator: (
+        "self.generation",
+        "self.member_id",
+        "self.group_id",
+    ),
     driver.AIOKafkaConsumerThread: ("self._rebalance_listener",),
     faust.transport.conductor.Conductor: ("self._tp_index",),
     faust.tables.manager.TableManager: ("self._changelogs", "self._recovery"),
@@ -133,7 +149,11 @@ def _attributes() -> list[str]:
 
 def _tasks() -> list[str]:
     found = vars(faust.tables.recovery.Recovery)
-    return [f"Recovery.{name} must be a service task" for name in TASKS if not isinstance(found.get(name), ServiceTask)]
+    return [
+        f"Recovery.{name} must be a service task"
+        for name in TASKS
+        if not isinstance(found.get(name), ServiceTask)
+    ]
 
 
 def _group_metadata() -> list[str]:

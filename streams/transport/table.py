@@ -1,9 +1,9 @@
 """State per partition: born at assignment, restored from the changelog, dropped at revoke.
 
-Owns the objects that keep a partition's rows. Replaces Faust's `Table` and its store, which write a changelog record that
-nobody waits for at each `table[key] = value` (hazards H3, H4) and keep rows of partitions that were revoked (H7).
-Must never write: changelog rows are part of what the agent hands to `batch.write`. Must never keep anything of a partition
-that is not owned.
+Owns the objects that keep a partition's rows. Replaces Faust's `Table` and its store, which write a changelog
+record that nobody waits for at each `table[key] = value` (hazards H3, H4) and keep rows of partitions that
+were revoked (H7). Must never write: changelog rows are part of what the agent hands to `batch.write`. Must
+never keep anything of a partition that is not owned.
 """
 
 import logging
@@ -21,8 +21,8 @@ Row = tuple[bytes, bytes | None]
 
 
 class PartitionState(Protocol):
-    """What keeps one partition of a table. Made by `partition_state(number)` at each assignment, also of a partition that
-    this worker had before; all its methods are called in the app's event loop.
+    """What keeps one partition of a table. Made by `partition_state(number)` at each assignment, also of a
+    partition that this worker had before; all its methods are called in the app's event loop.
     """
 
     @property
@@ -32,14 +32,16 @@ class PartitionState(Protocol):
     def restore(self, records: Sequence[Row]) -> None:
         """A run of changelog records, in log order; thousands at a time."""
 
-    def restored(self, settled: Mapping[str, int]) -> Awaitable[None] | None:
-        """State is complete; records follow when this returns. `settled` has for each source topic the offset before which
-        everything that records led to is confirmed: effects of rows changed by a record from there on may never
-        have been sent, and have to be sent again (`await writer_of(app).send(outs)`).
+    def restored(self, doubtful: Mapping[str, range]) -> Awaitable[None] | None:
+        """State is complete; records follow when this returns.
+
+        `doubtful` has for each source topic the offsets of records that are done, but what they led to in
+        `then` and `early` may never have been sent: it has to be sent again, best from here (`await
+        writer_of(app).send(outs)`). Records from the end of the range on are delivered (again).
         """
 
     def revoked(self) -> None:
-        """It belongs to another worker now, or is about to be restored anew. All batches were written before."""
+        """It is another worker's now, or about to be restored anew. All its batches were written before."""
 
 
 class Rows:
@@ -50,25 +52,28 @@ class Rows:
         self.rows: dict[bytes, bytes] = {}
 
     def restore(self, records: Sequence[Row]) -> None:
+        """The last value of each key counts."""
         for key, value in records:
             if value is None:
                 self.rows.pop(key, None)
             else:
                 self.rows[key] = value
 
-    def restored(self, settled: Mapping[str, int]) -> None:
-        """Nothing outstanding that it knows of."""
+    def restored(self, doubtful: Mapping[str, range]) -> Awaitable[None] | None:
+        """A plain dict leads to nothing."""
 
     def revoked(self) -> None:
         """Nothing to let go."""
 
 
-class Store(FaustStore):
-    """The store behind the table: `{partition number: PartitionState}`, seen as one mapping by Faust's web views."""
+class Store(FaustStore[Any, Any]):
+    """The store behind the table: `{partition number: PartitionState}`, seen as one mapping by Faust's web
+    views.
+    """
 
     def __post_init__(self) -> None:
         self.partitions: dict[int, PartitionState] = {}
-        self.data = _Owned(self.partitions)
+        self.data: Any = _Owned(self.partitions)
 
     def assign(self, numbers: set[int], make: Callable[[int], PartitionState]) -> None:
         """Starts anew: what a partition held before this generation is not trusted."""
@@ -121,8 +126,10 @@ class _Owned(Mapping[Any, Any]):
         return sum(len(state.rows) for state in self._partitions.values())
 
 
-class Table(faust.Table):
-    """Takes the place of `faust.Table` by the setting `Table`; `app.Table("name", partition_state=MyPartition, ...)`."""
+class Table(faust.Table[Any, Any]):
+    """Takes the place of `faust.Table` by the setting `Table`; `app.Table("name",
+    partition_state=MyPartition, ...)`.
+    """
 
     def __init__(
         self, *args: Any, partition_state: Callable[[int], PartitionState] = Rows, **kwargs: Any
@@ -134,6 +141,7 @@ class Table(faust.Table):
         return Store(url, self.app, self, table_name=self.name, loop=self.loop)
 
     def info(self) -> Mapping[str, Any]:
+        """What a clone of it is made from."""
         return {**super().info(), "partition_state": self._partition_state}
 
     def partition(self, number: int) -> Any:
@@ -142,25 +150,41 @@ class Table(faust.Table):
         Raises:
             KeyError: this worker does not own it.
         """
-        return self.data.partitions[number]
+        return self._kept.partitions[number]
 
     @property
     def owned(self) -> Mapping[int, Any]:
         """Every partition that this worker owns, restored or about to be."""
-        return self.data.partitions  # type: ignore[no-any-return]
+        return self._kept.partitions
+
+    @property
+    def _kept(self) -> Store:
+        store: Any = self.data
+        return store  # type: ignore[no-any-return]
 
     async def on_rebalance(
-        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+        self,
+        assigned: set[TP],
+        revoked: set[TP],  # noqa: ARG002
+        newly_assigned: set[TP],  # noqa: ARG002
+        generation_id: int = 0,  # noqa: ARG002
     ) -> None:
+        """A new generation: every partition starts anew, also those that stay."""
         changelog = self.changelog_topic_name
-        self.data.assign({tp.partition for tp in assigned if tp.topic == changelog}, self._partition_state)
+        self._kept.assign({tp.partition for tp in assigned if tp.topic == changelog}, self._partition_state)
 
     def revoke(self) -> None:
         """The partitions are given away, or may be; called when the batches in flight are committed."""
-        self.data.revoke()
+        self._kept.revoke()
 
-    def on_key_set(self, key: Any, value: Any) -> NoReturn:
-        raise TypeError(f"row {key!r} of table {self.name} must be written with batch.write(first=...), not by assignment")
+    def on_key_set(self, key: Any, value: Any) -> NoReturn:  # noqa: ARG002
+        """Refuses."""
+        raise TypeError(
+            f"row {key!r} of table {self.name} must be written with batch.write(first=...), not by assignment"
+        )
 
     def on_key_del(self, key: Any) -> NoReturn:
-        raise TypeError(f"row {key!r} of table {self.name} must be deleted by a tombstone in batch.write(first=...)")
+        """Refuses."""
+        raise TypeError(
+            f"row {key!r} of table {self.name} must be deleted by a tombstone in batch.write(first=...)"
+        )

@@ -1,14 +1,14 @@
 """The driver that Faust finds under `jobstream://`, and the settings that go with it.
 
-Owns the wiring: which class takes the place of which. Registered by the entry point group `faust.transports`. Must never
-hold state of a generation or decide anything.
+Owns the wiring: which class takes the place of which. Registered by the entry point group `faust.transports`.
+Must never hold state of a generation or decide anything.
 """
 
 import asyncio
 import uuid
+from functools import cached_property
 from typing import Any, ClassVar, Final, NoReturn
 
-from faust.transport import base
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.producer import Producer as FaustProducer
 from faust.types import AppT
@@ -16,6 +16,7 @@ from faust.types import AppT
 from streams.transport.agent import Agent
 from streams.transport.consumer import Consumer
 from streams.transport.restore import Log, TableManager
+from streams.transport.security import Security, security_of
 from streams.transport.selftest import selftest
 from streams.transport.table import Table
 from streams.transport.writer import Mode, Writer
@@ -40,7 +41,11 @@ BATCH_RECORDS_MAX: Final = 2000
 
 
 class Producer(FaustProducer):
-    """What Faust knows as `app.producer`: nothing is sent by it. Faust's own swallows failed deliveries (hazard H4)."""
+    """What Faust knows as `app.producer`: nothing is sent by it. Faust's own swallows failed deliveries
+    (hazard H4).
+    """
+
+    transport: Any
 
     async def on_start(self) -> None:
         """The writer starts with it, and so is warm before anything is fetched."""
@@ -53,18 +58,22 @@ class Producer(FaustProducer):
     async def flush(self) -> None:
         """Nothing is buffered here; batches are waited for by the consumer."""
 
-    async def send(self, topic: str, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ARG002
+    async def send(self, topic: str, *args: Any, **kwargs: Any) -> NoReturn:
         raise NotImplementedError(f"a record for {topic} must be sent by batch.write or writer_of(app).send")
 
     send_and_wait = send
 
     def send_soon(self, fut: Any) -> NoReturn:
-        raise NotImplementedError(f"a record for {fut.message.channel} must be sent by batch.write or writer_of(app).send")
+        """Refuses."""
+        raise NotImplementedError(
+            f"a record for {fut.message.channel} must be sent by batch.write or writer_of(app).send"
+        )
 
-    async def create_topic(self, topic: str, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ARG002
+    async def create_topic(self, topic: str, *args: Any, **kwargs: Any) -> NoReturn:
         raise NotImplementedError(f"topic {topic} must exist before the worker starts")
 
     def supports_headers(self) -> bool:
+        """They are."""
         return True
 
 
@@ -85,9 +94,9 @@ class Transport(driver.Transport):
 
     @property
     def writer(self) -> Writer:
+        """The one writer of this worker."""
         if self._writer is None:
-            transactional = self.mode is Mode.TRANSACTIONAL
-            self._writer = Writer(self._librdkafka(), self._transactional_id() if transactional else None)
+            self._writer = Writer(self._librdkafka(), self.transactional_id)
         return self._writer
 
     @property
@@ -99,10 +108,18 @@ class Transport(driver.Transport):
 
     def _librdkafka(self) -> dict[str, Any]:
         servers = driver.server_list(self.url, self.default_port)
-        return {"bootstrap.servers": ",".join(servers), "client.id": self.app.conf.broker_client_id}
+        security = security_of(self.app.conf.broker_credentials)
+        return {
+            "bootstrap.servers": ",".join(servers),
+            "client.id": self.app.conf.broker_client_id,
+            **security.for_librdkafka(),
+        }
 
-    def _transactional_id(self) -> str:
-        """One per slot, so that a restart fences its predecessor at once; without slots one per host and process."""
+    @cached_property
+    def transactional_id(self) -> str | None:
+        """One per slot, so that a restart fences its predecessor at once; without slots one per process."""
+        if self.mode is not Mode.TRANSACTIONAL:
+            return None
         return f"{self.app.conf.id}-{self.app.conf.consumer_group_instance_id or uuid.uuid4().hex}"
 
 
@@ -111,17 +128,17 @@ def faust_settings(
     *,
     mode: Mode = MODE_DEFAULT,
     slot: str | None = None,
+    security: Security | None = None,
     session_timeout_s: float = SESSION_TIMEOUT_S,
     batch_records_max: int = BATCH_RECORDS_MAX,
 ) -> dict[str, Any]:
     """Settings for `faust.App(id, **faust_settings(...))`; those of the app's own may follow and win.
 
-    Args:
-        bootstrap: `host:port[,host:port]`.
-        mode: see the package.
-        slot: a name that stays the same over restarts of this worker and that no other has at the same time; it becomes the
-            group instance id and part of the transactional id. Without one a restart is a new member, and waits
-            until what its predecessor left open has timed out.
+    Args: bootstrap: `host:port[,host:port]`. mode: see the package. slot: a name that stays the same over
+        restarts of this worker and that no other has at the same time; it becomes the
+            group instance id and part of the transactional id. Without one a restart is a new member, and
+            waits until what its predecessor left open has timed out.
+        security: TLS and SASL; none of them if not given.
         session_timeout_s: how long after its last heartbeat a worker counts as gone.
         batch_records_max: most records of a batch.
     """
@@ -131,6 +148,7 @@ def faust_settings(
         "Agent": Agent,
         "Table": Table,
         "TableManager": TableManager,
+        "broker_credentials": security.for_faust() if security else None,
         "consumer_group_instance_id": slot,
         "consumer_auto_offset_reset": "earliest",
         "broker_session_timeout": session_timeout_s,
@@ -146,6 +164,6 @@ def faust_settings(
 
 
 def writer_of(app: AppT) -> Writer:
-    """The writer of an app, for records apart from batches: `await writer_of(app).send(outs)`."""
-    transport: Transport = app.transport
-    return transport.writer
+    """For records apart from batches: `await writer_of(app).send(outs)`."""
+    transport: Any = app.transport
+    return transport.writer  # type: ignore[no-any-return]

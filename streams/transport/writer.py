@@ -1,27 +1,32 @@
 """Writes with librdkafka, and knows when what it wrote is durable.
 
-Owns the producers of a worker and the one thread that waits for them. Stands in for Faust's producer, which swallows failed
-deliveries and whose flush gives up after 0.1 s (hazards H3, H4), and for its exactly-once mode (H1). Must never report a
-write that the broker did not confirm, and never go on after one that failed: it ends the process.
+Owns the producers of a worker and the one thread that waits for them. Stands in for Faust's producer, which
+swallows failed deliveries and whose flush gives up after 0.1 s (hazards H3, H4), and for its exactly-once
+mode (H1). Must never report a write that the broker did not confirm, and never go on after one that failed:
+it ends the process.
 
-Two modes, one path (`_write`): `first` atomically, then `then`, then the report. What "atomically" means is the mode's:
-`_Idempotent` produces and waits for all acknowledgements (offsets are committed later, by the consumer, from the report),
+All batches that were handed over while the last write was under way are written as one group: an idle worker
+answers each at once, a busy one makes fewer and larger writes. Two modes, one path (`_write`): `first`
+atomically, then `then`, then the report. What "atomically" means is the mode's: `_Idempotent` produces and
+waits for all acknowledgements (offsets are committed later, by the consumer, from the report),
 `_Transactional` puts records and offsets in one transaction (KIP-98, KIP-447).
 """
 
 import asyncio
 import contextlib
 import enum
+import itertools
 import logging
 import queue
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.transport.batch import Batch, Writes
 from streams.transport.crash import Exit, die
+from streams.transport.offsets import offsets_of
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +37,9 @@ FLUSH_S: Final = 2 * DELIVERY_TIMEOUT_MS / 1000
 """How long to wait for confirmations: longer than any record may take."""
 
 ABORT_S: Final = 2.0
-"""How long a failed transaction may take to abort before the process ends; saves readers the wait for its timeout."""
+"""How long a failed transaction may take to abort before the process ends; saves readers the wait for its
+timeout.
+"""
 
 START_S: Final = 30.0
 """How long the broker may take to let the producers in."""
@@ -46,9 +53,12 @@ QUEUE_KIB_MAX: Final = 1024 * 1024
 
 FULL_WAIT_S: Final = 0.01
 
+NO_LIMIT: Final = -1
+"""For commit_transaction: "other values risk internal state desynchronization" (librdkafka)."""
+
 RETRY_BACKOFF_MS: Final = 1
-"""A transaction begun right after another finds it still ending (CONCURRENT_TRANSACTIONS): with librdkafka's default of
-100 ms every second one takes 100 ms, with 1 ms it takes 5.
+"""A transaction begun right after another finds it still ending (CONCURRENT_TRANSACTIONS): with librdkafka's
+default of 100 ms every second one takes 100 ms, with 1 ms it takes 5.
 """
 
 
@@ -68,11 +78,13 @@ class _Job(NamedTuple):
 
 
 class Writer:
-    """Takes writes from the event loop, does them one after the other in its own thread, resolves a future for each."""
+    """Takes writes from the event loop, does them in order in its own thread, resolves a future for each."""
 
     def __init__(self, config: Mapping[str, Any], transactional_id: str | None) -> None:
-        """`config` is librdkafka's (servers, security); with a `transactional_id` batches are written in transactions."""
-        self._plain = _producer(config | {"enable.idempotence": True})
+        """`config` is librdkafka's (servers, security); with a `transactional_id` batches are written in
+        transactions.
+        """
+        self._plain = _producer({**config, "enable.idempotence": True})
         self._atomic: _Idempotent | _Transactional
         if transactional_id is None:
             self._atomic = _Idempotent(self._plain)
@@ -82,7 +94,9 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="transport-writer", daemon=True)
 
     async def start(self) -> None:
-        """Returns when the producers have their ids and know the cluster, so that the first batch waits for neither."""
+        """Returns when the producers have their ids and know the cluster, so that the first batch waits for
+        neither.
+        """
         await asyncio.to_thread(self._warm_up)
         self._thread.start()
 
@@ -93,11 +107,15 @@ class Writer:
             await asyncio.to_thread(self._thread.join)
 
     def submit(self, batch: Batch, writes: Writes) -> asyncio.Future[None]:
-        """Writes a batch after all that was submitted before; the future resolves when all of it is confirmed."""
+        """Writes a batch after all that was submitted before; the future resolves when all of it is
+        confirmed.
+        """
         return self._enqueue(batch, writes)
 
     def send_early(self, outs: Iterable[tuple[Any, ...]]) -> None:
-        """Sends at once and outside of transactions; confirmed no later than the batch that is submitted next."""
+        """Sends at once and outside of transactions; confirmed no later than the batch that is submitted
+        next.
+        """
         _produce(self._plain, outs)
 
     async def send(self, outs: Iterable[tuple[Any, ...]]) -> None:
@@ -118,31 +136,45 @@ class Writer:
 
     def _work(self) -> None:
         while True:
-            try:
-                job = self._jobs.get(timeout=IDLE_POLL_S)
-            except queue.Empty:
+            group = self._group()
+            if not group:
                 self._plain.poll(0)
                 self._atomic.poll()
                 continue
-            if job is None:
-                return
+            stopping = group[-1] is None
+            jobs = [job for job in group if job is not None]
             try:
-                self._write(job)
+                self._write(jobs)
             except BaseException as error:  # noqa: BLE001  # whatever it is: not confirmed
                 die(Exit.DELIVERY, "a write failed", error)
-            job.done.get_loop().call_soon_threadsafe(_resolve, job.done)
+            for job in jobs:
+                job.done.get_loop().call_soon_threadsafe(_resolve, job.done)
+            if stopping:
+                return
 
-    def _write(self, job: _Job) -> None:
-        if job.batch is not None:
-            self._atomic.write(job.batch, job.writes.first)
-            self._atomic.fence(job.batch)
-        _produce(self._plain, job.writes.then)
+    def _group(self) -> list[_Job | None]:
+        """All that was submitted while the group before was written: one batch when idle, more the busier it
+        is. A None ends it.
+        """
+        group: list[_Job | None] = []
+        with contextlib.suppress(queue.Empty):
+            group.append(self._jobs.get(timeout=IDLE_POLL_S))
+            while group[-1] is not None:
+                group.append(self._jobs.get_nowait())
+        return group
+
+    def _write(self, jobs: Sequence[_Job]) -> None:
+        batches = [job.batch for job in jobs if job.batch is not None]
+        if batches:
+            self._atomic.write(batches, itertools.chain.from_iterable(job.writes.first for job in jobs))
+            self._atomic.fence(batches)
+        _produce(self._plain, itertools.chain.from_iterable(job.writes.then for job in jobs))
         _confirm(self._plain)
 
 
 class _Idempotent:
-    """Records first; the offsets follow when the writer reported them. No broker fences a former owner in this mode, so it
-    fences itself, by the age of its last heartbeat.
+    """Records first; the offsets follow when the writer reported them. No broker fences a former owner in
+    this mode, so it fences itself, by the age of its last heartbeat.
     """
 
     def __init__(self, plain: Producer) -> None:
@@ -154,23 +186,25 @@ class _Idempotent:
     def poll(self) -> None:
         """Nothing to do."""
 
-    def fence(self, batch: Batch) -> None:
-        batch.membership.check_alive()
+    def fence(self, batches: Sequence[Batch]) -> None:
+        batches[-1].membership.check_alive()
 
-    def write(self, batch: Batch, outs: Iterable[tuple[Any, ...]]) -> None:
-        self.fence(batch)
+    def write(self, batches: Sequence[Batch], outs: Iterable[tuple[Any, ...]]) -> None:
+        self.fence(batches)
         _produce(self._producer, outs)
         _confirm(self._producer)
 
 
 class _Transactional:
-    """Records and offsets in one transaction, with the group's generation and member id for the broker to check."""
+    """Records and offsets in one transaction, with the group's generation and member id for the broker to
+    check.
+    """
 
     def __init__(self, config: Mapping[str, Any], transactional_id: str) -> None:
         self._id = transactional_id
         self._producer = _producer(
-            config
-            | {
+            {
+                **config,
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": DELIVERY_TIMEOUT_MS,
                 "retry.backoff.ms": RETRY_BACKOFF_MS,
@@ -184,18 +218,18 @@ class _Transactional:
     def poll(self) -> None:
         self._producer.poll(0)
 
-    def fence(self, batch: Batch) -> None:
+    def fence(self, batches: Sequence[Batch]) -> None:
         """The broker did."""
 
-    def write(self, batch: Batch, outs: Iterable[tuple[Any, ...]]) -> None:
-        metadata = batch.membership.metadata
+    def write(self, batches: Sequence[Batch], outs: Iterable[tuple[Any, ...]]) -> None:
+        metadata = batches[-1].membership.metadata
         producer = self._producer
         try:
             producer.begin_transaction()
             _produce(producer, outs)
             _confirm(producer)
-            producer.send_offsets_to_transaction(_offsets(batch), metadata, FLUSH_S)
-            producer.commit_transaction(-1)  # "other values risk internal state desynchronization" (librdkafka)
+            producer.send_offsets_to_transaction(offsets_of(batches, self._id), metadata, FLUSH_S)
+            producer.commit_transaction(NO_LIMIT)
         except KafkaException as error:
             self._fail(error)
 
@@ -222,18 +256,15 @@ _NOT_A_MEMBER: Final = {
     KafkaError.REBALANCE_IN_PROGRESS,
 }
 
-SETTLED: Final = "settled="
-"""In the metadata of a committed offset: every `then` and `early` of records before this one is confirmed."""
 
+def end_transactions(config: Mapping[str, Any], transactional_id: str) -> None:
+    """Fences whoever writes under this id, and aborts what he left open. Blocks.
 
-def _offsets(batch: Batch) -> list[TopicPartition]:
-    """The batch's offsets, each with the position from which on effects may not have been sent: where the batch began, as
-    the one before it was confirmed whole.
+    Raises:
+        KafkaException: the broker did not do so within START_S.
     """
-    return [
-        TopicPartition(tp.topic, tp.partition, position.end, metadata=f"{SETTLED}{position.start}")
-        for tp, position in batch.positions.items()
-    ]
+    log.warning("ending what the former owner %s left open", transactional_id)
+    _producer({**config, "transactional.id": transactional_id}).init_transactions(START_S)
 
 
 def _producer(config: Mapping[str, Any]) -> Producer:
@@ -242,7 +273,7 @@ def _producer(config: Mapping[str, Any]) -> Producer:
             "acks": "all",
             "linger.ms": 0,
             "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
-            "delivery.report.only.error": True,  # a callback per record costs a tenth; flush() tells of the others
+            "delivery.report.only.error": True,  # a callback per record costs a tenth; flush() tells the rest
             "queue.buffering.max.messages": QUEUE_RECORDS_MAX,
             "queue.buffering.max.kbytes": QUEUE_KIB_MAX,
             "error_cb": _on_error,
@@ -272,8 +303,9 @@ def _confirm(producer: Producer) -> None:
         die(Exit.DELIVERY, f"{left} records were not confirmed within {FLUSH_S:g} s")
 
 
-def _on_failure(error: KafkaError, message: Message) -> None:
-    die(Exit.DELIVERY, f"a record for {message.topic()}/{message.partition()} was not confirmed: {error.str()}")
+def _on_failure(error: KafkaError | None, message: Message) -> None:
+    reason = "" if error is None else error.str()
+    die(Exit.DELIVERY, f"a record for {message.topic()}/{message.partition()} was not confirmed: {reason}")
 
 
 def _on_error(error: KafkaError) -> None:

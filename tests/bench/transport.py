@@ -1,6 +1,8 @@
-"""Stock Faust and the transport on the same work, in one run: events per second, CPU per event, latency at 100 per second.
+"""Stock Faust and the transport on the same work, in one run: events per second, CPU per event, latency at
+100 per second.
 
-Owns the measurement; `transport_app` is what is measured. Run with `python -m tests.bench.transport --bootstrap host:port`.
+Owns the measurement; `transport_app` is what is measured. Run with `python -m tests.bench.transport
+--bootstrap host:port`.
 """
 
 import argparse
@@ -38,14 +40,21 @@ def throughput(bootstrap: str, host: str, events: int) -> dict[str, float]:
 
 
 def latency(bootstrap: str, host: str, count: int) -> dict[str, float]:
-    """Milliseconds from produce to the output's arrival at a read_committed consumer, at RATE_PER_S; two hops."""
+    """Milliseconds from produce to the output's arrival at a read_committed consumer, at RATE_PER_S; two
+    hops.
+    """
     from confluent_kafka import Consumer, Producer, TopicPartition
 
     from tests.bench import transport_app as app_module
 
     app = _topics(bootstrap)
     consumer = Consumer(
-        {"bootstrap.servers": bootstrap, "group.id": app, "isolation.level": "read_committed", "fetch.wait.max.ms": 500}
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": app,
+            "isolation.level": "read_committed",
+            "fetch.wait.max.ms": 500,
+        }
     )
     consumer.assign([TopicPartition(f"{app}-out", number, 0) for number in range(PARTITIONS)])
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
@@ -75,7 +84,13 @@ def latency(bootstrap: str, host: str, count: int) -> dict[str, float]:
 
 
 def _send(producer: Any, topic: str, number: int, app_module: Any) -> None:
-    event = {"id": str(number), "key": f"k{number % 1000}", "sent_ns": time.monotonic_ns(), "count": 0, "payload": PAYLOAD}
+    event = {
+        "id": str(number),
+        "key": f"k{number % 1000}",
+        "sent_ns": time.monotonic_ns(),
+        "count": 0,
+        "payload": PAYLOAD,
+    }
     producer.produce(topic, app_module.encode(event), event["key"].encode(), number % PARTITIONS)
     producer.poll(0)
 
@@ -93,7 +108,9 @@ def _topics(bootstrap: str) -> str:
 
     app = f"bench-{uuid.uuid4().hex[:8]}"
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    for done in admin.create_topics([NewTopic(f"{app}-{name}", PARTITIONS, 1) for name in ("source", "state", "out")]).values():
+    for done in admin.create_topics(
+        [NewTopic(f"{app}-{name}", PARTITIONS, 1) for name in ("source", "state", "out")]
+    ).values():
         done.result()
     return app
 
@@ -168,6 +185,11 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    for name, value in {"APP": "none", "HOST": "idempotent", "BOOTSTRAP": "127.0.0.1:1", "EVENTS": "0"}.items():
+    for name, value in {
+        "APP": "none",
+        "HOST": "idempotent",
+        "BOOTSTRAP": "127.0.0.1:1",
+        "EVENTS": "0",
+    }.items():
         os.environ.setdefault(name, value)
     main()

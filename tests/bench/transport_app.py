@@ -1,12 +1,14 @@
 """The same agent work on stock Faust and on the transport, for the comparison of both.
 
-Owns one app, made for `HOST` (`stock`, `transactional`, `idempotent`, `early`): per event decode Avro, look the row up, replace
-it, encode one changelog row and one output, and send both. It prints when it began and when it was done.
+Owns one app, made for `HOST` (`stock`, `transactional`, `idempotent`, `early`): per event decode Avro, look
+the row up, replace it, encode one changelog row and one output, and send both. It prints when it began and
+when it was done.
 """
 
 import io
 import os
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -77,7 +79,14 @@ settings: dict[str, Any] = (
         BOOTSTRAP, mode=transport.Mode("transactional" if HOST == "early" else HOST), slot="bench"
     )
 )
-app = faust.App(ID, **settings, key_serializer="raw", value_serializer="raw", worker_redirect_stdouts=False)
+app = faust.App(
+    ID,
+    **settings,
+    datadir=os.path.join(tempfile.gettempdir(), ID),
+    key_serializer="raw",
+    value_serializer="raw",
+    worker_redirect_stdouts=False,
+)
 raw = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
 source = app.topic(SOURCE, **raw)
 out = app.topic(OUT, **raw)
@@ -89,7 +98,11 @@ class Partition(transport.Rows):
 
 if HOST == "stock":
     table = app.Table(
-        "state", partitions=PARTITIONS, key_type=bytes, value_type=bytes, changelog_topic=app.topic(STATE, **raw)
+        "state",
+        partitions=PARTITIONS,
+        key_type=bytes,
+        value_type=bytes,
+        changelog_topic=app.topic(STATE, **raw),
     )
 
     @app.agent(source)
@@ -104,7 +117,9 @@ if HOST == "stock":
             progress.add(1)
 
 else:
-    table = app.Table("state", partitions=PARTITIONS, changelog_topic=app.topic(STATE, **raw), partition_state=Partition)
+    table = app.Table(
+        "state", partitions=PARTITIONS, changelog_topic=app.topic(STATE, **raw), partition_state=Partition
+    )
 
     @app.agent(source)
     async def batched(batches: Any) -> None:
@@ -123,7 +138,7 @@ else:
                 await batch.write(first=rows, early=outs)
             else:
                 await batch.write(first=rows + outs)
-            if progress.count + len(batch) >= EVENTS:
+            if progress.count < EVENTS <= progress.count + len(batch):
                 await batch.written()
             progress.add(len(batch))
 

@@ -1,34 +1,67 @@
-"""The smallest app on the transport, for tests and benchmarks: counts records per key, and tells of each.
+"""The smallest app on the transport, for its tests: counts records per key, and tells of each.
 
-Owns nothing but this: for every record of the source topics one row (per key: how many records were applied, the sum of their
-numbers, and the applied offset of each source partition) and one record of `OUT`. Run with `python -m
-tests.kafka.transport_worker worker`, configured by the environment.
+Owns one table and one agent: for every source record one row (per key: how many records were applied, the sum
+of their numbers, the offset applied of each source topic) and one output. Configured by the environment;
+`BREAK` names where the process dies, see `_break`. Run with `python -m tests.kafka.transport_worker worker`.
 """
 
 import asyncio
+import hashlib
 import json
 import os
 import sys
+from typing import Any, NoReturn
 
 import faust
 
 from streams import transport
-from streams.transport import Out, Rows
+from streams.transport import Out, Rows, writer
+from streams.transport.security import Security
 
 ID = os.environ["APP"]
-PARTITIONS = int(os.environ.get("PARTITIONS", "4"))
+PARTITIONS = int(os.environ["PARTITIONS"])
 SOURCES = (f"{ID}-a", f"{ID}-b")
 STATE = f"{ID}-state"
 OUT = f"{ID}-out"
-BREAK = os.environ.get("BREAK", "")
-"""Where to die, for tests: `agent` raises at the value `poison`, `decided` exits after deciding, before any write."""
+BREAK, _, _AT = os.environ.get("BREAK", "").partition(":")
+BREAK_AT = int(_AT or 1)
+OUTPUTS = os.environ.get("OUTPUTS", "first")
+"""The stage that outputs are written in; in `then` they are sent again after a restore, as the settled
+offsets ask for.
+"""
+
+DECIDE_S = float(os.environ.get("DECIDE_S", "0"))
+CRASHED = 99
+"""The exit code of a process that `BREAK` ended."""
+
+
+def say(what: str, **more: Any) -> None:
+    """One line of JSON for the test to read."""
+    os.write(1, json.dumps({"said": what, **more}).encode() + b"\n")
 
 
 class Counts(Rows):
     """Rows per key: `[records applied, sum, {source topic: offset applied}]` as JSON."""
 
-    def restored(self, settled: dict[str, int]) -> None:
-        print("restored", self.number, len(self.rows), json.dumps(dict(settled)), flush=True)
+    async def restored(self, doubtful: Any) -> None:
+        """Sends again what may not have been sent."""
+        say("restored", partition=self.number, rows=len(self.rows), hash=self.hash())
+        if OUTPUTS == "then":
+            await transport.writer_of(app).send(
+                [
+                    Out(OUT, self.number, key, str(total).encode())
+                    for key, (_, total, offsets) in ((key, json.loads(row)) for key, row in self.rows.items())
+                    if any(offset in doubtful[topic] for topic, offset in offsets.items())
+                ]
+            )
+
+    def revoked(self) -> None:
+        """Tells what it held."""
+        say("revoked", partition=self.number, rows=len(self.rows), hash=self.hash())
+
+    def hash(self) -> str:
+        """Of all rows."""
+        return hashlib.sha256(repr(sorted(self.rows.items())).encode()).hexdigest()[:16]
 
 
 app = faust.App(
@@ -37,42 +70,74 @@ app = faust.App(
         os.environ["BOOTSTRAP"],
         mode=transport.Mode(os.environ["MODE"]),
         slot=os.environ.get("SLOT"),
+        security=Security(**json.loads(os.environ.get("SECURITY", "{}"))),
         session_timeout_s=float(os.environ.get("SESSION_S", "6")),
-        batch_records_max=int(os.environ.get("BATCH", "500")),
+        batch_records_max=int(os.environ.get("BATCH", "200")),
     ),
-    web_enabled=False,
-    datadir=os.environ.get("DATA", "/tmp"),
+    datadir=os.environ["DATA"],
+    worker_redirect_stdouts=False,
 )
-table = app.Table(
-    "state",
-    partitions=PARTITIONS,
-    changelog_topic=app.topic(STATE, key_type=bytes, value_type=bytes),
-    partition_state=Counts,
+raw: dict[str, Any] = {"key_type": bytes, "value_type": bytes}
+table: Any = app.Table(
+    "state", partitions=PARTITIONS, changelog_topic=app.topic(STATE, **raw), partition_state=Counts
 )
 
 
-@app.agent(app.topic(*SOURCES, key_type=bytes, value_type=bytes))
-async def count(batches):
+@app.agent(app.topic(*SOURCES, **raw))
+async def count(batches: Any) -> None:
+    """Applies each record once, tells of it as often as it is delivered."""
     async for batch in batches:
-        first, then = [], []
+        rows, outs = [], []
         for record in batch:
-            if record.value == b"poison" and BREAK == "agent":
+            if record.value == b"poison":
                 raise ValueError("poison")
-            rows = table.partition(record.partition).rows
-            applied, total, offsets = json.loads(rows.get(record.key, b"[0,0,{}]"))
+            kept = table.partition(record.partition).rows
+            applied, total, offsets = json.loads(kept.get(record.key, b"[0,0,{}]"))
             if offsets.get(record.topic, -1) < record.offset:
-                applied, total, offsets = applied + 1, total + int(record.value), {**offsets, record.topic: record.offset}
-                rows[record.key] = json.dumps([applied, total, offsets]).encode()
-                first.append(Out(STATE, record.partition, record.key, rows[record.key]))
-            then.append(Out(OUT, record.partition, record.key, record.value))
-        delay_s = float(os.environ.get("DELAY_S", "0"))
-        if delay_s:
-            await asyncio.sleep(delay_s)
-        if os.environ.get("OUT_FIRST"):
-            first, then = first + then, []
-        await batch.write(first, then)
+                row = [applied + 1, total + int(record.value), {**offsets, record.topic: record.offset}]
+                kept[record.key] = json.dumps(row).encode()
+                rows.append(Out(STATE, record.partition, record.key, kept[record.key]))
+            outs.append(Out(OUT, record.partition, record.key, record.value))
+        await asyncio.sleep(DECIDE_S)
+        _reached("decided")
+        await batch.write(**{"first": rows, OUTPUTS: rows + outs if OUTPUTS == "first" else outs})
+
+
+def _reached(point: str) -> None:
+    global BREAK_AT  # noqa: PLW0603
+    if point == BREAK:
+        BREAK_AT -= 1
+        if BREAK_AT == 0:
+            _crash()
+
+
+def _crash() -> NoReturn:
+    os._exit(CRASHED)
+
+
+def _break() -> None:
+    """Makes the process die at the BREAK_AT-th time it reaches a point: `decided` (nothing written),
+    `written` (first confirmed, offsets not yet in the transaction), `atomic` (first and offsets done, then
+    not sent), `confirmed` (all confirmed, not reported).
+    """
+
+    def after(owner: Any, name: str, point: str) -> None:
+        original = getattr(owner, name)
+
+        def wrapped(*args: Any) -> Any:
+            result = original(*args)
+            _reached(point)
+            return result
+
+        setattr(owner, name, wrapped)
+
+    after(writer, "_confirm", "written")
+    after(writer._Transactional, "write", "atomic")
+    after(writer._Idempotent, "write", "atomic")
+    after(writer.Writer, "_write", "confirmed")
 
 
 if __name__ == "__main__":
     sys.argv[0] = "transport_worker"
+    _break()
     app.main()

@@ -1,0 +1,62 @@
+"""What is committed for a source partition, besides the offset.
+
+Owns the format of the committed metadata. A transaction commits offsets before the `then` of its batches is
+sent, so it notes from where on that is in doubt; and who wrote it, so that the next owner need not wait for
+what a dead one left open. Must be readable by any later version: unknown words are ignored, missing ones have
+a safe meaning.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from confluent_kafka import OFFSET_INVALID, KafkaException, TopicPartition
+
+from streams.transport.batch import Batch
+
+SETTLED: Final = "settled"
+WRITER: Final = "writer"
+
+
+class Committed(NamedTuple):
+    """Where a source partition goes on."""
+
+    offset: int | None
+    """The next record to read; None if nothing was ever committed."""
+
+    settled: int
+    """Everything that records before this one led to is confirmed."""
+
+    writer: str | None = None
+    """The transactional id of whoever committed it."""
+
+    @property
+    def doubtful(self) -> range:
+        """Records that are done, but what they led to may not have been sent."""
+        return range(self.settled, self.offset or 0)
+
+
+def offsets_of(batches: Sequence[Batch], writer: str) -> list[TopicPartition]:
+    """What to commit for a group of batches: where it ends, and that effects are settled up to where it
+    began, as the group before was confirmed whole.
+    """
+    ends = {tp: position.end for batch in batches for tp, position in batch.positions.items()}
+    starts = {tp: position.start for batch in reversed(batches) for tp, position in batch.positions.items()}
+    return [
+        TopicPartition(*tp, end, metadata=f"{SETTLED}={starts[tp]} {WRITER}={writer}")
+        for tp, end in ends.items()
+    ]
+
+
+def committed(place: TopicPartition) -> Committed:
+    """The opposite, from what librdkafka answers.
+
+    Raises:
+        KafkaException: the broker had no answer for this partition.
+    """
+    if place.error is not None:
+        raise KafkaException(place.error)
+    if place.offset == OFFSET_INVALID:
+        return Committed(None, 0)
+    words = dict(word.split("=", 1) for word in (place.metadata or "").split() if "=" in word)
+    settled = words.get(SETTLED, "")
+    return Committed(place.offset, int(settled) if settled.isdecimal() else place.offset, words.get(WRITER))
