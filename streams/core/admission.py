@@ -15,7 +15,6 @@ from schemas.events import Command, JobRequest, JobSpec
 from schemas.keys import home
 from schemas.names import BadName, check_function, check_id, check_key, check_queue, derived_id
 from schemas.words import Backoff, CommandName, Priority, RejectCode
-from streams.core.events import CancelAsked, RemoveAsked, RetryAsked, Source
 from streams.core.rejection import Rejection
 
 CONTENT_HASH_BYTES = 16
@@ -145,35 +144,6 @@ def address(
         return _address(command.id, command.key, record_key, position, partitions)
     except Refused as refused:
         return refused.rejection
-
-
-def schedule_address(id: str, record_key: bytes | None, partitions: int) -> Address | Rejection:
-    """Where a record of the topic of schedules belongs: the home of its id, which the record's key may
-    repeat.
-    """
-    try:
-        check_id(id)
-        _key(id, record_key)
-    except BadName as error:
-        return Rejection(RejectCode.BAD_NAME, str(error))
-    except Refused as refused:
-        return refused.rejection
-    return Address(id, id, home(id, partitions))
-
-
-def asked(command: Command, at_ms: int, offset: int) -> CancelAsked | RetryAsked | RemoveAsked | Rejection:
-    """The event that a command is, read at this offset of the requests; a command that is none is refused."""
-    place = (at_ms, Source.REQUESTS, offset)
-    match command.command:
-        case CommandName.CANCEL:
-            return CancelAsked(*place, command.id, command.reason, command.by)
-        case CommandName.RETRY:
-            return RetryAsked(*place, command.id, command.reason, command.by)
-        case CommandName.REMOVE_SCHEDULE:
-            return RemoveAsked(*place, command.id)
-        case unknown:
-            words = ", ".join(CommandName)
-            return Rejection(RejectCode.BAD_FIELD, f"command must be one of {words}, got {unknown!r:.250}")
 
 
 def content_hash(request: JobRequest, key: str) -> str:

@@ -25,6 +25,7 @@ from typing import Any, assert_never
 
 from schemas import defaults
 from schemas.events import JobRequest, Schedule, ScheduleRow
+from schemas.names import BadName, check_id
 from schemas.records import replace
 from schemas.words import RejectCode
 from streams.core import admission, cron
@@ -173,9 +174,10 @@ def _put(row: ScheduleRow | None, event: SchedulePut) -> tuple[ScheduleFact, ...
 
 def _refusal(schedule: Schedule, at_ms: int) -> Rejection | None:
     """Why a schedule cannot be in force; None if it can. Its fires must be requests that are admitted."""
-    place = admission.schedule_address(schedule.id, None, 1)
-    if isinstance(place, Rejection):
-        return place
+    try:
+        check_id(schedule.id)
+    except BadName as error:
+        return Rejection(RejectCode.BAD_NAME, str(error))
     if len(schedule.id) > ID_CHARS_MAX:
         reason = f"id of a schedule must be at most {ID_CHARS_MAX} characters, got {len(schedule.id)}"
         return Rejection(RejectCode.BAD_NAME, reason)

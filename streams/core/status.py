@@ -117,6 +117,8 @@ def waiting_for(job: JobRow, now_ms: int) -> str | None:
     """Why a job that has not ended is not running, as a sentence; None if it runs or has ended."""
     until = clock(now_ms if job.due_at_ms is None else job.due_at_ms, now_ms)
     match job.phase, job.wait_reason:
+        case Phase.READY, WaitReason.QUEUE:
+            return f"queue {job.spec.queue}, which is being made"
         case Phase.READY, _:
             return f"a minion of queue {job.spec.queue} with the function {job.spec.function}"
         case Phase.RETRYING, _:

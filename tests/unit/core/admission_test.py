@@ -11,16 +11,7 @@ from schemas.keys import home
 from schemas.names import derived_id
 from schemas.records import replace
 from schemas.words import RejectCode
-from streams.core.admission import (
-    Address,
-    Position,
-    address,
-    admit,
-    asked,
-    content_hash,
-    schedule_address,
-)
-from streams.core.events import CancelAsked, RemoveAsked, RetryAsked, Source
+from streams.core.admission import Address, Position, address, admit, content_hash
 from streams.core.rejection import Rejection
 
 NOW_MS = 1_750_000_000_000
@@ -361,26 +352,3 @@ def test_a_command_finds_the_home_of_its_job() -> None:
     conflict = address(replace(command, key="k"), b"j", AT, PARTITIONS)
     assert isinstance(conflict, Rejection)
     assert conflict.code == RejectCode.KEY_CONFLICT
-
-
-def test_a_record_of_a_schedule_belongs_to_the_home_of_its_id() -> None:
-    """Its key is the id, or nothing."""
-    for key in (None, b"", b"s"):
-        assert schedule_address("s", key, PARTITIONS) == Address("s", "s", home("s", PARTITIONS))
-    for id, key, code in (("s", b"t", RejectCode.KEY_CONFLICT), ("s s", None, RejectCode.BAD_NAME)):
-        wrong = schedule_address(id, key, PARTITIONS)
-        assert isinstance(wrong, Rejection)
-        assert wrong.code == code
-
-
-def test_a_command_is_an_event_or_refused_by_name() -> None:
-    """Three commands exist."""
-    place = (NOW_MS, Source.REQUESTS, 7)
-    assert asked(Command(command="cancel", id="j", reason="r", by="b"), NOW_MS, 7) == CancelAsked(
-        *place, "j", "r", "b"
-    )
-    assert asked(Command(command="retry", id="j"), NOW_MS, 7) == RetryAsked(*place, "j", None, None)
-    assert asked(Command(command="remove_schedule", id="s"), NOW_MS, 7) == RemoveAsked(*place, "s")
-    assert asked(Command(command="explode", id="j"), NOW_MS, 7) == Rejection(
-        RejectCode.BAD_FIELD, "command must be one of cancel, retry, remove_schedule, got 'explode'"
-    )

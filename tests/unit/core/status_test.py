@@ -54,6 +54,8 @@ def test_a_snooze_an_unserved_job_and_a_retry_after_a_loss_say_so_too() -> None:
     assert (
         waiting_for(life.row, T0) == "a minion with the function mail.send; it is offered again at 22:13:21"
     )
+    life = in_phase(Phase.READY)
+    assert waiting_for(replace(life.row, wait_reason="queue"), T0) == "queue default, which is being made"
     life = in_phase(Phase.LEASED)
     life.end(Outcome.LOST)
     life.end(Outcome.FAILURE)
