@@ -72,6 +72,11 @@ def test_hints(partition: int) -> None:
     assert likely_homes(id, 1_024)[0] == partition
 
 
+def test_hinted_ids_of_one_instant_differ() -> None:
+    """A hint replaces the characters in which ULIDs of one millisecond would count up, and yet none repeats."""
+    assert len({new_id(3) for _ in range(10_000)}) == 10_000
+
+
 def test_no_hint_for_what_is_no_partition() -> None:
     """A hint has room for 1,024 partitions."""
     for partition in (-1, 1_024):
