@@ -240,7 +240,7 @@ def _due(job: JobRow, event: Due) -> Decision:
         return _not_now(job, "due", "only a scheduled or retrying job waits for a time")
     if not _reached(job.due_at_ms, event.at_ms):
         return _too_early(job, "due", job.due_at_ms, event)
-    return _too_late(job, event, None, event.at_ms) or (facts.Readied(*_place(event)),)
+    return _too_late(job, event, None, event.at_ms) or (facts.Readied(*_place(event), None),)
 
 
 def _timed_out(job: JobRow, event: TimedOut) -> Decision:
@@ -286,7 +286,7 @@ def _dispatch_aged(job: JobRow, event: DispatchAged) -> Decision:
     old_at_ms = (job.dispatched_at_ms or 0) + defaults.DISPATCH_AGE_MS_MAX
     if event.at_ms < old_at_ms:
         return _too_early(job, "new dispatch", old_at_ms, event)
-    return (facts.Readied(*_place(event)),)
+    return (facts.Readied(*_place(event), _withdrawn(job)),)
 
 
 def _purge_due(job: JobRow, event: PurgeDue) -> Decision:

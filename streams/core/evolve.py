@@ -117,7 +117,11 @@ def _succeeded(job: JobRow, fact: facts.Succeeded) -> Fields:
 
 
 def _readied(job: JobRow, fact: facts.Readied) -> Fields:
-    """A job that failed begins its next attempt; one that was put off goes on with the one it had."""
+    """A job that failed begins its next attempt; one that was put off, or whose dispatch got old, goes on
+    with the one it had.
+    """
+    if fact.end is not None:
+        return _offered_again(job, fact, fact.end, job.attempt)
     attempt = job.attempt + 1 if job.phase == Phase.RETRYING else job.attempt
     return _offered(job, job.attempts, fact, attempt)
 
@@ -155,10 +159,8 @@ def _attempt(attempt: int, epoch: int, fact: Change) -> Attempt:
 
 
 def _offered(job: JobRow, attempts: tuple[Attempt, ...], fact: Change, attempt: int) -> Fields:
-    """A new epoch. An attempt before it that no minion took is not remembered."""
+    """A new epoch, and its attempt behind those that have ended."""
     epoch, dropped = job.epoch + 1, job.attempts_dropped
-    if attempts and attempts[-1].outcome is None:
-        attempts = attempts[:-1]
     if len(attempts) >= defaults.ATTEMPTS_REMEMBERED_MAX:
         attempts, dropped = attempts[1:], dropped + 1
     return {

@@ -59,7 +59,9 @@ class Deduplicated(Change):
 
 @dataclass(frozen=True, slots=True)
 class Readied(Change):
-    """Dispatched with a new epoch: its time has come, or its dispatch record got old."""
+    """Dispatched with a new epoch: its time has come, or its dispatch record got old and was withdrawn."""
+
+    end: Withdrawal | None
 
 
 @dataclass(frozen=True, slots=True)

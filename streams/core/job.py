@@ -232,10 +232,11 @@ def effects(job: JobRow | None, fact: Fact) -> tuple[Effect, ...]:
     if job is None:
         return ()
     match fact:
-        case Admitted() | Readied() | Retried() | HandedBack():
+        case Admitted() | Retried() | HandedBack():
             return (DispatchJob(job.epoch),)
-        case Lost():
-            return (DispatchJob(job.epoch), *_call_off(job))
+        case Lost() | Readied():
+            called_off = _call_off(job) if fact.end is not None else ()
+            return (DispatchJob(job.epoch), *called_off)
         case Failed() | Cancelled() | Expired():
             return _call_off(job) if fact.end is not None else ()
         case Died():

@@ -241,6 +241,7 @@ def dead_letter_record(job: JobRow, args: bytes | None) -> DeadLetter:
     """
     spec = job.spec
     assert job.ended_at_ms is not None, f"job {spec.id} has not ended, but is {job.phase}"
+    assert job.purge_at_ms is not None, "a job that has ended is kept for a while"
     attempts = [
         {name: found for name in ATTEMPT if (found := getattr(attempt, name)) is not None}
         for attempt in job.attempts
@@ -258,7 +259,7 @@ def dead_letter_record(job: JobRow, args: bytes | None) -> DeadLetter:
         content_type=spec.content_type,
         request=to_json(request(spec), with_args=False),
         errors=json.dumps(attempts, separators=(",", ":")),
-        redrive=_redrive(job),
+        redrive=_redrive(spec, job.purge_at_ms),
     )
 
 
@@ -272,10 +273,9 @@ def request(spec: JobSpec) -> JobRequest:
     return JobRequest(**same, deadline_ms=deadline_ms)
 
 
-def _redrive(job: JobRow) -> str:
-    until = format_time(job.purge_at_ms or 0)
-    command = json.dumps({"command": CommandName.RETRY, "id": job.spec.id, "key": job.spec.key})
+def _redrive(spec: JobSpec, until_ms: int) -> str:
+    command = json.dumps({"command": CommandName.RETRY, "id": spec.id, "key": spec.key})
     return (
-        f"until {until} write {command} to the topic of requests, or use `jobstream retry {job.spec.id}`;"
+        f"until {format_time(until_ms)} write {command} to the topic of requests, or use `jobstream retry {spec.id}`;"
         " later write the request to it, with its args"
     )

@@ -613,11 +613,15 @@ def test_a_late_tick_offers_nothing_that_is_over() -> None:
 
 
 def test_an_old_dispatch_is_sent_anew_with_a_new_epoch() -> None:
-    """Before its topic forgets it, a dispatch that nobody took is made again, as the same attempt."""
+    """Before its topic forgets it, a dispatch that nobody took is called off and made again."""
     life = in_phase(Phase.READY)
     assert life.tick(defaults.DISPATCH_AGE_MS_MAX - 1) is None
-    assert told(life.tick(1)) == (facts.Readied, Phase.READY, (DispatchJob(2),))
-    assert (life.row.attempt, [attempt.epoch for attempt in life.row.attempts]) == (1, [2])
+    assert told(life.tick(1)) == (facts.Readied, Phase.READY, (DispatchJob(2), TellRelays(1)))
+    assert life.row.attempt == 1
+    assert [(attempt.epoch, attempt.outcome) for attempt in life.row.attempts] == [
+        (1, "withdrawn"),
+        (2, None),
+    ]
 
 
 def test_an_ended_job_is_kept_and_then_forgotten() -> None:

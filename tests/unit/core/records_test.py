@@ -253,7 +253,14 @@ def test_a_dead_letter_tells_what_happened_and_how_to_run_it_again() -> None:
     life.tick(1_000)
     life.fail("OSError")
     letter = records.dead_letter_record(life.row, b"args")
+    assert (letter.job, letter.key, letter.partition) == ("job-1", "key-1", 3)
+    assert (letter.function, letter.queue, letter.content_type) == (
+        "mail.send",
+        "default",
+        "application/json",
+    )
     assert (letter.reason, letter.attempts, letter.args) == ("2 of 2 attempts failed", 2, b"args")
+    assert letter.at_ms == T0 + 1_000
     errors = json.loads(letter.errors)
     assert [(error["attempt"], error["error_type"]) for error in errors] == [
         (1, "ValueError"),
