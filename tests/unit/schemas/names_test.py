@@ -73,7 +73,7 @@ def test_hints(partition: int) -> None:
 
 
 def test_hinted_ids_of_one_instant_differ() -> None:
-    """A hint replaces the characters in which ULIDs of one millisecond would count up, and yet none repeats."""
+    """A hint replaces the characters in which ULIDs of one millisecond count up, and yet none repeats."""
     assert len({new_id(3) for _ in range(10_000)}) == 10_000
 
 
