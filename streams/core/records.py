@@ -276,6 +276,6 @@ def request(spec: JobSpec) -> JobRequest:
 def _redrive(spec: JobSpec, until_ms: int) -> str:
     command = json.dumps({"command": CommandName.RETRY, "id": spec.id, "key": spec.key})
     return (
-        f"until {format_time(until_ms)} write {command} to the topic of requests, or use `jobstream retry {spec.id}`;"
-        " later write the request to it, with its args"
+        f"until {format_time(until_ms)} write {command} to the topic of requests,"
+        f" or use `jobstream retry {spec.id}`; later write the request to it, with its args"
     )
