@@ -6,11 +6,12 @@ Owns its consumer and thread. Assigns nothing to a group, commits nothing.
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from relay.offsets import ends
 
 log = logging.getLogger("relay.control")
 
@@ -19,9 +20,6 @@ BATCH_RECORDS = 1_000
 
 POLL_S = 0.1
 """How long the thread waits for a record at a time; it is woken by each."""
-
-TOPIC_S = 30.0
-"""How long the topic may take to come into being."""
 
 
 class ControlTail:
@@ -72,17 +70,21 @@ class ControlTail:
 
     def _run(self) -> None:
         try:
-            self._consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
-            patience_s = time.monotonic() + TOPIC_S
+            place = TopicPartition(self._topic, 0)
+            # By number, since librdkafka takes half a second to look for the beginning at its start.
+            low, high = ends(self._consumer, place)
+            self._consumer.assign([TopicPartition(self._topic, 0, low)])
+            if low == high:
+                self._call(self._whole.set)
             while not self._stopping.is_set():
                 first = self._consumer.poll(POLL_S)
                 if first is not None:
-                    self._hand_over([first, *self._consumer.consume(BATCH_RECORDS - 1, 0)], patience_s)
+                    self._hand_over([first, *self._consumer.consume(BATCH_RECORDS - 1, 0)])
             self._consumer.close()
         except BaseException as error:  # noqa: BLE001 - whatever ends the thread ends the relay
             self._call(self._fail, f"cannot read {self._topic}: {error}")
 
-    def _hand_over(self, messages: list[Message], patience_s: float) -> None:
+    def _hand_over(self, messages: list[Message]) -> None:
         records = [message for message in messages if message.error() is None]
         if records:
             self._call(self._take, records)
@@ -91,7 +93,7 @@ class ControlTail:
                 continue
             if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
                 self._call(self._whole.set)
-            elif error.fatal() or time.monotonic() > patience_s:
+            elif error.fatal():
                 raise KafkaException(error)
             else:
                 log.warning("control error=%s reason=%r", error.name(), error.str())

@@ -75,7 +75,7 @@ class Relay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Drains and stops it; after a failure it only ends."""
-        if kind is None:
+        if kind is None and not self._failed.done():
             await self._stop()
         else:
             await self._abandon()

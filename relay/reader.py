@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from relay.core.window import Window
+from relay.offsets import committed, ends
 from schemas.defaults import MIB
 
 log = logging.getLogger("relay.reader")
@@ -23,8 +24,8 @@ READ_BACK_RECORDS = 1_000
 """Records before the committed offset of a new partition that are read to know what was finished lately."""
 
 ADOPT_GRACE_MS = 500
-"""Uncommitted records of a new partition may be held by minions of a relay that died: they wait so long for
-these.
+"""Uncommitted records of a new partition may be held by minions of a relay that died, and wait so long for
+them. Where nothing was ever committed nobody can hold any.
 """
 
 SESSION_TIMEOUT_MS = 6_000
@@ -35,6 +36,11 @@ HEARTBEAT_INTERVAL_MS = 500
 
 METADATA_REFRESH_MS = 1_000
 """How soon a topic that came into being is found."""
+
+FETCH_WAIT_MAX_MS = 50
+"""How long a fetch may wait at the broker for a record. One is under way at a time, so a partition that is
+assigned or resumed meanwhile waits as long for its turn.
+"""
 
 POLL_INTERVAL_MAX_MS = 60_000
 """A relay whose event loop stands still for so long loses its partitions."""
@@ -47,9 +53,6 @@ BATCHES_MAX = 2
 
 POLL_S = 0.02
 """How long the thread waits for a record at a time; it is woken by each, but not by orders."""
-
-BROKER_S = 10.0
-"""How long the broker may take to answer a question about offsets."""
 
 LET_GO_S = 5.0
 """How long the event loop may take to let go of partitions, with all it has to write for that."""
@@ -115,6 +118,7 @@ class Reader:
                 "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS,
                 "queued.max.messages.kbytes": 16 * MIB // 1024,
                 "fetch.queue.backoff.ms": 5,
+                "fetch.wait.max.ms": FETCH_WAIT_MAX_MS,
                 "error_cb": self._on_error,
                 "on_commit": self._on_commit,
             }
@@ -196,7 +200,7 @@ class Reader:
         return False
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        found = [self._window(consumer, place) for place in consumer.committed(partitions, timeout=BROKER_S)]
+        found = [self._window(consumer, place) for place in committed(consumer, partitions)]
         self._call(self._keeper.assigned, [window for window, _ in found])
         consumer.incremental_assign(
             [TopicPartition(window.topic, window.partition, read_from) for window, read_from in found]
@@ -207,9 +211,7 @@ class Reader:
 
         A topic that was made anew, and so ends before what is committed, is read from its start.
         """
-        if found.error is not None:
-            raise KafkaException(found.error)
-        low, high = consumer.get_watermark_offsets(found, timeout=BROKER_S)
+        low, high = ends(consumer, found)
         start = low if found.offset == OFFSET_INVALID else max(found.offset, low)
         if start > high:
             log.warning(
@@ -220,7 +222,8 @@ class Reader:
                 high,
             )
             start = low
-        hold_until_ms = self._now_ms() + ADOPT_GRACE_MS
+        held = found.offset != OFFSET_INVALID and start < high
+        hold_until_ms = self._now_ms() + ADOPT_GRACE_MS if held else 0
         window = Window(found.topic, found.partition, start, end_at_start=high, hold_until_ms=hold_until_ms)
         return window, max(start - READ_BACK_RECORDS, low)
 

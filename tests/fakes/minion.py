@@ -61,7 +61,11 @@ class FakeMinion:
     def __init__(self, address: str, minion: str, **hello: Any) -> None:
         """`hello` overrides fields of the Hello; functions and queues default to f and default, capacity to
         100.
+
+        `raw` is sent in place of the Hello. `deaf` reads nothing after the welcome.
         """
+        self._raw: bytes | None = hello.pop("raw", None)
+        self._deaf: bool = hello.pop("deaf", False)
         self.address = address
         self.said = Hello(
             protocol=hello.pop("protocol", 1),
@@ -87,7 +91,7 @@ class FakeMinion:
         """Connects, says hello, and waits for the welcome; raises Ended if the relay refuses."""
         self._channel = grpc.aio.insecure_channel(self.address, options=OPTIONS)
         self._call = self._channel.stream_stream(METHOD)()
-        await self.send_raw(FromMinion(hello=self.said).SerializeToString())
+        await self.send_raw(self._first())
         first = await self._next()
         if first is None:
             self._channel, channel = None, self._channel
@@ -96,8 +100,12 @@ class FakeMinion:
             raise ended
         assert first.WhichOneof("message") == "welcome", first
         self.welcome = first.welcome
-        self._reading = asyncio.create_task(self._read())
+        if not self._deaf:
+            self._reading = asyncio.create_task(self._read())
         return self
+
+    def _first(self) -> bytes:
+        return FromMinion(hello=self.said).SerializeToString() if self._raw is None else self._raw
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -4,24 +4,31 @@ is kept.
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 
+import grpc
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from relay.main import Relay
+from relay import main, server, writer
+from relay.main import Relay, RelayFailed
 from schemas.codec import decode, encode
 from schemas.defaults import HEARTBEAT_TIMEOUT_MS
 from schemas.events import Beat, Control, Dispatch, Heartbeat, Receipt
 from schemas.keys import home
+from schemas.proto.relay_pb2 import CANCELLED, Credit, FromMinion, Hello, Job, ReceiptBatch
+from schemas.proto.relay_pb2 import Receipt as Said
 from schemas.settings import Settings
 from schemas.topics import Topics
-from tests.fakes.minion import FakeMinion
+from tests.fakes.minion import Ended, FakeMinion, held
 from tests.waiting import eventually_async
 
 PARTITIONS = 4
+KEYS = [next(f"key-{n}" for n in range(99) if home(f"key-{n}", PARTITIONS) == p) for p in range(PARTITIONS)]
+"""A key of each partition."""
 NOW_MS = 1_800_000_000_000
 
 
@@ -71,6 +78,18 @@ class Log:
             dispatched_at_ms=NOW_MS,
         )
         return replace(dispatch, **fields)  # type: ignore[arg-type]
+
+    def make_queue(self, queue: str) -> None:
+        """Makes the topic of one more queue."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        for done in admin.create_topics([NewTopic(self.topics.dispatch(queue), PARTITIONS, 1)]).values():
+            done.result(timeout=10)
+
+    def remove(self, *topics: str) -> None:
+        """Removes topics."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        for done in admin.delete_topics(list(topics)).values():
+            done.result(timeout=10)
 
     def write(self, *dispatches: Dispatch) -> None:
         """Writes dispatches to their topics and home partitions."""
@@ -162,20 +181,29 @@ def log(bootstrap: str, prefix: str) -> Iterator[Log]:
     log.close()
 
 
+def settings_of(log: Log, address: str = "127.0.0.1:0") -> Settings:
+    """Settings of a relay on these topics."""
+    return Settings(bootstrap=log.bootstrap, prefix=log.topics.prefix, partitions=PARTITIONS, relay=address)
+
+
 @pytest.fixture
 async def relay(log: Log) -> AsyncIterator[Relay]:
     """A relay at a free port, drained at the end with little patience."""
-    settings = Settings(
-        bootstrap=log.bootstrap, prefix=log.topics.prefix, partitions=PARTITIONS, relay="127.0.0.1:0"
-    )
-    async with Relay(settings, drain_s=0.2) as relay:
+    async with Relay(settings_of(log), drain_s=0.2) as relay:
         yield relay
 
 
+async def until(check: Callable[[], bool]) -> None:
+    """Waits until something is so."""
+
+    async def checked() -> bool:
+        return check()
+
+    await eventually_async(checked)
+
+
 async def test_a_dispatch_becomes_a_job_and_a_receipt(log: Log, relay: Relay) -> None:
-    """A dispatch reaches the minion whole, its receipt the home partition, and then its offset is
-    committed.
-    """
+    """A dispatch reaches the minion whole, its receipt the home partition; then its offset is committed."""
     dispatch = log.dispatch(args=b'{"x":1}', checkpoint=b"half", trace="00-abc", attempt=3, epoch=7)
     log.write(dispatch)
     async with FakeMinion(relay.address, "m1") as minion:
@@ -183,17 +211,438 @@ async def test_a_dispatch_becomes_a_job_and_a_receipt(log: Log, relay: Relay) ->
         [job] = await minion.take()
         assert (job.id, job.epoch, job.attempt, job.key) == (dispatch.job, 7, 3, "k")
         assert (job.args, job.checkpoint, job.trace) == (b'{"x":1}', b"half", "00-abc")
-        assert job.timeout_ms == 60_000
-        number = await minion.answer(
-            job, result=b"42", result_type="application/json", started_at_ms=5, run_ms=2
-        )
+        assert (job.timeout_ms, job.heartbeat_timeout_ms) == (60_000, HEARTBEAT_TIMEOUT_MS)
+        number = await minion.answer(job, result=b"42", result_type="text/plain", started_at_ms=5, run_ms=2)
         receipt = await log.receipt(dispatch.job)
         assert (receipt.outcome, receipt.epoch, receipt.attempt, receipt.result) == ("success", 7, 3, b"42")
         assert (receipt.minion, receipt.session) == ("m1", minion.welcome.session)
         assert (receipt.assigned_at_ms, receipt.started_at_ms, receipt.run_ms) == (job.assigned_at_ms, 5, 2)
-        await eventually_async(lambda: _async(minion.stored == number))
+        await until(lambda: minion.stored == number)
         await log.until_committed(dispatch.partition, 1)
 
 
-async def _async(value: bool) -> bool:  # noqa: FBT001
-    return value
+async def test_a_long_job_is_told_of_and_committed(log: Log, relay: Relay) -> None:
+    """`started` and progress reach the home partition, and the offset is committed while the job
+    still runs.
+    """
+    dispatch = log.dispatch()
+    log.write(dispatch)
+    async with FakeMinion(relay.address, "m1") as minion:
+        await minion.grant(1)
+        [job] = await minion.take()
+        started = await log.beat(dispatch.job)
+        assert (started.kind, started.minion) == ("started", "m1")
+        assert started.deadline_ms == job.assigned_at_ms + dispatch.timeout_ms
+        await log.until_committed(dispatch.partition, 1)
+        await minion.beat([job], step="parse", done=3, total=9, progress=True)
+        progress = await log.beat(dispatch.job, lambda beat: beat.kind == "progress")
+        assert (progress.step, progress.done, progress.total) == ("parse", 3, 9)
+        await log.beat(dispatch.job, lambda beat: beat.kind == "alive")
+        assert log.receipts == []
+
+
+async def test_no_more_jobs_than_credits(log: Log, relay: Relay) -> None:
+    """Credits are spent one for each job; an answer alone brings no further job, a credit does."""
+    dispatches = [log.dispatch(key=f"key-{number}") for number in range(20)]
+    log.write(*dispatches)
+    async with FakeMinion(relay.address, "m1", capacity=5) as minion:
+        await minion.grant(3)
+        first = await minion.take(3)
+        await minion.answer(*first)
+        for job in first:
+            await log.receipt(job.id)
+        assert minion.jobs.empty()
+        await minion.grant(5)
+        second = await minion.take(5)
+        assert minion.jobs.empty()
+        assert len({job.id for job in first + second}) == 8
+
+
+async def test_the_same_key_goes_to_the_same_minion(log: Log, relay: Relay) -> None:
+    """Two minions share the keys; each job of a key goes to the one that had its first, and none
+    is spilled.
+    """
+    keys = [f"key-{number}" for number in range(30)]
+    async with FakeMinion(relay.address, "m1") as one, FakeMinion(relay.address, "m2") as two:
+        await one.grant(100)
+        await two.grant(100)
+        homes: dict[str, str] = {}
+        for _ in range(3):
+            dispatches = [log.dispatch(key=key) for key in keys]
+            log.write(*dispatches)
+            await until(lambda: one.jobs.qsize() + two.jobs.qsize() == len(keys))
+            for minion in (one, two):
+                for job in await minion.take(minion.jobs.qsize()):
+                    assert homes.setdefault(job.key, minion.said.minion) == minion.said.minion
+                    await minion.answer(job)
+            for dispatch in dispatches:
+                assert not (await log.receipt(dispatch.job)).spilled
+        assert set(homes.values()) == {"m1", "m2"}
+
+
+async def test_a_minion_that_dies_gives_its_jobs_back(log: Log, relay: Relay) -> None:
+    """After the grace each of its leases is lost, by name; the other minion goes on and gets the
+    next epoch.
+    """
+    dispatches = [log.dispatch(key=f"key-{number}") for number in range(10)]
+    async with FakeMinion(relay.address, "m1") as one, FakeMinion(relay.address, "m2") as two:
+        await one.grant(100)
+        await two.grant(100)
+        log.write(*dispatches)
+        await until(lambda: one.jobs.qsize() + two.jobs.qsize() == len(dispatches))
+        lost = await one.take(one.jobs.qsize())
+        kept = await two.take(two.jobs.qsize())
+        died_s = time.monotonic()
+        await one.cut()
+        for job in lost:
+            receipt = await log.receipt(job.id)
+            assert (receipt.outcome, receipt.minion) == ("lost", "m1")
+        assert time.monotonic() - died_s < 2
+        again = [replace(dispatch, epoch=2, attempt=2) for dispatch in dispatches]
+        log.write(*[dispatch for dispatch in again if dispatch.job in {job.id for job in lost}])
+        retried = await two.take(len(lost))
+        assert {job.id for job in retried} == {job.id for job in lost}
+        await two.answer(*kept)
+        for job in kept:
+            assert (await log.receipt(job.id)).outcome == "success"
+
+
+async def test_a_minion_that_returns_keeps_its_jobs(log: Log, relay: Relay) -> None:
+    """A hello within the grace takes the lease over; the answer on the new session is the only receipt."""
+    dispatch = log.dispatch()
+    log.write(dispatch)
+    async with FakeMinion(relay.address, "m1") as minion:
+        await minion.grant(1)
+        [job] = await minion.take()
+        await minion.cut()
+    async with FakeMinion(relay.address, "m1", held=[held(job)]) as again:
+        await log.beat(
+            dispatch.job, lambda beat: beat.session == again.welcome.session and beat.kind == "alive"
+        )
+        await again.answer(job, lease=True)
+        receipt = await log.receipt(dispatch.job)
+        assert (receipt.outcome, receipt.session) == ("success", again.welcome.session)
+        assert again.drops == []
+    assert len(log.receipts) == 1
+
+
+async def test_a_minion_that_returns_too_late_drops_its_jobs(log: Log, relay: Relay) -> None:
+    """What was declared lost is not given back: the minion is told to drop it."""
+    dispatch = log.dispatch()
+    log.write(dispatch)
+    async with FakeMinion(relay.address, "m1") as minion:
+        await minion.grant(1)
+        [job] = await minion.take()
+    assert (await log.receipt(dispatch.job)).outcome == "lost"
+    async with FakeMinion(relay.address, "m1", held=[held(job)]) as again:
+        await until(lambda: len(again.drops) == 1)
+        assert [lease.job for lease in again.drops[0].leases] == [dispatch.job]
+
+
+async def test_cancels(log: Log) -> None:
+    """What was cancelled before the relay began or while it waits is not run; a running job is
+    told to stop.
+    """
+    early, waiting, running = (log.dispatch(key) for key in KEYS[:3])
+    log.write(early)
+    log.cancel(early)
+    async with Relay(settings_of(log), drain_s=0.2) as relay, FakeMinion(relay.address, "m1") as minion:
+        await minion.grant(1)
+        log.write(running)
+        [job] = await minion.take()
+        assert job.id == running.job
+        log.write(waiting)
+        await log.until_committed(early.partition, 1)
+        log.cancel(waiting)
+        log.cancel(running)
+        await until(lambda: [cancel.job for cancel in minion.cancels] == [running.job])
+        await minion.answer(job, outcome=CANCELLED)
+        assert (await log.receipt(running.job)).outcome == "cancelled"
+        await log.until_committed(waiting.partition, 1)
+        await minion.grant(5)
+        last = log.dispatch(KEYS[3])
+        log.write(last)
+        assert [job.id for job in await minion.take()] == [last.job]
+
+
+async def test_a_drain_hands_everything_over(log: Log) -> None:
+    """A relay that stops tells its minions, loses none of their leases, and the next one adopts
+    and answers them.
+    """
+    dispatch, later = log.dispatch(), log.dispatch()
+    log.write(dispatch)
+    async with Relay(settings_of(log), drain_s=0.5) as first:
+        minion = await FakeMinion(first.address, "m1").__aenter__()
+        await minion.grant(2)
+        [job] = await minion.take()
+    assert len(minion.drains) == 1
+    ended = await minion.end()
+    assert (ended.code, ended.details) == (grpc.StatusCode.UNAVAILABLE, "the relay went away")
+    await minion.cut()
+    assert log.committed()[dispatch.partition] == 1
+    log.write(later)
+    async with (
+        Relay(settings_of(log), drain_s=0.2) as second,
+        FakeMinion(second.address, "m1", held=[held(job)]) as again,
+    ):
+        adopted = await log.beat(job.id, lambda beat: beat.session == again.welcome.session)
+        assert adopted.kind == "started"
+        await again.answer(job, lease=True)
+        await again.grant(1)
+        assert [one.id for one in await again.take()] == [later.job]
+        assert (await log.receipt(dispatch.job)).outcome == "success"
+    assert [receipt.outcome for receipt in log.receipts if receipt.job == dispatch.job] == ["success"]
+
+
+async def test_a_receipt_may_come_to_the_next_relay(log: Log) -> None:
+    """A minion that ended while no relay was there sends its receipt with the lease, and it counts."""
+    dispatch = log.dispatch()
+    log.write(dispatch)
+    async with Relay(settings_of(log), drain_s=0) as first, FakeMinion(first.address, "m1") as minion:
+        await minion.grant(1)
+        [job] = await minion.take()
+    async with Relay(settings_of(log), drain_s=0.2) as second, FakeMinion(second.address, "m1") as again:
+        number = await again.answer(job, lease=True)
+        receipt = await log.receipt(dispatch.job)
+        assert (receipt.outcome, receipt.assigned_at_ms) == ("success", job.assigned_at_ms)
+        await until(lambda: again.stored == number)
+
+
+async def test_a_dispatch_that_was_sent_again_is_run_once(log: Log) -> None:
+    """An equal (job, epoch) is dropped, also by a relay that only read the first one back."""
+    dispatch, other = log.dispatch(), log.dispatch()
+    log.write(dispatch, dispatch)
+    async with Relay(settings_of(log), drain_s=0.2) as first, FakeMinion(first.address, "m1") as minion:
+        await minion.grant(5)
+        [job] = await minion.take()
+        await minion.answer(job)
+        await log.until_committed(dispatch.partition, 2)
+        assert minion.jobs.empty()
+    log.write(dispatch, other)
+    async with Relay(settings_of(log), drain_s=0.2) as second, FakeMinion(second.address, "m1") as minion:
+        await minion.grant(5)
+        assert [job.id for job in await minion.take()] == [other.job]
+        assert minion.jobs.empty()
+
+
+async def test_a_dispatch_that_cannot_be_read(log: Log, relay: Relay) -> None:
+    """Bytes that are no dispatch, and one for a partition that is none, are left out; the next one is run."""
+    topic, dispatch = log.topics.dispatch("default"), log.dispatch()
+    log.write_raw(topic, dispatch.partition, b"garbage")
+    log.write_raw(topic, dispatch.partition, b"")
+    log.write_raw(topic, dispatch.partition, encode(replace(dispatch, partition=99)))
+    log.write(dispatch)
+    async with FakeMinion(relay.address, "m1") as minion:
+        await minion.grant(5)
+        [job] = await minion.take()
+        assert job.id == dispatch.job
+        await minion.answer(job)
+        await log.until_committed(dispatch.partition, 4)
+
+
+async def test_a_function_that_nobody_has(log: Log, relay: Relay) -> None:
+    """It is handed back as unserved, and its queue goes on."""
+    lonely, served = log.dispatch(function="g"), log.dispatch()
+    log.write(lonely, served)
+    async with FakeMinion(relay.address, "m1") as minion:
+        await minion.grant(5)
+        assert [job.id for job in await minion.take()] == [served.job]
+        assert (await log.receipt(lonely.job)).outcome == "unserved"
+
+
+async def test_a_queue_that_comes_later(log: Log, relay: Relay) -> None:
+    """A minion may serve a queue that does not exist yet; its jobs come once it does."""
+    async with FakeMinion(relay.address, "m1", queues=["default", "late"]) as minion:
+        await minion.grant(5)
+        here, there = log.dispatch(), log.dispatch(queue="late")
+        log.write(here)
+        assert [job.id for job in await minion.take()] == [here.job]
+        log.make_queue("late")
+        log.write(there)
+        assert [job.id for job in await minion.take()] == [there.job]
+
+
+async def test_two_relays_share_the_work(log: Log) -> None:
+    """Partitions move to a relay that joins, what runs goes on, and every job is run once and
+    answered once.
+    """
+    dispatches = [log.dispatch(key=f"key-{number}") for number in range(60)]
+    async with Relay(settings_of(log), drain_s=0.2) as one, FakeMinion(one.address, "m1") as m1:
+        await m1.grant(100)
+        log.write(*dispatches[:20])
+        jobs = await m1.take(20)
+        async with Relay(settings_of(log), drain_s=0.2) as two, FakeMinion(two.address, "m2") as m2:
+            await m2.grant(100)
+            await m1.answer(*jobs)
+            for dispatch in dispatches[20:]:
+                log.write(dispatch)
+            seen: list[str] = []
+
+            def all_seen() -> bool:
+                seen.extend(
+                    minion.jobs.get_nowait().id for minion in (m1, m2) for _ in range(minion.jobs.qsize())
+                )
+                return len(seen) == 40
+
+            await until(all_seen)
+            assert sorted(seen) == sorted(dispatch.job for dispatch in dispatches[20:])
+        for job in jobs:
+            assert (await log.receipt(job.id)).outcome == "success"
+
+
+BAD = {
+    "garbage": (
+        b"\xff\xff\xff",
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "a message must be a FromMinion, got 3 bytes",
+    ),
+    "a credit first": (
+        FromMinion(credit=Credit(more=1)).SerializeToString(),
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "the first message must be hello, got credit",
+    ),
+    "nothing": (b"", grpc.StatusCode.INVALID_ARGUMENT, "the first message must be hello, got None"),
+    "another version": (
+        FromMinion(hello=Hello(protocol=9)).SerializeToString(),
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "protocol must be 1, got 9",
+    ),
+    "no functions": (
+        FromMinion(hello=Hello(protocol=1, minion="m", queues=["default"], capacity=1)).SerializeToString(),
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "functions in hello must be 1 to 10000, got 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+async def test_a_stream_that_begins_badly(log: Log, relay: Relay, case: str) -> None:
+    """It ends with a status and a sentence, and a minion beside it goes on."""
+    raw, code, sentence = BAD[case]
+    dispatch = log.dispatch()
+    async with FakeMinion(relay.address, "m1") as minion:
+        with pytest.raises(Ended, match=sentence) as caught:
+            await FakeMinion(relay.address, "bad", raw=raw).__aenter__()
+        assert caught.value.code == code
+        await minion.grant(1)
+        log.write(dispatch)
+        assert [job.id for job in await minion.take()] == [dispatch.job]
+
+
+WORSE = {
+    "a second hello": (
+        FromMinion(hello=Hello(protocol=1)),
+        "hello must be the first message only, got another",
+    ),
+    "too many credits": (
+        FromMinion(credit=Credit(more=101)),
+        "unspent credits must be at most the capacity of 100",
+    ),
+    "an outcome that is none": (
+        FromMinion(receipts=ReceiptBatch(receipts=[Said(number=1, job="j", epoch=1)])),
+        "the outcome in the receipt of j must be one of",
+    ),
+    "an empty message": (
+        FromMinion(),
+        "a message must be a hello, credit, receipts, beats or draining, got none",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WORSE)
+async def test_a_stream_that_goes_wrong(log: Log, relay: Relay, case: str) -> None:
+    """It ends with INVALID_ARGUMENT and a sentence, its leases are lost, and a minion beside it goes on."""
+    message, sentence = WORSE[case]
+    dispatch = log.dispatch()
+    async with FakeMinion(relay.address, "m1") as minion:
+        async with FakeMinion(relay.address, "bad") as bad:
+            await bad.grant(1)
+            log.write(dispatch)
+            await bad.take()
+            await bad.send_raw(message.SerializeToString())
+            ended = await bad.end()
+            assert ended.code == grpc.StatusCode.INVALID_ARGUMENT
+            assert sentence in ended.details
+        assert (await log.receipt(dispatch.job)).outcome == "lost"
+        await minion.grant(1)
+        log.write(replace(dispatch, epoch=2))
+        assert [job.id for job in await minion.take()] == [dispatch.job]
+
+
+async def test_a_receipt_of_nobodys_lease_is_acknowledged(log: Log, relay: Relay) -> None:
+    """It is told in the log of the relay and otherwise ignored; the session goes on."""
+    async with FakeMinion(relay.address, "m1") as minion:
+        number = await minion.answer(Job(id="stray", epoch=1))
+        await until(lambda: minion.stored == number)
+        await minion.grant(1)
+        log.write(log.dispatch())
+        await minion.take()
+
+
+async def test_a_silent_minion_loses_its_jobs(log: Log, relay: Relay) -> None:
+    """A minion that holds a lease and says nothing for heartbeat_timeout_ms is shown out, with the reason."""
+    dispatch = log.dispatch()
+    log.write(dispatch)
+    async with FakeMinion(relay.address, "m1") as minion:
+        await minion.grant(1)
+        await minion.take()
+        ended = await minion.end()
+        assert ended.code == grpc.StatusCode.DEADLINE_EXCEEDED
+        assert "minion m1 was silent for" in ended.details
+        assert (await log.receipt(dispatch.job)).outcome == "lost"
+
+
+async def test_a_minion_that_never_reads_is_shown_out(
+    log: Log, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It shows that it lives but takes nothing off its stream: the stream is closed, and what it
+    got is lost.
+    """
+    monkeypatch.setattr(server, "WRITE_MAX_MS", 1_000)
+    minion = FakeMinion(relay.address, "m1", deaf=True)
+    async with minion:
+        await minion.grant(100)
+        log.write(*[log.dispatch(args=bytes(200_000)) for _ in range(60)])
+
+        async def shown_out() -> bool:
+            await minion.beat()
+            log.read()
+            return len({receipt.job for receipt in log.receipts}) == 60
+
+        await eventually_async(shown_out, timeout_s=20)
+    assert {receipt.outcome for receipt in log.receipts} <= {"lost", "interrupted"}
+
+
+async def test_a_relay_without_its_topics(bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says which topics it misses, and how they are made."""
+    monkeypatch.setattr(main, "TOPICS_S", 0.5)
+    settings = Settings(bootstrap=bootstrap, prefix="nowhere.", relay="127.0.0.1:0")
+    with pytest.raises(
+        RelayFailed, match=r"has no topic nowhere.receipts.*`jobstream topics apply` makes them"
+    ):
+        await Relay(settings).__aenter__()
+
+
+async def test_an_address_that_is_taken(log: Log, relay: Relay) -> None:
+    """A second relay at the same address is told so, and the first one goes on."""
+    with pytest.raises(RelayFailed, match=f"cannot listen at {relay.address}"):
+        await Relay(settings_of(log, relay.address)).__aenter__()
+    async with FakeMinion(relay.address, "m1"):
+        pass
+
+
+async def test_a_relay_whose_records_are_refused_ends(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When Kafka does not take a receipt the relay says so and commits nothing: a restart goes on
+    from the log.
+    """
+    monkeypatch.setattr(writer, "DELIVERY_TIMEOUT_MS", 1_000)
+    dispatch = log.dispatch()
+    async with Relay(settings_of(log)) as relay, FakeMinion(relay.address, "m1") as minion:
+        await minion.grant(1)
+        log.write(dispatch)
+        [job] = await minion.take()
+        log.remove(log.topics.receipts, log.topics.heartbeats)
+        await minion.answer(job)
+        async with asyncio.timeout(20):
+            assert "Kafka did not take a" in await relay.failed()
+    assert log.committed()[dispatch.partition] < 1
