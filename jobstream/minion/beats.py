@@ -20,6 +20,9 @@ PROGRESS_EVERY_MS = 1_000
 PROGRESS_AFTER_MS = 200
 """How long an attempt has run before the first of those: of a shorter one, the receipt tells it all."""
 
+STALE_MAX = 1_000
+"""How many times that no longer count are kept in the heap, above a few for each lease."""
+
 
 class _Entry:
     """One lease: when it beat, and when it beats next."""
@@ -143,3 +146,6 @@ class Beats:
         if due_ms is not None and due_ms != entry.due_ms:
             heapq.heappush(self._heap, (due_ms, next(self._order), entry))
         entry.due_ms = due_ms
+        if len(self._heap) > 4 * len(self._entries) + STALE_MAX:
+            self._heap = [each for each in self._heap if each[2].due_ms == each[0]]
+            heapq.heapify(self._heap)

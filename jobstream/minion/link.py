@@ -41,6 +41,8 @@ PROTOCOL = 1
 """Version of relay.proto that is spoken."""
 BATCH_BEATS_MAX = 1_000
 """How many beats go in one message."""
+ENDED_DEADLINES_MAX = 1_000
+"""How many deadlines of leases that have ended are kept, above those of as many as are held."""
 INTERVAL_MS_MIN = 50
 """Beats of one lease are never closer than this, whatever timeout a job came with."""
 
@@ -293,6 +295,9 @@ class Link:
 
     def _arm_deadline(self, lease: Lease) -> None:
         heapq.heappush(self._deadlines, (lease.received_ms + lease.timeout_ms, next(self._order), lease))
+        if len(self._deadlines) > 2 * len(self.held) + ENDED_DEADLINES_MAX:
+            self._deadlines = [each for each in self._deadlines if self.held.get(each[2].name) is each[2]]
+            heapq.heapify(self._deadlines)
 
     # Ends.
 

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -25,11 +26,13 @@ from jobstream.minion.link import Link, Offer
 from jobstream.minion.runner import FunctionRunner
 from jobstream.minion.session import SessionThread
 from schemas.defaults import DRAIN_MS, MINION_CONCURRENCY
-from schemas.names import BadName, check_queue
+from schemas.names import BadName, check_id, check_queue
 
 log = logging.getLogger(__name__)
 
 RELAY = "127.0.0.1:7071"
+HOST_CHARS_MAX = 100
+"""How much of a host's name goes into a minion's."""
 CAPACITY_MAX = 10_000
 """How many leases one minion holds at most: a hello that names them all stays well below a message's limit.
 """
@@ -57,7 +60,8 @@ class Minion:
         relay: Address of the relay, host:port.
         concurrency: How many attempts it runs at once; by default 100, or the number of cores if any of its
             functions runs in processes, or none is async.
-        name: For people; by default host and process id.
+        name: For people, and for relays to know the minion again after a break: no two minions may share one.
+            By default host and process id.
         queues: What it serves; by default the queues of its functions.
         grace: Seconds that running attempts are given when it goes away.
         areas: Where it is, nearest first.
@@ -88,7 +92,7 @@ class Minion:
         self.grace_s = grace
         self.relay = _address(relay)
         self.offer = Offer(
-            minion=name or f"{socket.gethostname()}-{os.getpid()}",
+            minion=_name(name),
             queues=_queues(found, queues),
             functions=found,
             capacity=concurrency if concurrency is not None else capacity_of(found.values()),
@@ -206,6 +210,9 @@ class Minion:
         self._session.finished.add_done_callback(_leave_later)
         try:
             unstored = await self.drained()
+        except Exception:  # noqa: BLE001  # the thread has told it with its trace
+            log.error("minion ends, since its session thread failed")  # noqa: TRY400
+        else:
             code = EXIT_UNSTORED if unstored else EXIT_DRAINED
             log.info("minion drained unstored=%d", unstored)
         finally:
@@ -217,8 +224,9 @@ class Minion:
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         """Runs in the main thread, even while a function blocks its event loop."""
-        again = self._signalled
-        self._signalled = True
+        again, self._signalled = self._signalled, True
+        if again and self._session is None:
+            _leave(EXIT_RESOURCE)  # a resource that never opens keeps nobody
         self.drain(0 if again or number == signal.SIGQUIT else self.grace_s)
 
     _signalled = False
@@ -275,6 +283,17 @@ def _queues(functions: dict[str, Function[..., Any]], queues: Iterable[str] | No
     if not found:
         raise BadRequest("queues must name one at least, got none")
     return found
+
+
+def _name(name: str | None) -> str:
+    if name is None:
+        host = re.sub(r"[^A-Za-z0-9.-]+", "-", socket.gethostname()).strip(".-") or "minion"
+        return f"{host[:HOST_CHARS_MAX]}-{os.getpid()}"
+    try:
+        check_id(name)
+    except BadName as error:
+        raise BadRequest(f"name must be like an id: {error}") from None
+    return name
 
 
 def _address(relay: str) -> str:

@@ -6,6 +6,7 @@ session's thread, and tells the link of each lease exactly once that its functio
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import sys
 import threading
@@ -52,12 +53,14 @@ class FunctionRunner:
         self.ended: Ended = _nowhere
         self._calls = {name: Call(function, opened) for name, function in functions.items()}
         self._loop = asyncio.get_running_loop()
+        # What was set while resources were opened is seen by every function; what one sets, by no other.
+        self._context = contextvars.copy_context()
         self._loop_thread = threading.get_ident()
         self._arrived: deque[Lease] = deque()
         self._told_arrived = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._done: list[tuple[Lease, Receipt | None]] = []
-        self._threads = Threads(capacity, self._run_plain)
+        self._threads = Threads(capacity, self._run_in_thread)
         self._processes = Processes(capacity, functions, self._end_plain)
 
     # The session's thread.
@@ -111,7 +114,8 @@ class FunctionRunner:
         self._told_arrived = False
         while self._arrived:
             lease = self._arrived.popleft()
-            task = lease.task = self._loop.create_task(self._run_async(lease))
+            task = self._loop.create_task(self._run_async(lease), context=self._context.copy())
+            lease.task = task
             self._tasks.add(task)
 
     async def _run_async(self, lease: Lease) -> None:
@@ -161,6 +165,9 @@ class FunctionRunner:
         return stuck + len(self._tasks) + await asyncio.to_thread(self._processes.busy, UNWIND_S / 2)
 
     # The threads of the pools.
+
+    def _run_in_thread(self, lease: Lease) -> None:
+        self._context.copy().run(self._run_plain, lease)
 
     def _run_plain(self, lease: Lease) -> None:
         call = self._calls[lease.function]

@@ -47,7 +47,7 @@ WELCOME_S = 10.0
 AGAIN_FIRST_S = 0.05
 """About how long the first try to connect again waits: well within the grace of a relay for a broken session.
 """
-AGAIN_CAP_S = 5.0
+AGAIN_CAP_S = 2.0
 """About the longest wait between two tries."""
 STEADY_S = 1.0
 """A session that lasted so long was a good one: the next is tried at once, whatever it took to get this one.
@@ -55,7 +55,7 @@ STEADY_S = 1.0
 STORED_S = 5.0
 """How long a minion that goes away waits for its last receipts to be stored."""
 END_S = 1.0
-"""How long the end of a stream that was cancelled is waited for."""
+"""How long the other side may take to end a stream that we have ended."""
 QUIET_S = 30.0
 """How far apart two log lines are about a relay that still cannot be reached."""
 
@@ -145,11 +145,12 @@ class SessionThread:
         self._hurry = asyncio.Event()
         self._settled = asyncio.Event()
         self._drain_task: asyncio.Task[None] | None = None
+        self._leaving = asyncio.Event()
         self._over = asyncio.Event()
         self.link.wake = self.wake
         self._timer = self._loop.call_later(0, self._tick)
         self._ready.set()
-        connecting = asyncio.create_task(self._stay_connected())
+        connecting = self._connecting = asyncio.create_task(self._stay_connected())
         over = asyncio.create_task(self._over.wait())
         await asyncio.wait({connecting, over}, return_when=asyncio.FIRST_COMPLETED)
         over.cancel()
@@ -203,17 +204,23 @@ class SessionThread:
         self._work.set()
         self._look()
         await _first(self._settled, timeout_s=STORED_S)
+        self._leaving.set()
+        self._work.set()
+        if self.link.open:
+            await asyncio.wait({self._connecting}, timeout=END_S)
         self._over.set()
 
     # Connections.
 
     async def _stay_connected(self) -> None:
-        while True:
+        while not self._leaving.is_set():
             try:
                 await self._session()
                 reason = "the relay drained"
             except Broken as broken:
                 reason = str(broken)
+            if self._leaving.is_set():
+                return
             was_open = self.link.open
             self.link.broke()
             self.opened.clear()
@@ -285,7 +292,11 @@ class SessionThread:
         writer = asyncio.create_task(self._write(call))
         try:
             await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
-            (reader if reader.done() else writer).result()
+            if not reader.done():
+                writer.result()
+                await asyncio.wait({reader}, timeout=END_S)
+                return
+            reader.result()
         finally:
             # Both end by themselves once the call is cancelled. Cancelling the tasks instead would leave the
             # library with operations under way for a loop that may be closed by then.
@@ -316,7 +327,7 @@ class SessionThread:
             for message in link.collect(_now_ms()):
                 await _of(call, call.write(message))
             self._look()
-            if link.relay_draining and link.settled:
+            if link.settled and (link.relay_draining or self._leaving.is_set()):
                 await call.done_writing()
                 return
             await work.wait()

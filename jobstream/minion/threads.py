@@ -4,7 +4,6 @@ The standard pool joins its threads at exit, so that one stuck function would ke
 are daemons. It owns the threads; it must never drop a lease that was put.
 """
 
-import contextvars
 import logging
 import queue
 import threading
@@ -47,7 +46,6 @@ class Threads:
 
     def _work(self) -> None:
         while (lease := self._waiting.get()) is not None:
-            # A context of its own: what one job's function sets is not seen by the next.
-            contextvars.Context().run(self._run, lease)
+            self._run(lease)
             del lease
             self._idle.release()

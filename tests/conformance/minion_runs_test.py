@@ -230,6 +230,39 @@ async def test_resources_are_opened_once_and_closed_after_the_last_job() -> None
     assert seen == ["+base", "+pool", "began 1", "ended 1", "began 2", "ended 2", "-pool", "-base"]
 
 
+async def test_functions_see_what_resources_set() -> None:
+    """A context variable set while a resource is opened is seen in functions, on the loop and in threads."""
+
+    @resource(name="runs_setting")
+    async def setting() -> AsyncIterator[None]:
+        """Sets a context variable."""
+        stray.set("set by the resource")
+        yield
+
+    @function(name="sees")
+    async def sees(runs_setting: None) -> list[str]:
+        """Tells what it sees, and sets another value."""
+        assert runs_setting is None
+        found = stray.get()
+        stray.set("set by a function")
+        return [found, await asyncio.to_thread(stray.get)]
+
+    @function(name="sees-plain")
+    def sees_plain(runs_setting: None) -> str:
+        """Tells what it sees, and sets another value."""
+        assert runs_setting is None
+        found = stray.get()
+        stray.set("set by a function")
+        return found
+
+    async with minion_of(sees, sees_plain, concurrency=1) as (session, _):
+        for _ in range(2):
+            receipt = await session.receipt(await session.give("sees", {}))
+            assert json.loads(receipt.result) == ["set by the resource", "set by a function"]
+            receipt = await session.receipt(await session.give("sees-plain", {}))
+            assert json.loads(receipt.result) == "set by the resource"
+
+
 async def test_a_resource_that_fails_keeps_the_minion_from_starting() -> None:
     """No session is opened, and what was opened before is closed."""
 

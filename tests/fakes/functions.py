@@ -23,6 +23,12 @@ async def echo(value: Any = None) -> Any:
     return value
 
 
+@function(name="echo-in-thread")
+def echo_in_thread(value: Any = None) -> Any:
+    """Gives back what it is given."""
+    return value
+
+
 @function(name="linger")
 async def linger(ctx: Context, seconds: float = 60.0) -> str:
     """Names a step, and sleeps."""

@@ -2,7 +2,7 @@
 
 import itertools
 
-from jobstream.minion.beats import PROGRESS_AFTER_MS, PROGRESS_EVERY_MS, Beats, Key, on_grid
+from jobstream.minion.beats import PROGRESS_AFTER_MS, PROGRESS_EVERY_MS, STALE_MAX, Beats, Key, on_grid
 
 KEY: Key = ("job-1", 1)
 
@@ -44,6 +44,15 @@ def test_a_dropped_lease_is_silent() -> None:
     beats.add(KEY, 1_000, 10_000, 10_000)
     assert len(beats_of(beats, 10_000, 22_000)) in (10, 11)
     assert len(beats) == 1
+
+
+def test_dropped_leases_are_forgotten() -> None:
+    """However far apart beats are, about as many times are remembered as there are leases."""
+    beats = Beats()
+    for number in range(3 * STALE_MAX):
+        beats.add((f"job-{number}", 1), 3_600_000, 0, 0)
+        beats.drop((f"job-{number}", 1))
+    assert len(beats._heap) <= STALE_MAX + 1
 
 
 def test_dropping_an_unknown_lease_is_nothing() -> None:

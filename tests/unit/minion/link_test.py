@@ -8,7 +8,7 @@ from jobstream.context import Stop
 from jobstream.functions import Function, function
 from jobstream.minion import outcome
 from jobstream.minion.lease import Lease
-from jobstream.minion.link import Link, Offer
+from jobstream.minion.link import ENDED_DEADLINES_MAX, Link, Offer
 from jobstream.minion.outbox import KEPT_BYTES_MAX
 from schemas.proto.relay_pb2 import (
     FAILURE,
@@ -164,6 +164,18 @@ def test_a_lease_that_ended_may_keep_its_slot() -> None:
     assert [each.credit.more for each in world.collect()] == [1]
 
 
+def test_an_old_function_ends_no_new_lease(world: World) -> None:
+    """A function whose lease was dropped, and that ends after the same job was given again, ends nothing."""
+    (old,) = world.give("a")
+    world.receive(FromRelay(drop=Drop(leases=[Held(job="a", epoch=1)])))
+    (new,) = world.give("a")
+    world.end(old)
+    assert world.receipts() == []
+    assert list(world.link.held.values()) == [new]
+    world.end(new)
+    assert len(world.receipts()) == 1
+
+
 @pytest.mark.parametrize("timeout_ms", [300, 999, 1_000, 5_000])
 def test_timeouts(world: World, timeout_ms: int) -> None:
     """An attempt that is over its time fails with where it was, within a tick."""
@@ -176,6 +188,18 @@ def test_timeouts(world: World, timeout_ms: int) -> None:
     assert timeout_ms <= world.now_ms - began_ms <= timeout_ms + 50
     (receipt,) = world.receipts()
     assert (receipt.outcome, receipt.error_type, receipt.error_trace) == (FAILURE, "Timeout", "stack of a")
+
+
+def test_deadlines_of_ended_leases_are_forgotten(world: World) -> None:
+    """However long timeouts are, a minion remembers about as many deadlines as it holds leases."""
+    for number in range(3 * ENDED_DEADLINES_MAX):
+        (lease,) = world.give(f"job-{number}", timeout_ms=86_400_000)
+        world.now_ms += 1_000
+        world.link.tick(world.now_ms)
+        world.end(lease)
+        world.receipts()
+        world.receive(FromRelay(receipts_stored=ReceiptsStored(up_to=number + 1)))
+    assert len(world.link._deadlines) <= ENDED_DEADLINES_MAX + 2
 
 
 def test_an_end_comes_before_a_timeout(world: World) -> None:
