@@ -27,9 +27,11 @@ from schemas.topics import DISPATCH, Topic, Topics, broker_faults, retention_fau
 
 ANSWER_S = 10.0
 """How long Kafka may take to answer one question."""
+REACH_S = 5.0
+"""How long it may take to reach it."""
 THERE_S = 15.0
 """How long new topics may take until they have leaders."""
-POLL_S = 0.02
+POLL_S = 0.05
 REPLICAS_WANTED = 3
 """Of each partition, where there are so many brokers."""
 BROKERS_REPLICATED = 2
@@ -118,7 +120,7 @@ def _topic_faults(topic: Topic, found: Found, brokers: int) -> list[str]:
     faults = []
     if found.partitions != topic.partitions:
         faults.append(
-            f"topic {topic.name} must have {topic.partitions} partitions, got {found.partitions}: the number is"
+            f"topic {topic.name} must have {topic.partitions} partitions, got {found.partitions}: that is"
             f" fixed for the life of a prefix, so set it to what is there, or take another prefix"
         )
     faults += [
@@ -177,7 +179,7 @@ def _wanted(admin: AdminClient, topics: Topics, queues: Iterable[str]) -> tuple[
     """The catalogue, with the dispatch topics that are there, those that are asked for, and that of the
     default queue.
     """
-    names = _ask(admin, lambda: admin.list_topics(timeout=ANSWER_S)).topics
+    names = _ask(admin, lambda: admin.list_topics(timeout=REACH_S)).topics
     there = {queue for name in names if (queue := topics.queue_of(name)) is not None}
     return topics.catalogue(sorted({QUEUE, *there, *queues}))
 
@@ -245,9 +247,7 @@ def _create(admin: AdminClient, missing: list[Topic]) -> None:
                     f"Kafka refused to create topic {name}: {exception.args[0].str()}"
                 ) from None
     asked = {
-        TopicPartition(topic.name, number): OffsetSpec.latest()
-        for topic in missing
-        for number in range(topic.partitions)
+        TopicPartition(topic.name, number): _LATEST for topic in missing for number in range(topic.partitions)
     }
     ends_at = time.monotonic() + THERE_S
     while unled := _unled(admin, asked):
@@ -257,7 +257,11 @@ def _create(admin: AdminClient, missing: list[Topic]) -> None:
 
 
 def _unled(admin: AdminClient, asked: dict[TopicPartition, OffsetSpec]) -> set[str]:
-    """The topics of those partitions whose leader does not serve yet."""
+    """The topics of those partitions whose leader does not serve yet.
+
+    librdkafka remembers for long which topics it did not know: only asking for all makes it look again.
+    """
+    _ask(admin, lambda: admin.list_topics(timeout=ANSWER_S))
     unled = set()
     for partition, answer in admin.list_offsets(asked, request_timeout=ANSWER_S).items():
         try:
@@ -298,6 +302,7 @@ def _admin(bootstrap: str) -> _Admin:
     return _Admin(bootstrap)
 
 
+_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library's
 _UNREACHABLE = frozenset(
     {
         KafkaError._TRANSPORT,  # noqa: SLF001  # the library's way to name its local errors

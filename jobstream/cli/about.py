@@ -20,8 +20,10 @@ def config(
     """Print the settings in force, and where each came from: a flag, the environment, jobstream.toml, or the
     default.
 
+    ```
     jobstream config
     JOBSTREAM_PREFIX=test. jobstream config --json
+    ```
     """
     from schemas.settings import Settings, environment_name, load
 
@@ -56,7 +58,9 @@ def config(
 def version(*, json: AsJson = False) -> int:
     """Print the version of Jobstream.
 
+    ```
     jobstream version
+    ```
     """
     from importlib.metadata import version as installed
 

@@ -6,6 +6,8 @@ import sys
 from enum import IntEnum
 
 from jobstream.errors import (
+    BadArguments,
+    BadFunction,
     BadRequest,
     JobstreamError,
     NotReachable,
@@ -36,6 +38,8 @@ class Exit(IntEnum):
 
 _EXITS: tuple[tuple[type[Exception], Exit], ...] = (
     (BadRequest, Exit.USAGE),
+    (BadArguments, Exit.USAGE),
+    (BadFunction, Exit.USAGE),
     (NotReachable, Exit.UNREACHABLE),
     (TopicsMissing, Exit.UNREACHABLE),
     (SubmitTimedOut, Exit.TIMED_OUT),

@@ -1,8 +1,7 @@
 """The verbs about jobs: submit, status, list, cancel, retry. They speak to Kafka and to the status pages."""
 
-import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -33,6 +32,13 @@ def client_of(settings: "Settings") -> "Client":
     from jobstream.client import Client
 
     return Client(f"kafka://{settings.bootstrap}", prefix=settings.prefix, web=f"http://{settings.web}")
+
+
+def run(coroutine: Coroutine[Any, Any, int]) -> int:
+    """Runs what needs an event loop; the exit code."""
+    import asyncio
+
+    return asyncio.run(coroutine)
 
 
 def submit(
@@ -85,9 +91,11 @@ def submit(
     Prints the id once Kafka has the job; with --wait, the result as JSON. Exits 1 if the job ends otherwise
     than by success, 3 if Kafka does not answer, 4 if it has not ended in time.
 
-        jobstream submit mail.send '{"to": "a@b.c"}' --key orders-17
-        jobstream submit report.make '[2027, "Q1"]' --delay 5m --attempts 3
-        jobstream submit resize --lines --wait < arguments.jsonl
+    ```
+    jobstream submit mail.send '{"to": "a@b.c"}' --key orders-17
+    jobstream submit report.make '[2027, "Q1"]' --delay 5m --attempts 3
+    jobstream submit resize --lines --wait < arguments.jsonl
+    ```
     """
     options: dict[str, Any] = {
         "key": key,
@@ -106,9 +114,7 @@ def submit(
         )
     given = (read.arguments(line) for line in _stdin_lines()) if lines else [_one(args)]
     settings = settings_of(bootstrap=bootstrap, prefix=prefix, web=web)
-    return asyncio.run(
-        _submit(settings, function, given, options, attempts, within if wait else None, json=json)
-    )
+    return run(_submit(settings, function, given, options, attempts, within if wait else None, json=json))
 
 
 def _one(args: str | None) -> Any:
@@ -190,8 +196,10 @@ def status(
 
     Exits 1 if no such job is kept, 3 if the status pages do not answer.
 
-        jobstream status 01KCW3V5E0Q9X2N8Y4T6R7S1AB
-        jobstream status orders-17 --watch
+    ```
+    jobstream status 01KCW3V5E0Q9X2N8Y4T6R7S1AB
+    jobstream status orders-17 --watch
+    ```
     """
     from jobstream.client.address import web_of
     from jobstream.client.pages import Pages
@@ -218,8 +226,10 @@ def list_jobs(
 ) -> int:
     """The jobs of a queue, the newest first; without a queue, how many jobs are in which phase.
 
+    ```
     jobstream list
     jobstream list default --phase dead --limit 10
+    ```
     """
     from jobstream.client.address import web_of
     from jobstream.client.pages import Pages
@@ -253,10 +263,12 @@ def cancel(
     Without --key the key is looked up on the status pages. Exits 1 if the job has ended or is unknown, 4 if
     the service does not answer in time.
 
-        jobstream cancel 01KCW3V5E0Q9X2N8Y4T6R7S1AB --reason "wrong address"
+    ```
+    jobstream cancel 01KCW3V5E0Q9X2N8Y4T6R7S1AB --reason "wrong address"
+    ```
     """
     settings = settings_of(bootstrap=bootstrap, prefix=prefix, web=web)
-    return asyncio.run(_command(settings, "cancel", id, key, reason, within, json=json))
+    return run(_command(settings, "cancel", id, key, reason, within, json=json))
 
 
 def retry(
@@ -277,10 +289,12 @@ def retry(
     Without --key the key is looked up on the status pages. Exits 1 if the job cannot be run again or is
     unknown, 4 if the service does not answer in time.
 
-        jobstream retry 01KCW3V5E0Q9X2N8Y4T6R7S1AB
+    ```
+    jobstream retry 01KCW3V5E0Q9X2N8Y4T6R7S1AB
+    ```
     """
     settings = settings_of(bootstrap=bootstrap, prefix=prefix, web=web)
-    return asyncio.run(_command(settings, "retry", id, key, reason, within, json=json))
+    return run(_command(settings, "retry", id, key, reason, within, json=json))
 
 
 async def _command(

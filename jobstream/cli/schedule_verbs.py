@@ -1,13 +1,12 @@
 """The verbs about schedules: list, create, remove."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
 from jobstream.cli import read, show, status_view
 from jobstream.cli.exits import Exit
-from jobstream.cli.jobs import client_of
+from jobstream.cli.jobs import client_of, run
 from jobstream.cli.options import AsJson, Bootstrap, Prefix, Web, settings_of
 
 app = typer.Typer(
@@ -27,7 +26,9 @@ Within = Annotated[
 def list_schedules(*, json: AsJson = False, web: Web = None) -> int:
     """Every schedule with its next fire.
 
+    ```
     jobstream schedules list
+    ```
     """
     from jobstream.client.address import web_of
     from jobstream.client.pages import Pages
@@ -78,7 +79,9 @@ def create(
 
     Exits 1 if the service refuses it, as for a bad cron expression, 4 if it does not answer in time.
 
-        jobstream schedules create nightly "30 2 * * *" report.make '{"days": 1}' --timezone Europe/Berlin
+    ```
+    jobstream schedules create nightly "30 2 * * *" report.make '{"days": 1}' --timezone Europe/Berlin
+    ```
     """
     arguments = None if args is None else read.arguments(args)
     settings = settings_of(bootstrap=bootstrap, prefix=prefix, web=web)
@@ -107,7 +110,7 @@ def create(
             print(f"{id}: saved, next fire {show.clock(fact.next_at_ms) or 'none'}")
         return Exit.OK
 
-    return asyncio.run(ask())
+    return run(ask())
 
 
 @app.command()
@@ -122,7 +125,9 @@ def remove(
 ) -> int:
     """Remove a schedule. Its jobs that were fired go on.
 
+    ```
     jobstream schedules remove nightly
+    ```
     """
     settings = settings_of(bootstrap=bootstrap, prefix=prefix, web=web)
 
@@ -135,4 +140,4 @@ def remove(
             print(f"{id}: removed")
         return Exit.OK
 
-    return asyncio.run(ask())
+    return run(ask())

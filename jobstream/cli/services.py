@@ -28,8 +28,10 @@ def up(
     says otherwise. With JOBSTREAM_BOOTSTRAP or --bootstrap that Kafka is used, and none is started. What
     ends by itself is started again.
 
-        jobstream up
-        jobstream up --data /tmp/try --relay 127.0.0.1:7171
+    ```
+    jobstream up
+    jobstream up --data /tmp/try --relay 127.0.0.1:7171
+    ```
     """
     from jobstream.cluster.up import up as run_up
     from schemas.settings import load
@@ -74,8 +76,10 @@ def minion(
 
     SIGTERM drains up to --grace and hands the rest back; SIGQUIT hands everything back at once.
 
-        jobstream minion shop.mails --concurrency 20
-        jobstream minion shop.mails shop.reports --queue reports
+    ```
+    jobstream minion shop.mails --concurrency 20
+    jobstream minion shop.mails shop.reports --queue reports
+    ```
     """
     from jobstream.cli.options import settings_of
     from jobstream.minion import run_modules
@@ -96,7 +100,9 @@ def relay(*, bootstrap: Bootstrap = None, prefix: Prefix = None, relay: Relay = 
 
     `jobstream up` runs one for you; this is for a cluster of your own.
 
-        jobstream relay --bootstrap kafka-1:9092 --relay 0.0.0.0:7071
+    ```
+    jobstream relay --bootstrap kafka-1:9092 --relay 0.0.0.0:7071
+    ```
     """
     _export(bootstrap=bootstrap, prefix=prefix, relay=relay)
     from relay.main import main
@@ -112,7 +118,9 @@ def streams(
 
     `jobstream up` runs one for you; this is for a cluster of your own.
 
-        jobstream streams --bootstrap kafka-1:9092
+    ```
+    jobstream streams --bootstrap kafka-1:9092
+    ```
     """
     _export(bootstrap=bootstrap, prefix=prefix, partitions=partitions, web=web)
     from streams.main import main
@@ -133,8 +141,10 @@ def demo(
     Starts a cluster of its own, with its data in the folder `demo` of --data, and stops it. Exits 1 if a job
     was lost, or if any result differs from the same figures computed directly.
 
-        jobstream demo
-        jobstream demo --files 100
+    ```
+    jobstream demo
+    jobstream demo --files 100
+    ```
     """
     from pathlib import Path
 

@@ -31,8 +31,10 @@ def apply(
 
     It never removes a topic, and never changes a number of partitions.
 
-        jobstream topics apply
-        jobstream topics apply --queue mails --queue reports
+    ```
+    jobstream topics apply
+    jobstream topics apply --queue mails --queue reports
+    ```
     """
     from jobstream.topics import apply as apply_topics
     from schemas.topics import Topics
@@ -56,7 +58,9 @@ def check(
 
     Exits 1 if there is any.
 
-        jobstream topics check --bootstrap kafka-1:9092 --partitions 32
+    ```
+    jobstream topics check --bootstrap kafka-1:9092 --partitions 32
+    ```
     """
     from jobstream.topics import check as check_topics
     from schemas.topics import Topics
@@ -79,7 +83,9 @@ def check(
 def docs(*, prefix: Prefix = None, partitions: Partitions = None) -> int:
     """Print the catalogue of topics as a page in Markdown. Needs no Kafka.
 
+    ```
     jobstream topics docs > docs/topics.md
+    ```
     """
     from jobstream.topics import docs as topics_page
     from schemas.topics import Topics

@@ -478,7 +478,7 @@ class Client:
             if error.refused:
                 raise SubmitFailed(f"Kafka at {self._bootstrap} refused {named}: {error}", ids) from None
             raise SubmitTimedOut(
-                f"Kafka at {self._bootstrap} did not confirm {named} within {self._submit_s:g} s ({error}); it"
+                f"Kafka at {self._bootstrap} did not confirm {named} in {self._submit_s:g} s ({error}); it"
                 f" may or may not be accepted: submit again with the same id",
                 ids,
             ) from None

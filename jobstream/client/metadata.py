@@ -1,7 +1,8 @@
-"""Asks Kafka how many partitions a topic has, and where they end. It only reads, and creates no topic by asking.
+"""Asks Kafka how many partitions a topic has, and where they end. It only reads, and creates no topic by
+asking.
 
-It has a connection of its own: on the one of a consumer each question would wait behind a fetch, and librdkafka's
-offsets_for_times never returns while another thread polls that consumer (confluent-kafka 2.16).
+It has a connection of its own: on that of a consumer each question would wait behind a fetch, and would never
+be asked at all while another thread polls that consumer (confluent-kafka 2.16).
 """
 
 import time
@@ -16,6 +17,7 @@ ANSWER_S = 5.0
 MOVING_S = 0.05
 """How long to wait before a partition is asked for again that is just getting a leader."""
 
+_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library's
 _MOVING = frozenset(
     {
         KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -65,7 +67,7 @@ class Metadata:
         Raises:
             NotReachable: Kafka does not answer.
         """
-        asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(partitions)}
+        asked = {TopicPartition(topic, number): _LATEST for number in range(partitions)}
         ends_at = time.monotonic() + ANSWER_S
         while True:
             answers = self._admin.list_offsets(asked, request_timeout=ANSWER_S)

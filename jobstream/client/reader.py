@@ -10,7 +10,6 @@ import asyncio
 import logging
 import queue
 import threading
-from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
@@ -40,8 +39,6 @@ class FactReader:
         bootstrap: str,
         topic: str,
         watches: Watches,
-        *,
-        options: dict[str, Any] | None = None,
     ) -> None:
         self._topic = topic
         self._watches = watches
@@ -49,25 +46,26 @@ class FactReader:
         self._everything = 0
         self._thread: threading.Thread | None = None
         self._closing = False
-        config = {
-            "bootstrap.servers": bootstrap,
-            "client.id": "jobstream-client",
-            "group.id": "jobstream-client",  # the library wants one; nothing joins or commits
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "earliest",
-            "fetch.wait.max.ms": FETCH_WAIT_MS,
-            "allow.auto.create.topics": False,
-            "log_level": 2,
-            "error_cb": _on_error,
-        } | (options or {})
-        self._consumer = Consumer(config)
-        # While one thread polls a consumer, calls of other threads wait for ever, whatever their time-out says
-        # (seen with confluent-kafka 2.16). So questions have a consumer of their own, and changes a queue.
-        self._asker = Consumer(config)
         self._changes: queue.SimpleQueue[tuple[int, int | None]] = queue.SimpleQueue()
+        """What the thread shall read: calls of other threads wait for ever while one polls (confluent-kafka
+        2.16), so it alone touches the consumer.
+        """
         self._positions: dict[int, int] = {}
         """Where the thread has come to, by partition."""
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "client.id": "jobstream-client",
+                "group.id": "jobstream-client",  # the library wants one; nothing joins or commits
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": FETCH_WAIT_MS,
+                "allow.auto.create.topics": False,
+                "log_level": 2,
+                "error_cb": _on_error,
+            }
+        )
 
     def begin(self, partition: int, offset: int) -> None:
         """Reads a partition from `offset` on; the thread starts with the first one."""
@@ -93,7 +91,6 @@ class FactReader:
         if self._thread is not None:
             self._thread.join()
         self._consumer.close()
-        self._asker.close()
 
     def _serve(self) -> None:
         """The thread. The first record of a batch is waited for, the others are those that are there

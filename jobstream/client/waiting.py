@@ -144,13 +144,12 @@ class Waiting:
         try:
             if watch.foreign:
                 await self._ask(watch)
-            last = watch.end
-            if last is not None:
-                yield last
-            while last is None:
+            fact = watch.end
+            if fact is not None:
+                yield fact
+            while fact is None or fact is not watch.end:
                 _, fact = await facts.get()
                 yield fact
-                last = watch.end
         finally:
             self._release(watch.partition)
             self._reader.want_everything(-1)

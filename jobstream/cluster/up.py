@@ -110,24 +110,38 @@ class _Part:
         self._say(f"{self.plan.name} ready in {took_s:.1f} s: {self.plan.told}")
         threading.Thread(target=self._mind, name=f"mind-{self.plan.name}", daemon=True).start()
 
-    def wait_until_ready(self, *, restarts: bool) -> None:
-        """Returns when it answers.
-
-        Args:
-            restarts: It may end meanwhile, since it is started again.
+    def became_ready(self) -> bool:
+        """Whether it answers; if so, it is minded from now on.
 
         Raises:
             PartFailed: It ended, or was not ready in time.
         """
+        if self.plan.ready():
+            self.mind()
+            return True
+        assert self.running is not None
+        if not self.running.alive:
+            raise PartFailed(f"{self.plan.name} ended before it was ready: {self.plan.why(self.running)}")
+        if time.monotonic() > self._began_s + READY_S:
+            raise self.late()
+        return False
+
+    def wait_until_ready(self) -> None:
+        """Returns when it answers (again).
+
+        Raises:
+            PartFailed: It does not in time.
+        """
         ends_at = time.monotonic() + READY_S
         while not self.plan.ready():
-            running = self.running
-            if running is not None and not running.alive and not restarts:
-                raise PartFailed(f"{self.plan.name} ended before it was ready: {self.plan.why(running)}")
             if time.monotonic() > ends_at:
-                why = "" if running is None else f": {self.plan.why(running)}"
-                raise PartFailed(f"{self.plan.name} was not ready within {READY_S:g} s{why}")
+                raise self.late()
             time.sleep(POLL_S)
+
+    def late(self) -> "PartFailed":
+        """What to raise when it is not ready in time."""
+        why = "" if self.running is None else f": {self.plan.why(self.running)}"
+        return PartFailed(f"{self.plan.name} was not ready within {READY_S:g} s{why}")
 
     def stop(self) -> None:
         """Ends it for good, politely first."""
@@ -286,7 +300,7 @@ class Cluster:
         Raises:
             PartFailed: It does not in a minute.
         """
-        self._parts[name].wait_until_ready(restarts=True)
+        self._parts[name].wait_until_ready()
 
     def stop(self) -> None:
         """Ends every part, in order: what takes new work first. Safe to call again."""
@@ -313,10 +327,10 @@ class Cluster:
         if own_kafka:
             self._begin(self._kafka_plan()).mind()
         self._apply_topics()
-        waits = [self._begin(self._streams_plan()), self._begin(self._relay_plan())]
-        for part in waits:
-            part.wait_until_ready(restarts=False)
-            part.mind()
+        starting = [self._begin(self._streams_plan()), self._begin(self._relay_plan())]
+        while starting:
+            starting = [part for part in starting if not part.became_ready()]
+            time.sleep(POLL_S)
         self._say(f"all ready in {time.monotonic() - began_s:.1f} s; logs are in {self.logs}")
 
     def _begin(self, plan: _Plan) -> _Part:
@@ -348,9 +362,7 @@ class Cluster:
         changes = apply(self.bootstrap, Topics(self.prefix, self.settings.partitions))
         took_s = time.monotonic() - began_s
         made = sum(change.done == "created" for change in changes)
-        self._say(
-            f"topics ready in {took_s:.1f} s: {made} created, with the prefix {self.prefix} at {self.bootstrap}"
-        )
+        self._say(f"topics ready in {took_s:.1f} s: {made} created, prefix {self.prefix} at {self.bootstrap}")
 
     def _kafka_plan(self) -> _Plan:
         data = Path(self.settings.data) / "kafka"
@@ -499,8 +511,8 @@ def _answers(web: str) -> bool:
 
 def _stop(running: Running) -> None:
     """Ends a process politely, then by force."""
-    if isinstance(running, Broker) or isinstance(running, Child):
-        running.stop(STOP_S)
+    assert isinstance(running, Broker | Child)
+    running.stop(STOP_S)
 
 
 def _why(running: Running) -> str:
