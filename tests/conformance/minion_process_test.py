@@ -14,6 +14,8 @@ from schemas.proto.relay_pb2 import INTERRUPTED, SUCCESS
 from tests.fakes.relay import FakeRelay, FakeSession, fake_relay
 from tests.waiting import eventually_async
 
+pytestmark = pytest.mark.slow  # each test starts a process or two
+
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = "tests.fakes.functions"
 

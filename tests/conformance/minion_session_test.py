@@ -83,6 +83,7 @@ async def test_credits_come_back() -> None:
         assert [each.number for each in session.receipts] == list(range(1, 201))
 
 
+@pytest.mark.slow
 async def test_a_long_attempt_beats() -> None:
     """An attempt beats once it has run a second, and once per interval from then; a short one never."""
     async with fake_relay() as relay, Minion([quick, waits], relay=relay.address):
@@ -103,6 +104,7 @@ async def test_a_long_attempt_beats() -> None:
         assert session.beats[0][1].started_at_ms > 0
 
 
+@pytest.mark.slow
 async def test_progress_is_told_at_most_once_a_second() -> None:
     """A function that tells a hundred times a second is heard once a second, with its latest value."""
     async with fake_relay() as relay, Minion([counts], relay=relay.address):
@@ -126,6 +128,7 @@ async def test_an_idle_session_shows_that_it_lives() -> None:
         assert set(session.batches) == {0}
 
 
+@pytest.mark.slow
 async def test_beats_of_many_leases_go_together() -> None:
     """The beats of a session's leases are merged into few messages, and spread over the interval."""
     async with fake_relay() as relay, Minion([waits], relay=relay.address, concurrency=500):
@@ -139,8 +142,8 @@ async def test_beats_of_many_leases_go_together() -> None:
         assert busiest < 500 * 0.6, "a quarter of an interval has not most of its beats"
 
 
-async def test_a_broken_stream_is_resumed_within_the_grace() -> None:
-    """After a break the minion is back within the relay's grace, says what it holds, and goes on."""
+async def test_a_broken_stream_is_resumed() -> None:
+    """After a break the minion is back at once, says what it holds, and goes on."""
     async with fake_relay() as relay, Minion([waits], relay=relay.address, concurrency=3):
         first = await relay.session()
         job = await first.give("waits", key="k", queue="q", attempt=2, partition=5)
@@ -148,7 +151,7 @@ async def test_a_broken_stream_is_resumed_within_the_grace() -> None:
         broke_s = time.monotonic()
         first.abort()
         second = await relay.session(2)
-        assert time.monotonic() - broke_s < RESUME_GRACE_MS / 1_000
+        assert time.monotonic() - broke_s < 1.0, "about 50 ms, on a machine with nothing else to do"
         (held,) = second.hello.held
         assert (held.job, held.epoch, held.key, held.queue) == (job.id, 1, "k", "q")
         assert (held.partition, held.attempt, held.function) == (5, 2, "waits")
@@ -244,6 +247,7 @@ async def test_a_message_of_a_later_version() -> None:
 def test_backoff() -> None:
     """The waits between tries grow to a cap and are never alike; the first is well within a relay's grace."""
     assert backoff_s(0, 1.0) == AGAIN_FIRST_S
+    assert AGAIN_FIRST_S * 1_000 < RESUME_GRACE_MS / 4
     assert backoff_s(0, 0.0) == AGAIN_FIRST_S / 2
     assert [backoff_s(tries, 1.0) for tries in range(4)] == [AGAIN_FIRST_S * 2**tries for tries in range(4)]
     assert backoff_s(1_000, 1.0) == AGAIN_CAP_S
@@ -315,6 +319,7 @@ async def test_asking_twice_hands_back_at_once() -> None:
         assert (await session.receipt(job)).outcome == INTERRUPTED
 
 
+@pytest.mark.slow
 async def test_a_drain_without_a_relay() -> None:
     """A minion that cannot reach its relay leaves all the same, and says how many receipts it takes along."""
     async with fake_relay() as relay, Minion([quick], relay=relay.address, grace=1) as minion:
