@@ -379,7 +379,7 @@ class Partition:
         else:
             refusal = _queues_full(written.queue)
         if refusal is not None:
-            self._refuse_request(record, refusal, written.id, written.key)
+            self._refuse_request(record, refusal, written.id, written.id)  # told at the home of the id
 
     def _on_removal(self, record: Record, command: Command) -> None:
         partition = home(command.id, self._topics.partitions)
@@ -390,7 +390,7 @@ class Partition:
         event = RemoveAsked(record.timestamp_ms, source, record.offset, command.id)
         refusal = self._schedule_event(command.id, event)
         if refusal is not None:
-            self._refuse_request(record, refusal, command.id, command.key)
+            self._refuse_request(record, refusal, command.id, command.id)
 
     # What relays tell.
 
