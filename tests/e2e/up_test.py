@@ -149,7 +149,7 @@ def jobstream(cluster: Cluster, *args: str) -> "subprocess.CompletedProcess[str]
 
 
 def test_a_job_from_the_command_line(cluster: Cluster, start: Start) -> None:
-    """A submit with --wait prints the result; the id, its status, the list and the counts tell of the same job."""
+    """A submit with --wait prints the result; its status, the list and the counts tell of the same job."""
     start()
     done = jobstream(
         cluster, "submit", "e2e.echo", '{"value": 7}', "--key", "cli", "--wait", "--within", "30s"
