@@ -16,6 +16,7 @@ from jobstream import Client, JobDead
 from jobstream.client import Job
 from jobstream.cluster.child import Child
 from jobstream.cluster.up import Cluster
+from jobstream.errors import JobUnknown
 from schemas.names import new_id
 from tests.e2e.conftest import Start
 from tests.e2e.functions import deaf, echo, flaky, frozen, held, hopeless, snoozing, whoami
@@ -47,11 +48,19 @@ async def test_a_job_runs_and_its_result_comes_back(client: Client, start: Start
     assert attempt["dispatch_to_start_ms"] >= 0
 
 
+async def status_of(job: Job) -> dict[str, Any]:
+    """What the pages say of a job; of one that was just submitted they may know nothing yet."""
+    try:
+        return await job.status()
+    except JobUnknown as unknown:
+        raise AssertionError(str(unknown)) from None
+
+
 async def in_phase(job: Job, phase: str) -> dict[str, Any]:
     """Waits until the pages show a job in a phase; its status."""
 
     async def check() -> dict[str, Any]:
-        status = await job.status()
+        status = await status_of(job)
         assert status["phase"] == phase
         return status
 
@@ -169,7 +178,7 @@ async def test_a_running_job_is_asked_to_stop(client: Client, start: Start, tmp_
     """The cancel of a running attempt reaches its function, and its receipt ends the job as cancelled."""
     start()
     job = await client.submit(held.request(folder=str(tmp_path)))
-    eventually(lambda: list(tmp_path.glob(f"{job.id}.*")), timeout_s=20)
+    await in_phase(job, "leased")
     await job.cancel("not needed", within=20)
     status = await in_phase(job, "cancelled")
     assert status["attempts"][-1]["step"] == "wait for go"
@@ -183,7 +192,7 @@ async def test_the_status_of_a_running_job_says_where_it_is(
     job = await client.submit(held.request(folder=str(tmp_path)))
 
     async def located() -> dict[str, Any]:
-        status = await job.status()
+        status = await status_of(job)
         assert status["located"]
         return status
 
@@ -252,7 +261,7 @@ async def test_a_killed_relay_costs_nothing(
     cluster: Cluster, client: Client, start: Start, tmp_path: Path
 ) -> None:
     """Kill -9 of the relay: minions go on, the next relay adopts what they hold, and every job ends once."""
-    minion = start("--concurrency", "4")
+    minion = start("--concurrency", "8")
     jobs = [await client.submit(held.request(folder=str(tmp_path))) for _ in range(4)]
     eventually(lambda: started(tmp_path, minion) == 4, timeout_s=20)
     cluster.kill("relay")
