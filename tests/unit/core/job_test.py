@@ -262,7 +262,10 @@ def test_a_lost_lease_is_tried_again_at_once_and_counts_apart() -> None:
     life = in_phase(Phase.LEASED)
     assert told(life.end(Outcome.LOST)) == (facts.Lost, Phase.READY, (DispatchJob(2),))
     assert (life.row.lost, life.row.failed, life.row.attempt) == (1, 0, 2)
-    assert [(a.attempt, a.epoch, a.outcome) for a in life.row.attempts] == [(1, 1, "lost"), (2, 2, None)]
+    assert [(a.attempt, a.epoch, a.outcome, a.ended_at_ms) for a in life.row.attempts] == [
+        (1, 1, "lost", T0),
+        (2, 2, None, None),
+    ]
 
 
 def test_too_many_lost_leases_make_a_dead_job() -> None:
@@ -508,6 +511,15 @@ def test_an_ended_job_begins_anew_when_someone_asks(phase: Phase) -> None:
     assert row.attempts[:-1] == history
 
 
+def test_a_cancel_of_an_earlier_life_ends_no_attempt_of_the_next() -> None:
+    """A job that was cancelled while it ran, and is run again, is retried like any other."""
+    life = in_phase(Phase.LEASED)
+    life.cancel("stop")
+    life.end(Outcome.CANCELLED)
+    life.retry()
+    assert told(life.fail())[:2] == (facts.Failed, Phase.RETRYING)
+
+
 def test_a_waiting_job_runs_now_when_someone_asks() -> None:
     """Retry takes away the wait and nothing else."""
     life = in_phase(Phase.RETRYING)
@@ -534,9 +546,8 @@ def test_a_retry_lifts_an_expiry_and_renews_a_deadline() -> None:
     life = Life()
     life.submit(expires_at_ms=T0 + 1_000, ends_by_ms=T0 + 5_000)
     assert told(life.tick(1_000))[0] == facts.Expired
-    life.now_ms += 60_000
     life.retry()
-    assert (life.row.spec.expires_at_ms, life.row.spec.ends_by_ms) == (None, T0 + 61_000 + 5_000)
+    assert (life.row.spec.expires_at_ms, life.row.spec.ends_by_ms) == (None, T0 + 1_000 + 5_000)
     life = Life()
     life.submit(run_at_ms=T0 + 1_000, expires_at_ms=T0 + 2_000, ends_by_ms=T0 + 5_000)
     life.retry()

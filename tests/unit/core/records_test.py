@@ -306,6 +306,20 @@ def test_facts_of_a_schedule_say_what_came_of_it() -> None:
 
     removed = schedule.step(put(paused=False).row, RemoveAsked(noon_ms, Source.REQUESTS, 0, "tick"))
     assert isinstance(removed, ScheduleStep)
+    fire = tick(1)
+    assert records.schedule_fact_record(None, fire.facts[0], fire.row) == Fact(
+        fact="schedule_fired",
+        job="tick",
+        key="tick",
+        partition=3,
+        at_ms=noon_ms + 60_000,
+        function="beat",
+        queue="default",
+        created_at_ms=noon_ms,
+        next_at_ms=noon_ms + 120_000,
+        reason="fired tick@2025-06-01T12:01:00Z",
+    )
+    assert records.schedule_fact_record(fire.row, removed.facts[0], None).next_at_ms is None
     assert tell(put(paused=False)) == [("schedule_saved", "* * * * * in UTC")]
     assert tell(put(paused=True)) == [("schedule_saved", "* * * * * in UTC, paused")]
     assert tell(tick(1)) == [("schedule_fired", "fired tick@2025-06-01T12:01:00Z")]
