@@ -251,6 +251,7 @@ def test_a_dead_letter_tells_what_happened_and_how_to_run_it_again() -> None:
     life.submit(attempts_max=2, ends_by_ms=T0 + 60_000)
     life.fail("ValueError")
     life.tick(1_000)
+    life.end(Outcome.LOST)
     life.fail("OSError")
     letter = records.dead_letter_record(life.row, b"args")
     assert (letter.job, letter.key, letter.partition) == ("job-1", "key-1", 3)
@@ -259,13 +260,12 @@ def test_a_dead_letter_tells_what_happened_and_how_to_run_it_again() -> None:
         "default",
         "application/json",
     )
-    assert (letter.reason, letter.attempts, letter.args) == ("2 of 2 attempts failed", 2, b"args")
+    assert (letter.reason, letter.attempts, letter.args) == ("2 of 2 attempts failed", 3, b"args")
     assert letter.at_ms == T0 + 1_000
-    errors = json.loads(letter.errors)
-    assert [(error["attempt"], error["error_type"]) for error in errors] == [
-        (1, "ValueError"),
-        (2, "OSError"),
+    errors = [
+        (error["attempt"], error["outcome"], error.get("error_type")) for error in json.loads(letter.errors)
     ]
+    assert errors == [(1, "failure", "ValueError"), (2, "lost", None), (3, "failure", "OSError")]
     assert letter.redrive == (
         'until 2023-11-15T22:13:21.000Z write {"command": "retry", "id": "job-1", "key": "key-1"} to the'
         " topic of requests, or use `jobstream retry job-1`; later write the request to it, with its args"
