@@ -1,6 +1,7 @@
 """The verbs about jobs: submit, status, list, cancel, retry. They speak to Kafka and to the status pages."""
 
 import sys
+import time
 from collections.abc import Coroutine, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -147,12 +148,33 @@ async def _submit(
     submissions = (Submission(function=function, args=args, **fields) for args in given)
     async with client_of(settings) as client:
         jobs = await client.submit_many(submissions)
-        code = Exit.OK
+        if within_s is not None:
+            return await _print_results(jobs, within_s, json=json)
         for job in jobs:
-            if within_s is None:
-                _print_submitted(job, json=json)
-            elif not await _print_result(job, within_s, json=json):
+            _print_submitted(job, json=json)
+    return Exit.OK
+
+
+async def _print_results(jobs: "list[Job]", within_s: float, *, json: bool) -> int:
+    """Waits for all jobs, and prints what came of each; NO if one ended otherwise than by success."""
+    from jobstream.cli import progress_view
+    from jobstream.errors import WaitTimedOut
+
+    ends_at = time.monotonic() + within_s
+    if jobs and progress_view.is_wanted(json=json):
+        await progress_view.watch(jobs, within_s)
+    code, late = Exit.OK, []
+    for job in jobs:
+        try:
+            if not await _print_result(job, max(0.0, ends_at - time.monotonic()), json=json):
                 code = Exit.NO
+        except WaitTimedOut:
+            late.append(job.id)
+    if late:
+        others = f" and {len(late) - 1} more" if late[1:] else ""
+        raise WaitTimedOut(
+            f"job {late[0]}{others} had not ended after {within_s:g} s; it goes on all the same"
+        )
     return code
 
 

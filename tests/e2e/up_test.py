@@ -2,8 +2,10 @@
 go.
 """
 
+import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -121,7 +123,7 @@ def test_a_part_that_ends_by_itself_is_told_and_started_again(bootstrap: str, tm
 
 
 def _restarted(cluster: Cluster, name: str, before: int) -> None:
-    eventually(lambda: cluster.pid(name) != before)
+    eventually(lambda: cluster.pid(name) != before, timeout_s=60)
 
 
 def test_a_part_that_cannot_start_is_told_with_its_last_words(bootstrap: str, tmp_path: Path) -> None:
@@ -206,3 +208,50 @@ def test_schedules_from_the_command_line(cluster: Cluster) -> None:
     bad = jobstream(cluster, "schedules", "create", "bad", "* * *", "e2e.echo", "--key", "somewhere-else")
     assert bad.returncode == 1
     assert "cron must be" in bad.stderr
+
+
+def test_a_person_sees_the_steps_of_a_job(cluster: Cluster, start: Start, tmp_path: Path) -> None:
+    """On a terminal, --wait shows on standard error how the job gets on; standard output has the result
+    alone.
+    """
+    start()
+    command = [sys.executable, "-m", "jobstream", "submit", "e2e.echo", '{"value": 7}', "--wait"]
+    env = {**os.environ, "JOBSTREAM_BOOTSTRAP": cluster.bootstrap, "JOBSTREAM_PREFIX": cluster.prefix}
+    terminal, other_end = pty.openpty()
+    with (tmp_path / "out").open("wb") as output:
+        process = subprocess.Popen(command, env=env, stdout=output, stderr=other_end)
+    os.close(other_end)
+    shown = b"".join(_read_all(terminal)).decode()
+    code = process.wait(30)
+    assert (code, (tmp_path / "out").read_text()) == (0, "7\n"), shown
+    assert "succeeded" in shown
+
+
+def _read_all(terminal: int) -> Iterator[bytes]:
+    """What is written to a terminal until nobody holds its other end."""
+    with contextlib.suppress(OSError):  # EIO: that is how it ends on Linux
+        while chunk := os.read(terminal, 4_096):
+            yield chunk
+    os.close(terminal)
+
+
+@pytest.mark.slow
+def test_kafka_itself_is_started_again(tmp_path: Path) -> None:
+    """Kill -9 of the broker: it starts again on its data, the others reach it, and an earlier job is still
+    known.
+    """
+    with Cluster.start(data=tmp_path, prefix="kafka.", free_ports=True, say=lambda _: None) as cluster:
+        id = jobstream(cluster, "submit", "e2e.echo", '{"value": 9}', "--delay", "1h").stdout.strip()
+        eventually(lambda: jobstream(cluster, "status", id).returncode == 0, timeout_s=20)
+        before = cluster.pid("kafka")
+        cluster.kill("kafka")
+        _restarted(cluster, "kafka", before)
+        for name in cluster.names:
+            cluster.wait_until_ready(name)
+        cancelled = eventually(lambda: _cancelled(cluster, id), timeout_s=60)
+        assert cancelled == f"{id}: cancelled\n"
+
+
+def _cancelled(cluster: Cluster, id: str) -> str:
+    done = jobstream(cluster, "cancel", id)
+    return done.stdout if done.returncode == 0 else ""
