@@ -6,6 +6,7 @@ with one line, and a restart goes on from the log.
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import logging
 import signal
@@ -38,6 +39,9 @@ TOPICS_S = 30.0
 
 TOPICS_LOOK_S = 0.5
 """How often it is looked for them."""
+
+GC_YOUNG_MAX = 100_000
+"""Objects made, less those freed, before the collector looks at the young ones."""
 
 EXIT_FAILED = 70
 """EX_SOFTWARE of sysexits.h: a supervisor may start it again."""
@@ -186,6 +190,7 @@ async def run(settings: Settings) -> None:
     """Runs a relay until SIGTERM or SIGINT, then drains it; RelayFailed if it cannot start or
     cannot go on.
     """
+    _spare_the_collector()
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -198,6 +203,15 @@ async def run(settings: Settings) -> None:
         failing.cancel()
         if failing.done() and not failing.cancelled():
             raise RelayFailed(failing.result())
+
+
+def _spare_the_collector() -> None:
+    """Lets the cycle collector run rarely: a relay makes many small objects that free themselves, and walking
+    over them was measured at a third of its CPU time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_YOUNG_MAX, 50, 100)
 
 
 def main() -> None:

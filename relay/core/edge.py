@@ -50,6 +50,9 @@ ENDED_MAX = 20_000
 ENDED_KEEP_MS = 600_000
 """For how long."""
 
+NAMED_MAX = 20
+"""Jobs that one remark names."""
+
 CANCELS_MAX = 50_000
 """Cancels that are remembered for dispatches that come later (about 20 MB)."""
 
@@ -248,8 +251,7 @@ class Edge:
             self._take_away(lease, f"its time of {lease.timeout_ms} ms is over")
         while self._orphaned and self._orphaned[0][0] <= now_ms:
             _, session, reason = self._orphaned.popleft()
-            for lease in list(session.leases.values()):
-                self._end_by_relay(lease, Outcome.LOST, reason, now_ms)
+            self._lose(session, reason, now_ms)
         while self._kept and self._kept[0].window.hold_until_ms <= now_ms:
             parcel = self._kept.popleft()
             parcel.window.go(parcel.size_bytes)
@@ -446,12 +448,19 @@ class Edge:
         )
         self._acknowledge(session, said.number)
 
-    def _end_by_relay(self, lease: Lease, outcome: Outcome, reason: str, now_ms: int) -> None:
-        if outcome is Outcome.LOST:
+    def _lose(self, session: Session, reason: str, now_ms: int) -> None:
+        """A session did not come back in time: all that it still holds is lost."""
+        lost = list(session.leases.values())
+        if lost:
+            named = [lease.job for lease in lost[:NAMED_MAX]] + ["..."] * (len(lost) > NAMED_MAX)
             self.remarks.append(
-                f"lease lost: {reason} job_id={lease.job} attempt={lease.attempt} epoch={lease.epoch} "
-                f"minion={lease.session.minion} session={lease.session.id}"
+                f"leases lost: {reason} leases={len(lost)} minion={session.minion} session={session.id} "
+                f"job_ids={','.join(named)}"
             )
+        for lease in lost:
+            self._end_by_relay(lease, Outcome.LOST, reason, now_ms)
+
+    def _end_by_relay(self, lease: Lease, outcome: Outcome, reason: str, now_ms: int) -> None:
         self._end(lease, receipt_of_relay(lease, outcome, reason, self.relay, now_ms), None, 0)
 
     def _end(self, lease: Lease, receipt: Receipt, session: Session | None, number: int) -> None:
