@@ -444,11 +444,13 @@ class Client:
 
     async def _submit_from_anywhere(self, submission: Submission) -> Job:
         """What `.submit` of decorated functions calls, perhaps on another event loop than the client's."""
-        if asyncio.get_running_loop() is self._open.loop:
+        loop = self._open.loop
+        if loop is asyncio.get_running_loop():
             return await self.submit(submission)
-        return await asyncio.wrap_future(
-            asyncio.run_coroutine_threadsafe(self.submit(submission), self._open.loop)
-        )
+        if loop.is_closed():  # nobody closed the client, as is the way of the default one
+            await self.close()
+            return await (await open_default()).submit(submission)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.submit(submission), loop))
 
     def _watch(self, place: Place, *, foreign: bool = False) -> Watch:
         since = self._open.waiting.since(place.partition)
@@ -584,6 +586,8 @@ async def open_default() -> Client:
     """
     global _default  # noqa: PLW0603  # one per process, like the settings it comes from
     if _default is None or not _default.serves(asyncio.get_running_loop()):
+        if _default is not None:
+            await _default.close()
         made = Client()
         await made.open()
         _default = made

@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from jobstream import Client, JobCancelled, JobDead, JobExpired, JobRejected, WaitTimedOut, function
-from jobstream.client import waiting
+from jobstream.client import open_default, waiting
 from jobstream.cluster import Broker
 from jobstream.errors import BadRequest, CommandRefused, NotReachable, SubmitTimedOut, TopicsMissing
 from jobstream.functions import Submission
@@ -231,6 +231,23 @@ async def test_a_decorated_function_goes_through_the_client_that_is_open(
 async def _submit_elsewhere() -> str:
     job = await send.submit(to="b@c.d")
     return str(job.id)
+
+
+def test_code_without_a_client_has_a_default_one(
+    bootstrap: str, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made from the settings in force; one event loop after the other has its own, and none needs to be
+    closed.
+    """
+    monkeypatch.setenv("JOBSTREAM_BOOTSTRAP", bootstrap)
+    monkeypatch.setenv("JOBSTREAM_PREFIX", topics.prefix)
+    ids = {asyncio.run(_submit_elsewhere()) for _ in range(3)}
+    assert {request.id for request in requests(bootstrap, topics)} == ids
+    asyncio.run(_close_default())
+
+
+async def _close_default() -> None:
+    await (await open_default()).close()
 
 
 async def test_commands_are_written_to_the_jobs_home(client: Client, bootstrap: str, topics: Topics) -> None:
