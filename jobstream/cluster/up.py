@@ -450,7 +450,8 @@ def _signals(told: threading.Event) -> Iterator[threading.Event]:
             raise KeyboardInterrupt
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, hear) for number in numbers}
+    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]  # as under nohup
+    before = {number: signal.signal(number, hear) for number in heard}
     try:
         yield starting
     finally:
