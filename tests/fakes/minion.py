@@ -62,8 +62,10 @@ class FakeMinion:
         """`hello` overrides fields of the Hello; functions and queues default to f and default, capacity to
         100.
 
-        `raw` is sent in place of the Hello. `deaf` reads nothing after the welcome.
+        `raw` is sent in place of the Hello, and nothing by one that is `mute`. `deaf` reads nothing after the
+        welcome.
         """
+        self._mute: bool = hello.pop("mute", False)
         self._raw: bytes | None = hello.pop("raw", None)
         self._deaf: bool = hello.pop("deaf", False)
         self.address = address
@@ -91,7 +93,8 @@ class FakeMinion:
         """Connects, says hello, and waits for the welcome; raises Ended if the relay refuses."""
         self._channel = grpc.aio.insecure_channel(self.address, options=OPTIONS)
         self._call = self._channel.stream_stream(METHOD)()
-        await self.send_raw(self._first())
+        if not self._mute:
+            await self.send_raw(self._first())
         first = await self._next()
         if first is None:
             self._channel, channel = None, self._channel

@@ -569,6 +569,40 @@ async def test_a_stream_that_goes_wrong(log: Log, relay: Relay, case: str) -> No
         assert [job.id for job in await minion.take()] == [dispatch.job]
 
 
+async def test_a_message_that_is_too_large(log: Log, relay: Relay) -> None:
+    """It is refused by its size alone, and a minion beside it goes on."""
+    async with FakeMinion(relay.address, "m1") as minion:
+        async with FakeMinion(relay.address, "bad") as bad:
+            await bad.send_raw(bytes(server.MESSAGE_BYTES_MAX + 1))
+            assert (await bad.end()).code == grpc.StatusCode.RESOURCE_EXHAUSTED
+        await minion.grant(1)
+        log.write(log.dispatch())
+        await minion.take()
+
+
+async def test_a_stream_that_says_nothing(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ended when the time for a hello is over."""
+    monkeypatch.setattr(server, "HELLO_S", 0.2)
+    with pytest.raises(Ended, match=r"hello must come within 0.2 s, got nothing") as caught:
+        await FakeMinion(relay.address, "mute", mute=True).__aenter__()
+    assert caught.value.code == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_a_client_that_speaks_no_grpc(log: Log, relay: Relay) -> None:
+    """Bytes that are no HTTP/2 get the connection closed, and a minion beside it goes on."""
+    host, port = relay.address.split(":")
+    async with FakeMinion(relay.address, "m1") as minion:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET / HTTP/1.1\r\nHost: relay\r\n\r\n" + bytes(1_000))
+        async with asyncio.timeout(10):
+            while await reader.read(1_000):
+                pass
+        writer.close()
+        await minion.grant(1)
+        log.write(log.dispatch())
+        await minion.take()
+
+
 async def test_a_receipt_of_nobodys_lease_is_acknowledged(log: Log, relay: Relay) -> None:
     """It is told in the log of the relay and otherwise ignored; the session goes on."""
     async with FakeMinion(relay.address, "m1") as minion:
