@@ -46,8 +46,8 @@ demo: venv ## run jobs over the Python standard library on a real broker, and ch
 up: venv ## start the whole cluster on this machine; Ctrl-C stops it
 	$(BIN)/jobstream up
 
-bench: venv ## measure throughput and latency on this machine
-	$(BIN)/python -m tests.bench
+bench: venv ## measure on this machine; ONLY="name ..." for some of it
+	$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
 
 generate: venv ## write the files made from the schemas: stubs, and what else is derived
 	$(BIN)/python -m schemas.generate

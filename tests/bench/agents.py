@@ -1,0 +1,53 @@
+"""The agent path alone, on stock Faust and on the project's transport, as figures; `transport` measures.
+
+Owns a broker for it, and the names of the figures.
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+from typing import Final
+
+from jobstream.cluster import Broker
+from tests.bench.figures import ROOT, Figure, Say, figure
+
+STOCK, OURS = "stock", "idempotent"
+EVENTS: Final = 60_000
+UNITS: Final = {"per_s": ("agent_events_per_s", "events/s"), "cpu_us": ("agent_cpu_us_per_event", "us")}
+
+
+async def measure(runs: int, say: Say, events: int = EVENTS) -> list[Figure]:
+    """Events per second and CPU per event of both hosts, in turns."""
+    values: dict[str, list[float]] = {}
+    with (
+        tempfile.TemporaryDirectory(prefix="jobstream-bench-") as data,
+        Broker.start(f"{data}/kafka", tell=lambda _: None) as broker,
+    ):
+        for run in range(1, runs + 1):
+            say(f"run {run} of {runs}: {events} events, stock and ours")
+            for name, value in (await _run(broker.bootstrap, events)).items():
+                values.setdefault(name, []).append(value)
+    return [
+        figure(name + suffix, unit, values[f"{host}_{field}"], events=events, host=host)
+        for field, (name, unit) in UNITS.items()
+        for host, suffix in ((OURS, ""), (STOCK, "_stock"))
+    ]
+
+
+async def _run(bootstrap: str, events: int) -> dict[str, float]:
+    """What `tests.bench.transport` says of one run, by its names."""
+    command = ["-m", "tests.bench.transport", "--bootstrap", bootstrap, "--runs", "1"]
+    command += ["--events", str(events), "--latency", "0", "--hosts", f"{STOCK},{OURS}"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, f"tests.bench.transport must end with 0, got {process.returncode}"
+    lines = [json.loads(line) for line in output.splitlines() if line.startswith(b"{")]
+    return {line["name"]: line["median"] for line in lines}
