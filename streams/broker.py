@@ -6,6 +6,7 @@ else made the partitions it lacks. Every call runs in a thread of its own, never
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -18,6 +19,11 @@ log = logging.getLogger("jobstream.streams")
 
 ANSWER_S = 10.0
 """How long the broker may take for one answer."""
+
+SEEN_S, LOOK_S = 10.0, 0.05
+"""How long a topic that was made may take to be seen with a leader for every partition, and how often to
+look.
+"""
 
 BROKERS_DEFAULT = -1
 """Replication: what the broker says."""
@@ -55,7 +61,9 @@ class Broker:
             QueueNotMade: the broker refused or did not answer.
         """
         try:
-            await asyncio.to_thread(self._make, [self._topics.dispatch_topic(queue)])
+            topic = self._topics.dispatch_topic(queue)
+            await asyncio.to_thread(self._make, [topic])
+            await asyncio.to_thread(self._wait_for, [topic.name])
         except BrokerProblem as error:
             raise QueueNotMade(str(error)) from error
 
@@ -80,19 +88,39 @@ class Broker:
                 )
         queues = {name: queue for name in found if (queue := self._topics.queue_of(name)) is not None}
         self._widen({name: found[name] for name in queues})
+        self._wait_for([topic.name for topic in catalogue] + list(queues))
         return set(queues.values())
 
     def _partitions_of(self) -> dict[str, int]:
-        """How many partitions each topic of the prefix has."""
+        """How many partitions with a leader each topic of the prefix has."""
         try:
             listed = self._admin.list_topics(timeout=ANSWER_S).topics
         except KafkaException as error:
             raise BrokerProblem(f"the broker does not answer: {error.args[0].str()}") from error
         return {
-            name: len(topic.partitions)
+            name: sum(partition.leader >= 0 for partition in topic.partitions.values())
             for name, topic in listed.items()
             if name.startswith(self._topics.prefix) and topic.error is None
         }
+
+    def _wait_for(self, names: Sequence[str]) -> None:
+        """Returns when all these topics can be used: brokers tell of new topics and partitions a little
+        later.
+        """
+        deadline_s = time.monotonic() + SEEN_S
+        while True:
+            found = self._partitions_of()
+            missing = [name for name in names if not found.get(name)]
+            missing += [name for name in names if self._is_narrow(name, found)]
+            if not missing:
+                return
+            if time.monotonic() > deadline_s:
+                raise BrokerProblem(f"topics have no leader {SEEN_S:.0f} s after they were made: {missing}")
+            time.sleep(LOOK_S)
+
+    def _is_narrow(self, name: str, found: Mapping[str, int]) -> bool:
+        """True for a dispatch topic with fewer partitions than there are homes."""
+        return self._topics.queue_of(name) is not None and found.get(name, 0) < self._topics.partitions
 
     def _make(self, wanted: Iterable[Topic]) -> None:
         new = [
@@ -109,7 +137,7 @@ class Broker:
         """Dispatches go to the partition of their job: a topic with fewer (a broker made it by itself) gets
         the rest.
         """
-        narrow = [name for name, count in found.items() if count < self._topics.partitions]
+        narrow = [name for name in found if self._is_narrow(name, found)]
         if not narrow:
             return
         wider = [NewPartitions(name, self._topics.partitions) for name in narrow]

@@ -52,9 +52,9 @@ class Shell:
             BrokerProblem: no broker answers, or a topic has another number of partitions than the settings
             say. WriteFailed: no broker answers.
         """
-        await self._writer.warm_up()
         for queue in await self._broker.prepare():
             self.queues.add(queue)
+        await self._writer.warm_up()  # after it, since it remembers how many partitions each topic has
         self._run("the Committer failed", self._committer.write_for_ever())
         self._run("committing offsets failed", self._committer.commit_for_ever())
         self._run("the Ticker failed", self.ticker.tick_for_ever())

@@ -4,23 +4,23 @@ Owns the repairs of Faust that this host cannot do without; a transport of our o
 Must hold no word of jobs.
 
 - Recovery resumes the source partitions before it seeks them to the committed offset, and then empties the
-  queues
-  (`FlowControlEvent.resume` clears them): records fetched in between are never delivered. Here it seeks
-  first, then clears, then resumes.
-- A fetch for the changelog that is under way when recovery ends finds its set of partitions empty, takes that
-  for "all",
-  and throws the source records away; where no offset was ever committed the seek afterwards moves nothing,
-  and they are lost until a restart. Here every source partition is put where it must begin.
-- Recovery goes on from the last changelog offset it restored in an earlier generation, and keeps the rows of
-  that time.
-  Here each generation starts from the log.
+  queues (`FlowControlEvent.resume` clears them): records fetched in between are never delivered. Here it
+  seeks first, then clears, then resumes.
+- A fetch that is under way when recovery ends, or since before the rebalance, finds that its set of
+  partitions has become empty, takes that for "all", and throws source records away. After the seek that
+  loses them until a restart, and before it too where no offset was committed yet. Here a fetch keeps to
+  what it was asked for, none is under way during the seek, and every source partition is put where it must
+  begin.
+- Recovery goes on from the last changelog offset it restored in an earlier generation, and keeps the rows
+  of that time. Here each generation starts from the log.
 - Callbacks of a finished recovery may fail without anyone noticing. Here that ends the process.
-- Table pages ask the worker that has the hash of the row's key, and fail where no producer of Faust's own was
+- Table pages ask the worker that has the hash of the row's key, and fail where no producer of Faust's is
   used.
-- The consumer is read_uncommitted outside Faust's own exactly-once mode: a request of an aborted transaction
-  would run.
+- The consumer is read_uncommitted outside Faust's own exactly-once mode: a request of an aborted
+  transaction would run.
 """
 
+import asyncio
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, cast
@@ -36,9 +36,12 @@ from faust.web import Request, Response, Web
 from streams.crash import crash
 
 FETCH_WAIT_MS_MAX = 250
-"""A partition that was emptied while a fetch waits is asked for again when that fetch returns: stock's 1500
-ms would be how long one record can be overlooked.
+"""A partition that was emptied while a fetch waits is asked for again when that fetch returns: so long can a
+record be overlooked; stock has 1500 ms.
 """
+
+FETCH_S = 0.1
+"""How long one fetch may wait for records, and a seek for the fetch; what comes is handed over at once."""
 
 
 class Recovery(StockRecovery):
@@ -83,15 +86,9 @@ class Recovery(StockRecovery):
         app.on_rebalance_end()
 
     async def _seek(self, sources: AbstractSet[TP]) -> None:
-        """Puts every source partition to its committed offset, or to its first record where none was
-        committed.
-        """
-        consumer = cast("Any", self.app.consumer)
-        committed = await consumer.seek_to_committed()
-        first = await consumer.earliest_offsets(*sources)
-        self.committed = {tp: committed.get(tp) for tp in sources}
-        self.begins = {tp: max(self.committed[tp] or 0, first[tp]) for tp in sources}
-        await consumer.seek_wait(self.begins)
+        """Puts every source partition to its committed offset, or to its first record where there is none."""
+        thread = cast("_Consumer", self.app.consumer)._thread
+        self.committed, self.begins = await thread.begin(sources)
 
     async def _finish(self, table: Any) -> None:
         try:
@@ -123,6 +120,39 @@ class Router(stock_router.Router):
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Runs in a thread of its own, with its own event loop."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._fetching = asyncio.Lock()
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: AbstractSet[TP],
+        timeout: float | None = None,  # noqa: ASYNC109  Faust's own
+        max_records: int | None = None,
+    ) -> Any:
+        async with self._fetching:
+            wanted = set(active_partitions)  # a copy: Faust changes its own while this waits
+            if not wanted:
+                return {}
+            return await super()._fetch_records(consumer, wanted, FETCH_S, max_records)
+
+    async def begin(self, sources: AbstractSet[TP]) -> tuple[dict[TP, int | None], dict[TP, int]]:
+        """Seeks while no fetch is under way; returns what is committed, and where each partition begins."""
+        found: tuple[dict[TP, int | None], dict[TP, int]] = await self.call_thread(self._begin, sources)
+        return found
+
+    async def _begin(self, sources: AbstractSet[TP]) -> tuple[dict[TP, int | None], dict[TP, int]]:
+        consumer = self._ensure_consumer()
+        async with self._fetching:
+            first = await consumer.beginning_offsets(sources)
+            committed = {tp: await consumer.committed(tp) for tp in sources}
+            begins = {tp: max(committed[tp] or 0, first[tp]) for tp in sources}
+            await self._seek_wait(consumer, begins)
+        return committed, begins
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
@@ -131,6 +161,8 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class _Consumer(driver.Consumer):
+    _thread: _ConsumerThread
+
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 

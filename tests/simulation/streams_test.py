@@ -80,14 +80,17 @@ def every_request_ended(world: World) -> None:
 
 
 def every_end_was_told(world: World) -> None:
-    """What was told is what the rows say, no end more and no end less, however often each was told."""
+    """No end is told that no row has, and the last one is told, however often. One that a retry overtook
+    before the worker could tell it, and then died, was of no consequence.
+    """
     told: dict[str, set[Ending]] = defaultdict(set)
     for fact in world.decoded(world.topics.facts, Fact):
         if fact.fact in set(ENDS.values()):
             told[fact.job].add((fact.fact, fact.ended_at_ms))
     for id, versions in histories(world).items():
         ended = {_ending(row) for row in versions if row.phase in PHASES_TERMINAL}
-        assert told[id] == ended, id
+        assert _ending(versions[-1]) in told[id], id
+        assert told[id] <= ended, id
 
 
 def ends_are_final(world: World) -> None:

@@ -176,7 +176,7 @@ class World:
         return True
 
     def torn(self, outs: list[Out]) -> Iterator[Out]:
-        """What of a batch reached the broker: of each partition the first few, for only they keep an order."""
+        """What of a batch reached the broker: of each partition the first few, for these keep an order."""
         reached: dict[Place, int] = {}
         sizes: dict[Place, int] = {}
         for out in outs:
