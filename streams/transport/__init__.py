@@ -1,9 +1,9 @@
 """A Faust transport that writes first and commits afterwards: batches in, one atomic write out.
 
 Stock Faust loses data (it commits offsets before its own writes are confirmed, acknowledges what an agent
-failed on, swallows failed sends, lets a paused owner go on writing) and spends most of its time on objects per
-record. This package replaces those parts through Faust's own extension points and leaves the rest as it is:
-``@app.agent``, ``app.Table``, ``@app.page`` and ``faust -A app worker``. It knows nothing of jobs.
+failed on, swallows failed sends, lets a paused owner go on writing) and spends most of its time on objects
+per record. This package replaces those parts through Faust's own extension points and leaves the rest as it
+is: ``@app.agent``, ``app.Table``, ``@app.page`` and ``faust -A app worker``. It knows nothing of jobs.
 
 How an app takes it::
 
@@ -27,25 +27,26 @@ What is promised:
 
 - **Order**: records of one topic partition arrive in order, each once per generation, and never before the
   state of that partition was restored. One batch is with the agent at a time.
-- **Write, then commit**: ``first`` (changelog rows, facts) and the batch's offsets become visible together or not
-  at all; ``then`` (what makes something run) leaves only after ``first`` is durable; ``early`` leaves at once, for
-  what may overtake its row. Two modes: ``transactional`` (``first`` and the offsets are one Kafka transaction,
-  fenced by the broker with the consumer's group generation, KIP-447) and ``idempotent`` (acks=all; offsets are
-  committed after every delivery of the batch was confirmed, so a replay may repeat outputs).
+- **Write, then commit**: ``first`` (changelog rows, facts) and the batch's offsets become visible together or
+  not at all; ``then`` (what makes something run) leaves only after ``first`` is durable; ``early`` leaves at
+  once, for what may overtake its row. Two modes: ``transactional`` (``first`` and the offsets are one Kafka
+  transaction, fenced by the broker with the consumer's group generation, KIP-447) and ``idempotent``
+  (acks=all; offsets are committed after every delivery of the batch was confirmed, so a replay may repeat
+  outputs).
 - **write() returns when the writer has the batch**, so that the next one is decided while the broker answers;
-  what was handed over meanwhile is written as one group. An idle worker answers each batch at once, a busy one
-  groups. ``await batch.written()`` waits until it is durable. Every batch must be written, an empty one with
-  ``await batch.write()``: that is what moves its offsets.
-- **State per partition**: ``partition_state(number)`` is called at assignment and makes the object that keeps that
-  partition (see ``PartitionState``): ``restore(records)`` in bulk in log order, then ``restored(doubtful)``, and
-  ``revoked()`` when it is taken away, after the last batch was committed. Nothing is kept of a partition that is
-  not owned.
-- **Crash-only**: an exception in the agent, a delivery or a transaction that failed, a membership that changed
-  under a batch end the process with one line and an exit code of ``Exit``. Memory is then ahead of the log, and
-  only a restart from the log is right.
+  what was handed over meanwhile is written as one group. An idle worker answers each batch at once, a busy
+  one groups. ``await batch.written()`` waits until it is durable. Every batch must be written, an empty one
+  with ``await batch.write()``: that is what moves its offsets.
+- **State per partition**: ``partition_state(number)`` is called at assignment and makes the object that keeps
+  that partition (see ``PartitionState``): ``restore(records)`` in bulk in log order, then
+  ``restored(doubtful)``, and ``revoked()`` when it is taken away, after the last batch was committed. Nothing
+  is kept of a partition that is not owned.
+- **Crash-only**: an exception in the agent, a delivery or a transaction that failed, a membership that
+  changed under a batch end the process with one line and an exit code of ``Exit``. Memory is then ahead of
+  the log, and only a restart from the log is right.
 
-Not available on batch topics: ``Event`` and ``ack``, ``take``, ``group_by``, ``through``, ``noack``, sensors per
-event, ``table[key] = value`` (write rows with ``batch.write``) and ``topic.send`` (``await
+Not available on batch topics: ``Event`` and ``ack``, ``take``, ``group_by``, ``through``, ``noack``, sensors
+per event, ``table[key] = value`` (write rows with ``batch.write``) and ``topic.send`` (``await
 writer_of(app).send(outs)`` sends apart from batches and returns when confirmed).
 """
 

@@ -118,21 +118,14 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
         coordinator._do_heartbeat = noted
 
-    async def begin(self, generation: int, committed: Mapping[TP, int | None]) -> bool:
-        """Puts the source partitions at their committed offsets, the earliest where there are none, and
-        starts to fetch.
-
-        Returns False if the group has moved on meanwhile.
-        """
-        consumer = self._ensure_consumer()
-        new = [driver.ensure_aiokafka_TP(tp) for tp, offset in committed.items() if offset is None]
-        earliest = await consumer.beginning_offsets(new) if new else {}
+    async def begin(self, generation: int, offsets: Mapping[TP, int]) -> bool:
+        """Puts the sources at `offsets` and starts to fetch, in one step. False if the group moved on."""
         if self.membership is None or self.membership.generation != generation:
             return False
-        for tp, offset in committed.items():
-            place = driver.ensure_aiokafka_TP(tp)
-            consumer.seek(place, earliest[place] if offset is None else offset)
-        self._sources = frozenset(map(driver.ensure_aiokafka_TP, committed))
+        consumer = self._ensure_consumer()
+        for tp, offset in offsets.items():
+            consumer.seek(driver.ensure_aiokafka_TP(tp), offset)
+        self._sources = frozenset(map(driver.ensure_aiokafka_TP, offsets))
         consumer.resume(*self._sources)
         return True
 
@@ -185,13 +178,13 @@ class Consumer(driver.Consumer):
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
-    async def begin(self, generation: int, committed: Mapping[TP, int | None]) -> bool:
-        """State is restored: records of `generation` are delivered from here on. False if the group moved on."""
+    async def begin(self, generation: int, offsets: Mapping[TP, int]) -> bool:
+        """State is restored: records of `generation` may be delivered. False if the group moved on."""
         self.ledger.committable()  # what is left from before belongs to the former generation
         self.resume_flow()
         self.app.flow_control.resume()
         stops = self._stops
-        if not await self._in_thread(self._thread.begin(generation, committed)) or self._stops != stops:
+        if not await self._in_thread(self._thread.begin(generation, offsets)) or self._stops != stops:
             return False
         self._generation = generation
         self._begun.set()

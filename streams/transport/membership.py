@@ -74,7 +74,7 @@ class Membership:
         if now != (self.generation, self.member):
             die(
                 Exit.MEMBERSHIP,
-                f"the group {self.group} moved on from generation {self.generation} to {now[0]} under a batch",
+                f"the group {self.group} went from generation {self.generation} to {now[0]} under a batch",
             )
 
     def check_alive(self) -> None:

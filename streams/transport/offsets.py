@@ -20,19 +20,19 @@ WRITER: Final = "writer"
 class Committed(NamedTuple):
     """Where a source partition goes on."""
 
-    offset: int | None
-    """The next record to read; None if nothing was ever committed."""
+    offset: int
+    """The next record to read: the first there is where nothing was ever committed, or where that is gone."""
 
     settled: int
     """Everything that records before this one led to is confirmed."""
 
     writer: str | None = None
-    """The transactional id of whoever committed it."""
+    """The client id of whoever committed it, in a transaction."""
 
     @property
     def doubtful(self) -> range:
         """Records that are done, but what they led to may not have been sent."""
-        return range(self.settled, self.offset or 0)
+        return range(self.settled, self.offset)
 
 
 def offsets_of(batches: Sequence[Batch], writer: str) -> list[TopicPartition]:
@@ -47,8 +47,8 @@ def offsets_of(batches: Sequence[Batch], writer: str) -> list[TopicPartition]:
     ]
 
 
-def committed(place: TopicPartition) -> Committed:
-    """The opposite, from what librdkafka answers.
+def committed(place: TopicPartition, first: int) -> Committed:
+    """The opposite, from what librdkafka answers; `first` is the offset of the first record there is.
 
     Raises:
         KafkaException: the broker had no answer for this partition.
@@ -56,7 +56,9 @@ def committed(place: TopicPartition) -> Committed:
     if place.error is not None:
         raise KafkaException(place.error)
     if place.offset == OFFSET_INVALID:
-        return Committed(None, 0)
+        return Committed(first, first)
     words = dict(word.split("=", 1) for word in (place.metadata or "").split() if "=" in word)
     settled = words.get(SETTLED, "")
-    return Committed(place.offset, int(settled) if settled.isdecimal() else place.offset, words.get(WRITER))
+    return Committed(
+        max(place.offset, first), int(settled) if settled.isdecimal() else place.offset, words.get(WRITER)
+    )

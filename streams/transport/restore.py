@@ -23,7 +23,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import (
@@ -60,15 +60,12 @@ POLL_S: Final = 0.1
 """How soon a restore that is no longer wanted is noticed."""
 
 OPEN_S: Final = 1.0
-"""How long an open transaction is waited for before its writer is fenced; a broker aborts it only after its
-timeout, and looks for such every 10 s.
+"""How long an open transaction is waited for before it is asked whose it is; a broker aborts one only after
+its timeout, and looks for such every 10 s.
 """
 
 END_WAIT_MS: Final = 10
 """How long the broker may hold the empty answer back that tells of the end of a changelog."""
-
-
-_LATEST: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
 class Log:
@@ -81,6 +78,7 @@ class Log:
 
     def __init__(self, config: Mapping[str, Any], group: str) -> None:
         self._config = dict(config)
+        self._group = group
         self._admin = AdminClient(self._config)
         self._consumer = Consumer(
             self._config
@@ -94,17 +92,28 @@ class Log:
         )
 
     def committed(self, sources: Iterable[TP]) -> dict[TP, Committed]:
-        """The stable committed offset of each source partition."""
-        answer = self._consumer.committed([TopicPartition(tp.topic, tp.partition) for tp in sources], ASK_S)
-        return {TP(place.topic, place.partition): committed(place) for place in answer}
+        """Where each source partition goes on, by its stable committed offset."""
+        places = [TopicPartition(tp.topic, tp.partition) for tp in sources]
+        answers = self._consumer.committed(places, ASK_S)
+        firsts = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        found: dict[TP, Committed] = {}
+        for answer in answers:
+            tp = TP(answer.topic, answer.partition)
+            found[tp] = committed(answer, firsts[tp])
+        return found
 
     def ends(self, changelogs: Iterable[TP]) -> dict[TP, int]:
         """The end offset of each changelog partition, what open transactions wrote included."""
-        wanted = {TopicPartition(tp.topic, tp.partition): _LATEST for tp in changelogs}
-        if not wanted:
+        places = [TopicPartition(tp.topic, tp.partition) for tp in changelogs]
+        return self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+    def _offsets(self, places: Sequence[TopicPartition], which: Any) -> dict[TP, int]:
+        if not places:
             return {}
         answers = self._admin.list_offsets(
-            wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=ASK_S
+            dict.fromkeys(places, which),
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=ASK_S,
         )
         return {TP(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
 
@@ -115,21 +124,29 @@ class Log:
         `unwanted` is set.
 
         A transaction that is open before an end can't commit any more (see the module), but has to be over
-        before what follows it is readable. If that takes longer than OPEN_S, those of `writers`, who wrote
-        these partitions last, are ended.
+        before what follows it is readable. If that takes longer than OPEN_S and its writer, one of `writers`,
+        is no longer a member of the group, it is ended from here.
         """
         missing = {tp for tp, end in ends.items() if end > 0}
         self._consumer.assign([TopicPartition(tp.topic, tp.partition, OFFSET_BEGINNING) for tp in missing])
+        suspects = set(writers)
         heard_at_s = time.monotonic()
-        open_writers = list(writers)
         while missing and not unwanted.is_set():
             chunk = self._chunk(ends, missing)
             yield chunk
             if chunk:
                 heard_at_s = time.monotonic()
-            elif open_writers and time.monotonic() - heard_at_s > OPEN_S:
-                end_transactions(self._config, open_writers.pop())
+            elif suspects and time.monotonic() - heard_at_s > OPEN_S:
+                heard_at_s = time.monotonic()
+                for writer in suspects - self._members():
+                    end_transactions(self._config, self._group, writer)
+                    suspects.discard(writer)
         self._consumer.unassign()
+
+    def _members(self) -> set[str]:
+        """The client ids of the group's members: those are alive, and end their transactions themselves."""
+        asked = self._admin.describe_consumer_groups([self._group], request_timeout=ASK_S)
+        return {member.client_id for member in asked[self._group].result().members}
 
     def _chunk(self, ends: Mapping[TP, int], missing: set[TP]) -> dict[TP, list[Row]]:
         rows: dict[TP, list[Row]] = {}
@@ -197,10 +214,8 @@ class Restore(Recovery):
         try:
             sources = await asyncio.to_thread(self._log.committed, assigned - changelogs)
             ends = await asyncio.to_thread(self._log.ends, changelogs)
-            others = {at.writer for at in sources.values() if at.writer} - {
-                self.app.transport.transactional_id
-            }
-            rows = await self._apply(self._log.read(ends, others, unwanted), unwanted)
+            writers = {at.writer for at in sources.values() if at.writer}
+            rows = await self._apply(self._log.read(ends, writers, unwanted), unwanted)
             for tp in changelogs:
                 await maybe_async(self._state(tp).restored(_doubtful(sources, tp.partition)))
             await self._begin(generation, sources)

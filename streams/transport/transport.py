@@ -6,7 +6,6 @@ Must never hold state of a generation or decide anything.
 
 import asyncio
 import uuid
-from functools import cached_property
 from typing import Any, ClassVar, Final, NoReturn
 
 from faust.transport.drivers import aiokafka as driver
@@ -28,7 +27,8 @@ MODE_DEFAULT: Final = Mode.TRANSACTIONAL
 SESSION_TIMEOUT_S: Final = 6.0
 """How long after its last heartbeat a worker counts as gone."""
 
-HEARTBEATS_PER_SESSION: Final = 3
+HEARTBEAT_S: Final = 0.5
+"""A member learns from its heartbeats that others come or go: the pause of a rebalance is mostly this."""
 
 REBALANCE_TIMEOUT_S: Final = 30.0
 """How long a member may take to finish its batch and join again when others come or go."""
@@ -59,6 +59,7 @@ class Producer(FaustProducer):
         """Nothing is buffered here; batches are waited for by the consumer."""
 
     async def send(self, topic: str, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuses."""
         raise NotImplementedError(f"a record for {topic} must be sent by batch.write or writer_of(app).send")
 
     send_and_wait = send
@@ -70,6 +71,7 @@ class Producer(FaustProducer):
         )
 
     async def create_topic(self, topic: str, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuses."""
         raise NotImplementedError(f"topic {topic} must exist before the worker starts")
 
     def supports_headers(self) -> bool:
@@ -96,7 +98,7 @@ class Transport(driver.Transport):
     def writer(self) -> Writer:
         """The one writer of this worker."""
         if self._writer is None:
-            self._writer = Writer(self._librdkafka(), self.transactional_id)
+            self._writer = Writer(self._librdkafka(), self.app.conf.id, self.mode)
         return self._writer
 
     @property
@@ -114,13 +116,6 @@ class Transport(driver.Transport):
             "client.id": self.app.conf.broker_client_id,
             **security.for_librdkafka(),
         }
-
-    @cached_property
-    def transactional_id(self) -> str | None:
-        """One per slot, so that a restart fences its predecessor at once; without slots one per process."""
-        if self.mode is not Mode.TRANSACTIONAL:
-            return None
-        return f"{self.app.conf.id}-{self.app.conf.consumer_group_instance_id or uuid.uuid4().hex}"
 
 
 def faust_settings(
@@ -148,22 +143,24 @@ def faust_settings(
         "Agent": Agent,
         "Table": Table,
         "TableManager": TableManager,
+        "broker_client_id": slot or uuid.uuid4().hex,  # makes the transactional id, and names the member
         "broker_credentials": security.for_faust() if security else None,
         "consumer_group_instance_id": slot,
         "consumer_auto_offset_reset": "earliest",
         "broker_session_timeout": session_timeout_s,
-        "broker_heartbeat_interval": session_timeout_s / HEARTBEATS_PER_SESSION,
+        "broker_heartbeat_interval": HEARTBEAT_S,
         "broker_rebalance_timeout": REBALANCE_TIMEOUT_S,
         "broker_commit_interval": COMMIT_INTERVAL_S,
         "broker_max_poll_records": batch_records_max,
         "topic_allow_declare": False,
         "topic_disable_leader": True,
+        "table_standby_replicas": 0,
         "store": "memory://",
         "stream_wait_empty": True,
     }
 
 
 def writer_of(app: AppT) -> Writer:
-    """For records apart from batches: `await writer_of(app).send(outs)`."""
+    """What sends records apart from batches, by its method `send`."""
     transport: Any = app.transport
     return transport.writer  # type: ignore[no-any-return]

@@ -20,7 +20,7 @@ import logging
 import queue
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -80,16 +80,14 @@ class _Job(NamedTuple):
 class Writer:
     """Takes writes from the event loop, does them in order in its own thread, resolves a future for each."""
 
-    def __init__(self, config: Mapping[str, Any], transactional_id: str | None) -> None:
-        """`config` is librdkafka's (servers, security); with a `transactional_id` batches are written in
-        transactions.
-        """
+    def __init__(self, config: Mapping[str, Any], group: str, mode: Mode) -> None:
+        """`config` is librdkafka's: servers, security, a `client.id` that no other worker of `group` has."""
         self._plain = _producer({**config, "enable.idempotence": True})
         self._atomic: _Idempotent | _Transactional
-        if transactional_id is None:
+        if mode is Mode.IDEMPOTENT:
             self._atomic = _Idempotent(self._plain)
         else:
-            self._atomic = _Transactional(config, transactional_id)
+            self._atomic = _Transactional(config, group)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="transport-writer", daemon=True)
 
@@ -200,12 +198,12 @@ class _Transactional:
     check.
     """
 
-    def __init__(self, config: Mapping[str, Any], transactional_id: str) -> None:
-        self._id = transactional_id
+    def __init__(self, config: Mapping[str, Any], group: str) -> None:
+        self._writer: str = config["client.id"]
         self._producer = _producer(
             {
                 **config,
-                "transactional.id": transactional_id,
+                "transactional.id": _transactional_id(group, self._writer),
                 "transaction.timeout.ms": DELIVERY_TIMEOUT_MS,
                 "retry.backoff.ms": RETRY_BACKOFF_MS,
             }
@@ -228,20 +226,15 @@ class _Transactional:
             producer.begin_transaction()
             _produce(producer, outs)
             _confirm(producer)
-            producer.send_offsets_to_transaction(offsets_of(batches, self._id), metadata, FLUSH_S)
+            producer.send_offsets_to_transaction(offsets_of(batches, self._writer), metadata, FLUSH_S)
             producer.commit_transaction(NO_LIMIT)
         except KafkaException as error:
             self._fail(error)
 
-    def _fail(self, error: KafkaException) -> None:
+    def _fail(self, error: KafkaException) -> NoReturn:
         with contextlib.suppress(KafkaException):
             self._producer.abort_transaction(ABORT_S)
-        code = error.args[0].code()
-        if code in _FENCED:
-            die(Exit.FENCED, f"another process uses the transactional id {self._id}", error)
-        if code in _NOT_A_MEMBER:
-            die(Exit.MEMBERSHIP, "the group gave the partitions of this batch to others", error)
-        die(Exit.TRANSACTION, "a transaction did not commit", error)
+        _end(Exit.TRANSACTION, "a transaction did not commit", error.args[0])
 
 
 _FENCED: Final = {
@@ -257,14 +250,31 @@ _NOT_A_MEMBER: Final = {
 }
 
 
-def end_transactions(config: Mapping[str, Any], transactional_id: str) -> None:
-    """Fences whoever writes under this id, and aborts what he left open. Blocks.
+def _end(otherwise: Exit, what: str, error: KafkaError | None) -> NoReturn:
+    """Ends the process, and tells apart who else is to blame."""
+    reason = otherwise
+    if error is not None and error.code() in _FENCED:
+        reason, what = (
+            Exit.FENCED,
+            f"{what}: another process uses this transactional id, or took its partitions over",
+        )
+    elif error is not None and error.code() in _NOT_A_MEMBER:
+        reason, what = Exit.MEMBERSHIP, f"{what}: the group gave its partitions to others"
+    die(reason, what if error is None else f"{what}: {error.str()}")
+
+
+def _transactional_id(group: str, writer: str) -> str:
+    return f"{group}-{writer}"
+
+
+def end_transactions(config: Mapping[str, Any], group: str, writer: str) -> None:
+    """Fences a former worker of `group` by its client id, and aborts what it left open. Blocks.
 
     Raises:
         KafkaException: the broker did not do so within START_S.
     """
-    log.warning("ending what the former owner %s left open", transactional_id)
-    _producer({**config, "transactional.id": transactional_id}).init_transactions(START_S)
+    log.warning("ending the transaction that %s left open", writer)
+    _producer({**config, "transactional.id": _transactional_id(group, writer)}).init_transactions(START_S)
 
 
 def _producer(config: Mapping[str, Any]) -> Producer:
@@ -291,7 +301,7 @@ def _produce(producer: Producer, outs: Iterable[tuple[Any, ...]]) -> None:
             except BufferError:
                 producer.poll(FULL_WAIT_S)
             except KafkaException as error:
-                die(Exit.DELIVERY, f"a record for {topic}/{partition} was refused", error)
+                _end(Exit.DELIVERY, f"a record for {topic}/{partition} was refused", error.args[0])
             else:
                 break
 
@@ -304,8 +314,7 @@ def _confirm(producer: Producer) -> None:
 
 
 def _on_failure(error: KafkaError | None, message: Message) -> None:
-    reason = "" if error is None else error.str()
-    die(Exit.DELIVERY, f"a record for {message.topic()}/{message.partition()} was not confirmed: {reason}")
+    _end(Exit.DELIVERY, f"a record for {message.topic()}/{message.partition()} was not confirmed", error)
 
 
 def _on_error(error: KafkaError) -> None:

@@ -94,7 +94,8 @@ class Worker:
         """Returns when it has restored that many partitions."""
 
         def restored() -> bool:
-            assert self.process.poll() is None, self.log.read_text()
+            if self.process.poll() is not None:
+                raise ChildProcessError(f"{self.log.name} ended: {self.last_line or self.log.read_text()}")
             return len(self.heard("restored")) >= partitions
 
         eventually(restored, 30)
@@ -191,7 +192,7 @@ class Harness:
             stop.set()
             sender.join()
 
-    def read(self, name: str) -> list[tuple[int, bytes, bytes | None]]:
+    def read(self, name: str) -> list[tuple[int, bytes, bytes]]:
         """Everything committed in a topic: partition, key, value."""
         consumer = Consumer(
             {
@@ -204,7 +205,9 @@ class Harness:
             }
         )
         consumer.assign([TopicPartition(self.topic(name), number, 0) for number in range(PARTITIONS)])
-        records, ended = [], set()
+        records: list[tuple[int, bytes, bytes]] = []
+        ended: set[int] = set()
+        message: Any
         while len(ended) < PARTITIONS:
             for message in consumer.consume(10_000, 1.0):
                 if message.error() is None:
@@ -254,6 +257,10 @@ class Harness:
             return eventually(done, timeout_s)  # type: ignore[return-value]
         except AssertionError:
             return self.verdict()
+
+    def logs(self) -> str:
+        """What all workers logged, for a test that failed."""
+        return "\n".join(f"--- {worker.log.name}\n{worker.log.read_text()}" for worker in self.workers)
 
     def close(self) -> None:
         """Ends every worker that is left."""
