@@ -28,7 +28,7 @@ TOLD = ("minion", "session", "assigned_at_ms", "started_at_ms", "step", "done", 
 
 def evolve(job: JobRow | None, fact: Fact, phase: Phase | None) -> JobRow | None:
     """The row after the fact, in the phase that the table says; None: there is no row any more."""
-    if isinstance(fact, facts.Admitted | facts.Scheduled):
+    if isinstance(fact, (facts.Admitted, facts.Scheduled)):
         assert phase is not None, "a new job is in some phase"
         return _new(fact, phase)
     assert job is not None, f"{type(fact).__name__} needs a job"
