@@ -6,9 +6,10 @@ have threads.
 """
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from confluent_kafka import TopicPartition
 
@@ -37,6 +38,24 @@ SETTLE_S = 3.0
 """How long Kafka may take to take what is written when partitions are given up, or the relay ends."""
 
 
+P = ParamSpec("P")
+
+
+def crash_only(
+    method: Callable[Concatenate["Bridge", P], None],
+) -> Callable[Concatenate["Bridge", P], None]:
+    """An error that the method does not handle ends the relay: what it left undone must not be committed."""
+
+    @functools.wraps(method)
+    def guarded(bridge: "Bridge", /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            method(bridge, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the relay ends by it
+            bridge.fault(error)
+
+    return guarded
+
+
 class Bridge:
     """The Kafka side of one relay. `wake` is called with sessions that have something to send."""
 
@@ -48,6 +67,7 @@ class Bridge:
         fail: Callable[[str], None],
     ) -> None:
         self.clock = Clock()
+        self._fail = fail
         self.topics = topics
         self.edge = Edge(relay, topics.partitions, self.clock())
         self.wake: Callable[[Session], None] = _nobody
@@ -92,6 +112,11 @@ class Bridge:
         self._control.abandon()
         self.writer.abandon()
 
+    def fault(self, error: BaseException) -> None:
+        """Ends the relay by an error of its own."""
+        log.error("a fault of the relay's own", exc_info=error)
+        self._fail(f"a fault of its own: {type(error).__name__}: {error}")
+
     def pump(self) -> None:
         """Takes out of the edge what the last call put there. To be called after every call into it."""
         edge = self.edge
@@ -126,6 +151,7 @@ class Bridge:
             self._leaving[queue] = self._loop.call_later(QUEUE_LINGER_S, self._unfollow, queue)
         self._subscribe(self._subscribed | served)
 
+    @crash_only
     def _unfollow(self, queue: str) -> None:
         del self._leaving[queue]
         self._subscribe(self._subscribed - {queue})
@@ -138,6 +164,7 @@ class Bridge:
 
     # What Kafka says.
 
+    @crash_only
     def assigned(self, windows: Sequence[Window]) -> None:
         """These partitions are the relay's from now on; their records follow."""
         for window in windows:
@@ -156,11 +183,13 @@ class Bridge:
         log.info("partitions given up partitions=%d", len(places))
         return _offsets(windows)
 
+    @crash_only
     def lost(self, places: Sequence[Place]) -> None:
         """These partitions went to another relay already; nothing may be committed for them."""
         self.edge.revoked([self._windows.pop(place) for place in places if place in self._windows])
         log.warning("partitions lost partitions=%d", len(places))
 
+    @crash_only
     def read(self, messages: Sequence[Any]) -> None:
         """Dispatches, in the order of each partition. What is none is told and left out."""
         windows, edge, now_ms = self._windows, self.edge, self.clock()
@@ -192,6 +221,7 @@ class Bridge:
             offset,
         )
 
+    @crash_only
     def _controlled(self, messages: Sequence[Any]) -> None:
         for message in messages:
             value = message.value()
@@ -205,6 +235,7 @@ class Bridge:
         self._commit_soon()
         self.pump()
 
+    @crash_only
     def _stored(self, records: list[Record]) -> None:
         for record in records:
             self.edge.stored(record)
@@ -219,13 +250,18 @@ class Bridge:
             await self._stirred.wait()
             self._stirred.clear()
             await asyncio.sleep(TICK_MS / 1000)
-            self.edge.tick(self.clock())
-            self.pump()
+            self._tick_once()
+
+    @crash_only
+    def _tick_once(self) -> None:
+        self.edge.tick(self.clock())
+        self.pump()
 
     def _commit_soon(self) -> None:
         if self._committing is None:
             self._committing = self._loop.call_later(COMMIT_EVERY_S, self._commit)
 
+    @crash_only
     def _commit(self) -> None:
         """The Committer: what is finished, and all before it."""
         self._committing = None

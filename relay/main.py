@@ -9,6 +9,7 @@ import contextlib
 import gc
 import ipaddress
 import logging
+import os
 import signal
 import socket
 import sys
@@ -98,7 +99,7 @@ class Relay:
             "client.id": "jobstream-relay",
         }
         topics = await asyncio.to_thread(find_topics, config, self._settings)
-        name = f"{socket.gethostname()}:{port}"
+        name = f"{socket.gethostname()}:{port if port != '0' else os.getpid()}"
         self._bridge = Bridge(config, topics, name, self._fail)
         cancels = await self._or_failed(self._bridge.ready())
         self._server = Server(self._bridge)

@@ -17,7 +17,7 @@ from relay.bridge import Bridge
 from relay.core.hello import PROTOCOL
 from relay.core.session import Breach, Refusal, Session
 from relay.core.translate import job_message
-from schemas.defaults import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, MIB
+from schemas.defaults import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, MIB, NAME_CHARS_MAX
 from schemas.names import new_id
 from schemas.proto.relay_pb2 import FromMinion, FromRelay, Job, JobBatch, ReceiptsStored, Welcome
 
@@ -74,6 +74,10 @@ EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined] # its types forgot it
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
+class Broken(Exception):
+    """The stream is over, in whichever of its ways the library tells so."""
+
+
 class Stream:
     """The tasks of one session."""
 
@@ -127,18 +131,26 @@ class Server:
 
     async def _session(self, _: object, context: Context) -> None:
         try:
+            await self._live(context)
+        except (Broken, grpc.aio.AbortError):
+            pass  # the stream is over
+        except Exception as error:
+            self._bridge.fault(error)
+            raise
+
+    async def _live(self, context: Context) -> None:
+        try:
             stream = await self._open(context)
         except Breach as breach:
             log.warning("session refused: %s peer=%s", breach.sentence, context.peer())
-            await context.abort(STATUS[breach.refusal], breach.sentence)
+            await _refuse(context, breach)
+            return
         reason = "its stream broke"
         try:
             reason = await self._serve(stream)
         except Breach as breach:
             reason = f"its stream was closed: {breach.sentence}"
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_S):
-                    await context.abort(STATUS[breach.refusal], breach.sentence)
+            await _refuse(context, breach)
         finally:
             self._close(stream, reason)
 
@@ -146,7 +158,7 @@ class Server:
         """Reads the hello and answers it."""
         try:
             async with asyncio.timeout(HELLO_S):
-                raw = await context.read()
+                raw = await receive(context)
         except TimeoutError:
             raise Breach(f"hello must come within {HELLO_S:g} s, got nothing", Refusal.SILENT) from None
         if raw is EOF:
@@ -164,7 +176,7 @@ class Server:
             len(session.functions),
             session.capacity,
             len(session.leases),
-            said.hello.sdk,
+            said.hello.sdk[:NAME_CHARS_MAX],
             context.peer(),
         )
         self._bridge.follow()
@@ -180,12 +192,13 @@ class Server:
             heartbeat_ms=HEARTBEAT_MS,
             heartbeat_timeout_ms=HEARTBEAT_TIMEOUT_MS,
         )
-        await stream.context.write(FromRelay(welcome=welcome).SerializeToString())
+        await send(stream.context, FromRelay(welcome=welcome))
         reader = asyncio.create_task(self._read(stream))
         writer = asyncio.create_task(self._write(stream))
         stream.tasks = {reader, writer}
         try:
-            await asyncio.wait(stream.tasks, return_when=asyncio.FIRST_COMPLETED)
+            if stream.closing is None:
+                await asyncio.wait(stream.tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             reader.cancel()
             writer.cancel()
@@ -212,7 +225,7 @@ class Server:
         session, context, bridge = stream.session, stream.context, self._bridge
         room, clock = bridge.writer.room, bridge.clock
         while True:
-            raw = await context.read()
+            raw = await receive(context)
             if raw is EOF:
                 return
             self._take(session, parse(raw), clock())
@@ -247,7 +260,7 @@ class Server:
             something.clear()
             for message in messages(stream.session):
                 stream.writing_since_ms = self._bridge.clock()
-                await context.write(message.SerializeToString())
+                await send(context, message)
             stream.writing_since_ms = 0
 
     # All streams.
@@ -270,6 +283,29 @@ class Server:
                 if since_ms and now_ms - since_ms > WRITE_MAX_MS:
                     what = f"minion {stream.session.minion} took nothing off its stream"
                     stream.close(Breach(f"{what} for {now_ms - since_ms} ms", Refusal.SILENT))
+
+
+async def receive(context: Context) -> Any:
+    """The next message of a stream, or EOF; raises Broken if there will be none."""
+    try:
+        return await context.read()
+    except Exception as error:
+        raise Broken from error
+
+
+async def send(context: Context, message: FromRelay) -> None:
+    """Sends a message; raises Broken if the stream takes none any longer."""
+    try:
+        await context.write(message.SerializeToString())
+    except Exception as error:
+        raise Broken from error
+
+
+async def _refuse(context: Context, breach: Breach) -> None:
+    """Ends a stream with a status, if it still can be told."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            await context.abort(STATUS[breach.refusal], breach.sentence)
 
 
 def parse(raw: bytes) -> FromMinion:

@@ -28,6 +28,7 @@ from relay.core.translate import (
     receipt_of_minion,
     receipt_of_relay,
     receipt_unserved,
+    shown,
 )
 from relay.core.window import Window, identity
 from schemas.defaults import HEARTBEAT_TIMEOUT_MS, RESUME_GRACE_MS
@@ -433,7 +434,7 @@ class Edge:
         if (lease.job, lease.epoch) != (said.job, said.epoch):
             raise Breach(
                 f"a receipt must tell its own lease, got {lease.job} epoch {lease.epoch} "
-                f"in the receipt of {said.job} epoch {said.epoch}"
+                f"in the receipt of {shown(said.job)} epoch {said.epoch}"
             )
         parcel = self.router.parcels.get(lease.job)
         if parcel is not None and parcel.dispatch.epoch == lease.epoch:
@@ -443,7 +444,7 @@ class Edge:
     def _ignore(self, session: Session, said: relay_pb2.Receipt, why: str) -> None:
         """A receipt that ends nothing is acknowledged all the same, or it would be sent for ever."""
         self.remarks.append(
-            f"receipt ignored: {why} job_id={said.job} epoch={said.epoch} "
+            f"receipt ignored: {why} job_id={shown(said.job)} epoch={said.epoch} "
             f"minion={session.minion} session={session.id}"
         )
         self._acknowledge(session, said.number)

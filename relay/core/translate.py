@@ -11,6 +11,7 @@ from schemas.defaults import (
     ERROR_MESSAGE_CHARS_MAX,
     ERROR_TRACE_CHARS_MAX,
     ERROR_TYPE_CHARS_MAX,
+    NAME_CHARS_MAX,
     QUEUE,
     RESULT_BYTES_MAX,
     RETRY_AFTER_MS_MAX,
@@ -161,12 +162,17 @@ def beat(lease: Lease, kind: BeatKind) -> Beat:
     )
 
 
+def shown(name: str) -> str:
+    """A name that a minion sent, fit for a sentence: quoted, and cut."""
+    return repr(name[:NAME_CHARS_MAX])
+
+
 def outcome_of(said: relay_pb2.Receipt) -> Outcome:
     """The word for a receipt's outcome; raises Breach for one that is none."""
     outcome = OUTCOMES.get(said.outcome)
     if outcome is None:
         raise Breach(
-            f"the outcome in the receipt of {said.job} must be one of "
+            f"the outcome in the receipt of {shown(said.job)} must be one of "
             f"{', '.join(sorted(word.name for word in OUTCOMES.values()))}, got {said.outcome}"
         )
     return outcome

@@ -540,7 +540,7 @@ WORSE = {
     ),
     "an outcome that is none": (
         FromMinion(receipts=ReceiptBatch(receipts=[Said(number=1, job="j", epoch=1)])),
-        "the outcome in the receipt of j must be one of",
+        "the outcome in the receipt of 'j' must be one of",
     ),
     "an empty message": (
         FromMinion(),

@@ -487,7 +487,7 @@ def test_a_receipt_of_nobodys_lease_is_told_and_acknowledged() -> None:
     number = world.answer(session, Job(id="stray", epoch=1))
     assert world.receipts == []
     assert session.outbox.stored_up_to == number
-    assert "job_id=stray" in world.remarks[0]
+    assert "job_id='stray'" in world.remarks[0]
 
 
 def test_receipts_are_acknowledged_in_order() -> None:

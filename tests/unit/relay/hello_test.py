@@ -137,7 +137,7 @@ def test_an_outcome_that_is_none() -> None:
     world.read(world.dispatch())
     [job] = world.sent(session)
     with pytest.raises(
-        Breach, match=r"the outcome in the receipt of job-0 must be one of CANCELLED, .* got 0"
+        Breach, match=r"the outcome in the receipt of 'job-0' must be one of CANCELLED, .* got 0"
     ):
         world.answer(session, job, outcome=OUTCOME_UNSPECIFIED)
     assert list(session.leases) == [job.id]
@@ -148,5 +148,5 @@ def test_a_receipt_that_tells_of_another_lease() -> None:
     world = World()
     session = world.hello()
     said = Receipt(number=1, job="mine", epoch=1, outcome=SUCCESS, lease=told(job="other"))
-    with pytest.raises(Breach, match="must tell its own lease, got other epoch 1 in the receipt of mine"):
+    with pytest.raises(Breach, match="must tell its own lease, got other epoch 1 in the receipt of 'mine'"):
         world.edge.receipts(session, [said], world.now_ms)
