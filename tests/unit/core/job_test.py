@@ -690,6 +690,33 @@ def test_a_tick_tells_a_row_at_most_one_thing() -> None:
     assert job.due(row, life.now_ms, offset=life.offsets[Source.TIMERS] + 1) is not None
 
 
+@pytest.mark.parametrize(
+    ("phase", "limits", "next_ms"),
+    [
+        (Phase.SCHEDULED, {}, T0 + 10_000),
+        (Phase.SCHEDULED, {"expires_at_ms": T0 + 7}, T0 + 7),
+        (Phase.SCHEDULED, {"ends_by_ms": T0 + 7}, T0 + 7),
+        (Phase.READY, {}, T0 + defaults.DISPATCH_AGE_MS_MAX),
+        (Phase.READY, {"expires_at_ms": T0 + 7}, T0 + 7),
+        (Phase.LEASED, {}, T0 + 4_000),
+        (Phase.LEASED, {"heartbeat_timeout_ms": 90_000}, T0 + 60_000),
+        (Phase.LEASED, {"expires_at_ms": T0 + 7}, T0 + 4_000),  # it has been started
+        (Phase.LEASED, {"ends_by_ms": T0 + 7}, T0 + 7),
+        (Phase.RETRYING, {}, T0 + 1_000),
+        (Phase.SUCCEEDED, {"expires_at_ms": T0 + 7, "ends_by_ms": T0 + 7}, T0 + defaults.JOB_RETENTION_MS),
+    ],
+)
+def test_a_row_is_looked_at_when_the_first_of_its_times_comes(
+    phase: Phase, limits: dict[str, Any], next_ms: int
+) -> None:
+    """One due time for each row: the least of all that may come in its phase."""
+    life = in_phase(phase)
+    row = replace(life.row, spec=replace(life.row.spec, **limits))
+    assert job.next_due_ms(row) == next_ms
+    assert job.due(row, next_ms - 1, offset=99) is None
+    assert job.due(row, next_ms, offset=99) is not None
+
+
 def test_a_time_event_without_a_job_is_refused() -> None:
     """Time brings nothing to nobody."""
     assert refused(job.step(None, PurgeDue(T0, Source.TIMERS, 0))) == (
