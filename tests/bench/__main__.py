@@ -106,7 +106,7 @@ async def _measured(benchmark: Benchmark, runs: int, say: Say) -> list[Figure]:
 
 
 def _table() -> Table:
-    table = Table(title="medians, and the least and most of all runs; others: the CPU that went elsewhere")
+    table = Table(title="others: CPU that went elsewhere")
     for column in ("figure", "unit"):
         table.add_column(column, no_wrap=True)
     for column in ("median", "min", "max", "others"):

@@ -13,11 +13,11 @@ from tests.bench.figures import Figure, Say, figure, percentile
 from tests.bench.functions import stamp
 from tests.bench.stage import Stage, stage
 
-JOBS: Final = 2_000
+JOBS: Final = 1_000
 LEAD_MS: Final = 2_000
 """From the submit until the first one is due: time enough to accept them all."""
-SPREAD_MS: Final = 4_000
-"""From the first one until the last."""
+SPREAD_MS: Final = 5_000
+"""From the first one until the last: 200 a second, so that it is lateness and not throughput that shows."""
 PATIENCE_S: Final = 60.0
 
 
