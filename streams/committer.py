@@ -1,8 +1,8 @@
-"""The Committer: writes what was decided, in order, and commits the offsets of what is durable. Nothing else
-commits.
+"""The Committer: writes what was decided, in order, and commits the offsets of what is durable.
 
-Owns the order of effects on the log: rows and facts, then what makes something run, then the offsets. Must
-never commit an offset whose writes are not confirmed, nor write on when one was not.
+Owns the order of effects on the log: rows and facts, then what makes something run, then the offsets, which
+nothing else commits. Must never commit an offset whose writes are not confirmed, nor write on when one was
+not.
 
 What was decided while a write is under way goes out with the next: an idle worker answers at once, a busy one
 groups.
@@ -31,9 +31,7 @@ class Committer:
     """One per worker. `put` is called in the order of decision, from one task."""
 
     def __init__(self, write: Write, commit: Commit) -> None:
-        """`write` returns when its records are durable, or raises; `commit` takes next offsets and may say
-        no.
-        """
+        """`write` returns when its records are durable, or raises; `commit` takes next offsets."""
         self._write = write
         self._commit = commit
         self._pending: list[tuple[Record | None, Writes]] = []
@@ -42,6 +40,7 @@ class Committer:
         self._idle = asyncio.Event()
         self._idle.set()
         self._committable: dict[Place, int] = {}
+        self._committing = asyncio.Lock()
 
     async def put(self, record: Record | None, writes: Writes) -> None:
         """Takes over the writes of one record (None: of no record). Waits when too much is pending."""
@@ -53,9 +52,7 @@ class Committer:
             await self._room.wait()
 
     async def settle(self) -> None:
-        """Returns when everything that was put is durable, and its offsets are committed if the broker lets
-        us.
-        """
+        """Returns when all that was put is durable, and its offsets are committed if the broker lets us."""
         await self._idle.wait()
         await self.commit()
 
@@ -86,9 +83,8 @@ class Committer:
             await self.commit()
 
     async def commit(self) -> None:
-        """Commits what is durable. An offset the broker refuses (a rebalance is under way) is read again
-        later.
-        """
-        if self._committable:
-            offsets, self._committable = self._committable, {}
-            await self._commit(offsets)
+        """Commits what is durable. What the broker refuses, as the group is changing, is read again later."""
+        async with self._committing:
+            if self._committable:
+                offsets, self._committable = self._committable, {}
+                await self._commit(offsets)

@@ -1,5 +1,4 @@
-"""Turns what the core decided into records to write, in two stages. One for each partition, emptied for each
-record.
+"""Turns what the core decided into records to write, in two stages; emptied for each record.
 
 Owns which topic, partition, key and stage each thing goes to. Must never decide anything, nor keep anything
 from one record to the next.
@@ -21,9 +20,7 @@ from streams.core.events import Source
 from streams.core.rejection import Rejection
 from streams.core.schedule import ScheduleFact
 from streams.record import ROUTED_HEADER, Header, Out, Record, Writes
-
-JOB_ROW, ARGS_ROW, SCHEDULE_ROW = "j:", "a:", "s:"
-"""How the key of a row in the state topic begins; the id follows."""
+from streams.rows import ARGS_ROW, JOB_ROW, SCHEDULE_ROW
 
 CONTROL_PARTITION = REJECTS_PARTITION = 0
 """Of topics with one partition."""

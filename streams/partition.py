@@ -1,14 +1,12 @@
-"""One partition of jobs: what each record of its topics does to its rows, and what must be written because of
-it.
+"""One partition of jobs: what each record of its topics does to its rows, and what must be written for it.
 
-Owns the rows, when they are due, and how far each source was applied. Pure of hosts: no Faust, no Kafka, no
-clock, no thread; the time is the broker's, in the records. `apply` is the whole of it:
+Owns how far each source was applied, and every change of a row. Pure of hosts: no Faust, no Kafka, no clock,
+no thread; the time is the broker's, in the records. `apply` is the whole of it:
 
     partition = Partition(3, topics, queues)
     partition.restore(key, value)                   # each record of the state topic's partition, in order
     writes = partition.begin(begins, settled)       # where its sources go on; what may not have left before
-    writes = partition.apply(record)                # each record of its sources, in the order of their
-    offsets
+    writes = partition.apply(record)                # each record of its sources, in the order of offsets
 
 Must never raise for what a record holds, nor decide by anything but the rows, the record and its time. What
 cannot be accepted is rejected with a sentence; a fault of our own is rejected with its trace; both go on with
@@ -17,21 +15,18 @@ the next record.
 
 import json
 import traceback
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from schemas import defaults
 from schemas.codec import Undecodable, decode
 from schemas.events import (
-    ArgsRow,
     Command,
     Heartbeat,
     JobRequest,
     JobRow,
     Receipt,
     Schedule,
-    ScheduleRow,
     Tick,
 )
 from schemas.keys import home
@@ -56,10 +51,10 @@ from streams.core.events import (
     TimeEvent,
 )
 from streams.core.rejection import Rejection
-from streams.dues import Dues
-from streams.outbox import ARGS_ROW, JOB_ROW, SCHEDULE_ROW, Outbox
+from streams.outbox import Outbox
 from streams.queues import Queues
 from streams.record import NOTHING, Record, Writes
+from streams.rows import ARGS_ROW, JOB_ROW, SCHEDULE_ROW, Rows, split
 
 DUES_PER_TICK_MAX = 500
 """Rows that one tick decides; the rest is still due, and comes with the next tick."""
@@ -73,33 +68,20 @@ TRACEPARENT = "traceparent"
 """Header in which trace context travels."""
 
 
-class BadRow(Exception):
-    """A row of the state topic that can't be read: it is not ours, or of another release."""
-
-    def __init__(self, key: bytes, partition: int, reason: str) -> None:
-        """`reason` is the end of the sentence."""
-        super().__init__(f"row {key!r:.250} of partition {partition} can't be read: {reason}")
-
-
 class Partition:
     """The rows of one partition, and the machine that changes them."""
 
     def __init__(self, number: int, topics: Topics, queues: Queues) -> None:
         """An empty partition; `queues` tells which queues exist, and is asked for those that do not."""
         self.number = number
-        self.jobs: dict[str, JobRow] = {}
-        self.schedules: dict[str, ScheduleRow] = {}
-        self.counts: Counter[tuple[str, str]] = Counter()
-        """How many jobs there are, by queue and phase."""
+        self.rows = Rows(number)
+        self.jobs, self.schedules = self.rows.jobs, self.rows.schedules
         self.refused = 0
         """Records refused since it began."""
         self.latest_tick: Tick | None = None
         """The last tick that was applied."""
         self._topics = topics
         self._queues = queues
-        self._args: dict[str, bytes] = {}
-        self._raw: dict[bytes, bytes] = {}  # rows as restored, until `begin`
-        self._dues = Dues(self._due_ms)
         self._waiting: dict[str, dict[str, None]] = {}  # by queue: ready jobs whose queue does not exist yet
         self._unheard = True  # nobody listened to the leases until now
         self._outbox = Outbox(number, topics)
@@ -116,29 +98,21 @@ class Partition:
 
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Takes one record of the state topic; the last of a key counts, None is a row that was dropped."""
-        if value is None:
-            self._raw.pop(key, None)
-        else:
-            self._raw[key] = value
+        self.rows.restore(key, value)
 
     def begin(self, begins: Mapping[str, int], settled: Mapping[str, int]) -> Writes:
-        """Every row was restored: reads them, and gives what may not have left before the partition came
-        here.
+        """Every row was restored: reads them, and gives what may not have left before.
 
         Args:
             begins: for each source topic, the offset of the record that `apply` gets next.
-            settled: for each source topic, the offset before which everything a record asked for is known to
-            have
-                left. What a row awaits is sent again if it was changed by a later one.
+            settled: for each source topic, the offset before which all that a record asked for is known to
+                have left. What a row awaits is sent again if a later record has changed it.
 
         Raises:
             BadRow: a row cannot be read. The partition must not be worked on.
         """
         self._next.update({topic: begins[topic] for topic in self._next})
-        for key, value in self._raw.items():
-            self._read_row(key, value)
-        self._raw.clear()
-        self._dues.fill(self._all_dues())
+        self.rows.read()
         for row in self.jobs.values():
             if self._in_doubt(row, settled):
                 self._job_again(row)
@@ -146,32 +120,6 @@ class Partition:
             if plan.applied_timers >= settled[self._topics.timers]:
                 self._submit_fires(schedule.outstanding(plan))
         return self._outbox.take()
-
-    def _read_row(self, key: bytes, value: bytes) -> None:
-        name = key.decode(errors="replace")
-        kind, id = name[: len(JOB_ROW)], name[len(JOB_ROW) :]
-        try:
-            if kind == JOB_ROW:
-                self._count(None, row := decode(value, (JobRow,)))
-                self.jobs[id] = row
-            elif kind == ARGS_ROW:
-                self._args[id] = decode(value, (ArgsRow,)).args
-            elif kind == SCHEDULE_ROW:
-                self.schedules[id] = decode(value, (ScheduleRow,))
-            else:
-                raise BadRow(
-                    key, self.number, f"its key must begin with {JOB_ROW}, {ARGS_ROW} or {SCHEDULE_ROW}"
-                )
-        except Undecodable as error:
-            raise BadRow(key, self.number, error.sentence) from error
-
-    def _all_dues(self) -> Iterator[tuple[int, str]]:
-        for id, row in self.jobs.items():
-            if (due_ms := job.next_due_ms(row)) is not None:
-                yield due_ms, JOB_ROW + id
-        for id, plan in self.schedules.items():
-            if (due_ms := schedule.next_due_ms(plan)) is not None:
-                yield due_ms, SCHEDULE_ROW + id
 
     def _in_doubt(self, row: JobRow, settled: Mapping[str, int]) -> bool:
         """True if what the row awaits from the world may not have left."""
@@ -196,29 +144,9 @@ class Partition:
             self._outbox.end_again(row)
         self._job_effects(row, job.outstanding(row), row.dispatched_at_ms or row.ended_at_ms or 0)
 
-    # What others may know.
-
-    @property
-    def rows_count(self) -> int:
-        """How many jobs and schedules it has."""
-        return len(self.jobs) + len(self.schedules)
-
-    @property
-    def leases_count(self) -> int:
-        """How many jobs a minion has."""
-        return sum(count for (_, phase), count in self.counts.items() if phase == Phase.LEASED)
-
-    def overdue_count(self, at_ms: int) -> int:
-        """How many rows were due by then, epoch ms."""
-        return self._dues.count(at_ms)
-
     def next_due_ms(self) -> int | None:
         """When a row wants a tick, epoch ms; None: none does."""
-        return self._dues.next_ms()
-
-    def args(self, row: JobRow) -> bytes | None:
-        """A job's arguments, wherever they are kept."""
-        return self._args.get(row.spec.id) if row.spec.args_apart else row.spec.args
+        return self.rows.dues.next_ms()
 
     # Records.
 
@@ -246,8 +174,8 @@ class Partition:
     def _release(self, row: JobRow) -> None:
         """Dispatches a job whose queue has come into being."""
         after = replace(row, wait_reason=None)
-        self._outbox.release(after, self.args(after))
-        self._keep_job(row.spec.id, row, after)
+        self._outbox.release(after, self.rows.args(after))
+        self.rows.keep_job(row.spec.id, after)
 
     def _wait_for_queue(self, row: JobRow) -> None:
         self._queues.want(row.spec.queue)
@@ -469,21 +397,21 @@ class Partition:
         """
         decided = 0
         put_off: list[str] = []
-        while decided < DUES_PER_TICK_MAX and (key := self._dues.take(record.timestamp_ms)) is not None:
+        while decided < DUES_PER_TICK_MAX and (key := self.rows.dues.take(record.timestamp_ms)) is not None:
             act = self._due_act(key, record, heard=heard)
             if act is None:
                 put_off.append(key)
             else:
                 decided += 1
-                self._guarded(record, key[len(JOB_ROW) :], act)
+                self._guarded(record, split(key)[1], act)
         for key in put_off:
-            self._dues.put(key, self._due_ms(key))
+            self.rows.dues.put(key, self.rows.due_ms(key))
 
     def _due_act(self, key: str, record: Record, *, heard: bool) -> Callable[[], object] | None:
         """What time brings to a row at this tick; None if nothing yet: what its minion wrote may not have
         been applied, or this tick has brought it something already.
         """
-        kind, id = key[: len(JOB_ROW)], key[len(JOB_ROW) :]
+        kind, id = split(key)
         at_ms, offset = record.timestamp_ms, record.offset
         if kind == SCHEDULE_ROW:
             fire = schedule.due(self.schedules[id], at_ms, offset=offset)
@@ -505,15 +433,6 @@ class Partition:
         refusal = self._job_event(id, event)
         assert refusal is None, f"time never asks for what is refused: {refusal}"
 
-    def _due_ms(self, key: str) -> int | None:
-        """When the row with this key is due now, epoch ms."""
-        id = key[len(JOB_ROW) :]
-        if key.startswith(JOB_ROW):
-            row = self.jobs.get(id)
-            return None if row is None else job.next_due_ms(row)
-        plan = self.schedules.get(id)
-        return None if plan is None else schedule.next_due_ms(plan)
-
     # Rows.
 
     def _job_event(self, id: str, event: Event, args: bytes | None = None) -> Rejection | None:
@@ -532,14 +451,14 @@ class Partition:
         if step.effects:
             assert after is not None, "a job that is no more asks for nothing"
             if args is not None and before is None:
-                self._args[id] = args
+                self.rows.keep_args(id, args)
             after = self._job_effects(after, step.effects, event.at_ms)
         if step.durable:
             self._write_job(id, before, after, args)
             for fact in step.facts:
                 self._outbox.fact(before, fact, after)
         if after is not before:
-            self._keep_job(id, before, after)
+            self.rows.keep_job(id, after)
         return None
 
     def _write_job(self, id: str, before: JobRow | None, after: JobRow | None, args: bytes | None) -> None:
@@ -547,33 +466,11 @@ class Partition:
             self._outbox.no_row(JOB_ROW + id)
             if before is not None and before.spec.args_apart:
                 self._outbox.no_row(ARGS_ROW + id)
-                self._args.pop(id, None)
             return
         if args is not None and before is None:
-            self._args[id] = args
+            self.rows.keep_args(id, args)
             self._outbox.args_row(id, args)  # first: a row in the log is never without them
         self._outbox.job_row(after)
-
-    def _keep_job(self, id: str, before: JobRow | None, after: JobRow | None) -> None:
-        self._count(before, after)
-        if after is None:
-            del self.jobs[id]
-            self._dues.put(JOB_ROW + id, None)
-        else:
-            self.jobs[id] = after
-            self._dues.put(JOB_ROW + id, job.next_due_ms(after))
-
-    def _count(self, before: JobRow | None, after: JobRow | None) -> None:
-        old = None if before is None else (before.spec.queue, before.phase)
-        new = None if after is None else (after.spec.queue, after.phase)
-        if old == new:
-            return
-        if old is not None:
-            self.counts[old] -= 1
-            if not self.counts[old]:
-                del self.counts[old]
-        if new is not None:
-            self.counts[new] += 1
 
     def _job_effects(self, row: JobRow, effects: tuple[Effect, ...], at_ms: int) -> JobRow:
         """Puts the effects into the outbox. The row says so if its dispatch has to wait for its queue."""
@@ -584,7 +481,7 @@ class Partition:
                 case TellRelays():
                     self._outbox.call_off(row, effect, at_ms)
                 case WriteDeadLetter():
-                    self._outbox.dead_letter(row, self.args(row))
+                    self._outbox.dead_letter(row, self.rows.args(row))
                 case Submit(request):
                     self._outbox.submit(request)
         return row
@@ -593,7 +490,7 @@ class Partition:
         if _waits_for_queue(row):  # a replay: the job is dispatched when its queue comes
             return row
         if self._queues.exists(row.spec.queue):
-            self._outbox.dispatch(row, self.args(row))
+            self._outbox.dispatch(row, self.rows.args(row))
             return row
         self._wait_for_queue(row)
         return replace(row, wait_reason=WaitReason.QUEUE)
@@ -613,11 +510,7 @@ class Partition:
             for fact in step.facts:
                 self._outbox.schedule_fact(before, fact, after)
         self._submit_fires(step.effects)
-        if after is None:
-            self.schedules.pop(id, None)
-        else:
-            self.schedules[id] = after
-        self._dues.put(SCHEDULE_ROW + id, None if after is None else schedule.next_due_ms(after))
+        self.rows.keep_schedule(id, after)
         return None
 
     def _submit_fires(self, effects: tuple[Effect, ...]) -> None:

@@ -1,5 +1,4 @@
-"""The shell around the pure partitions of one worker: what reads, writes, ticks and makes queues, put
-together.
+"""The shell around the pure partitions of one worker: what writes, ticks and makes queues, put together.
 
 Owns the lives of the partitions: begun empty, restored, started, dropped. Must never decide anything about a
 job, and knows no Faust: the host calls `assign`, `begin`, `decide` and `settle`.
@@ -49,8 +48,8 @@ class Shell:
         """Makes sure that the topics are there and the writer is warm, and starts the loops.
 
         Raises:
-            BrokerProblem: no broker answers, or a topic has another number of partitions than the settings
-            say. WriteFailed: no broker answers.
+            BrokerProblem: no broker answers, or a topic has other partitions than the settings say.
+            WriteFailed: no broker answers.
         """
         for queue in await self._broker.prepare():
             self.queues.add(queue)
@@ -92,13 +91,12 @@ class Shell:
             )
             await self._writer.write(again.first)
             await self._writer.write(again.then)
-            rows += partition.rows_count
-            leases += partition.leases_count
-            overdue += partition.overdue_count(now_ms)
+            rows += len(partition.rows)
+            leases += partition.rows.leases
+            overdue += partition.rows.dues.count(now_ms)
             sent += len(again.first) + len(again.then)
-        await self.ticker.tick(
-            list(self.partitions)
-        )  # the writer is warm after it, and the leases are listened for
+        # The writer is warm after it, and the leases are listened for.
+        await self.ticker.tick(list(self.partitions))
         took_s = time.monotonic() - self._assigned_at_s
         self.recovered_line = (
             f"recovered partitions={len(self.partitions)} rows={rows} leases={leases} overdue={overdue}"

@@ -35,7 +35,7 @@ from faust.web import Request, Response, Web
 
 from streams.crash import crash
 
-FETCH_WAIT_MS_MAX = 250
+FETCH_WAIT_MS_MAX = 25
 """A partition that was emptied while a fetch waits is asked for again when that fetch returns: so long can a
 record be overlooked; stock has 1500 ms.
 """

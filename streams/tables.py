@@ -17,7 +17,7 @@ from yarl import URL
 from schemas.topics import Topics
 from streams.core.status import job_status, schedule_status
 from streams.crash import crash
-from streams.outbox import JOB_ROW, SCHEDULE_ROW
+from streams.rows import JOB_ROW, SCHEDULE_ROW, split
 from streams.shell import Shell
 from streams.stock import TableManager
 
@@ -83,12 +83,12 @@ class PartitionStore(Store[Any, Any]):
         id>`.
         """
         name = key.decode(errors="replace") if isinstance(key, bytes) else key
-        kind, id = name[: len(JOB_ROW)], name[len(JOB_ROW) :]
+        kind, id = split(name)
         now_ms = self.shell.ticker.now_ms()
         for partition in self.shell.partitions.values():
             if kind == JOB_ROW and id in partition.jobs:
                 row = partition.jobs[id]
-                return job_status(row, now_ms, partition.args(row))
+                return job_status(row, now_ms, partition.rows.args(row))
             if kind == SCHEDULE_ROW and id in partition.schedules:
                 return schedule_status(partition.schedules[id], now_ms)
         raise KeyError(name)
@@ -101,7 +101,7 @@ class PartitionStore(Store[Any, Any]):
 
     def __len__(self) -> int:
         """How many rows there are."""
-        return sum(partition.rows_count for partition in self.shell.partitions.values())
+        return sum(len(partition.rows) for partition in self.shell.partitions.values())
 
     def __contains__(self, key: object) -> bool:
         """True if there is such a row."""

@@ -91,7 +91,7 @@ class Answers:
                 )
             raise NoAnswer(NOT_FOUND, f"no job {id} is kept; ended jobs are forgotten after a day")
         partition, row = found
-        return _status(row, self._shell.ticker.now_ms(), partition.args(row))
+        return _status(row, self._shell.ticker.now_ms(), partition.rows.args(row))
 
     async def jobs(
         self, queue: str | None, phase: str | None, limit: str | None, after: str | None
@@ -164,8 +164,8 @@ class Answers:
             "partitions_total": shell.topics.partitions,
             "jobs": sum(len(partition.jobs) for partition in partitions),
             "schedules": sum(len(partition.schedules) for partition in partitions),
-            "leases": sum(partition.leases_count for partition in partitions),
-            "overdue": sum(partition.overdue_count(now_ms) for partition in partitions),
+            "leases": sum(partition.rows.leases for partition in partitions),
+            "overdue": sum(partition.rows.dues.count(now_ms) for partition in partitions),
             "refused": sum(partition.refused for partition in partitions),
         }
 
@@ -183,7 +183,7 @@ class Answers:
     def _counts(self) -> Counter[tuple[str, str]]:
         total: Counter[tuple[str, str]] = Counter()
         for partition in self._partitions():
-            total.update(partition.counts)
+            total.update(partition.rows.counts)
         return total
 
     def _find(self, id: str, key: str | None) -> tuple[Partition, JobRow] | None:

@@ -93,7 +93,7 @@ def test_any_records(sequence: list[tuple[str, bytes | None, bytes | None, int]]
         written = desk.put(desk.topics.prefix + source, key, value)
         assert not [reject for reject in written.rejects if reject.code == "fault"], written.rejects
     partition = desk.partition
-    assert sum(partition.counts.values()) == len(partition.jobs)
+    assert sum(partition.rows.counts.values()) == len(partition.jobs)
     dues = [due_ms for row in partition.jobs.values() if (due_ms := next_due_ms(row)) is not None]
     dues += [row.next_fire_at_ms for row in partition.schedules.values() if row.next_fire_at_ms is not None]
     assert partition.next_due_ms() == min(dues, default=None)

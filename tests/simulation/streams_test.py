@@ -152,7 +152,7 @@ def restored_is_live(world: World) -> None:
             id: _durable(row) for id, row in live.jobs.items()
         }
         assert other.schedules == live.schedules
-        assert other.counts == live.counts
+        assert other.rows.counts == live.rows.counts
 
 
 def histories(world: World) -> dict[str, list[JobRow]]:

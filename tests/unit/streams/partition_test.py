@@ -154,9 +154,9 @@ def test_counts_follow_the_rows() -> None:
     desk.request(id="j3", queue="mail")
     desk.receipt("j3")
     expected = {("default", "ready"): 1, ("mail", "ready"): 1, ("mail", "succeeded"): 1}
-    assert dict(desk.partition.counts) == expected
+    assert dict(desk.partition.rows.counts) == expected
     desk.crash()
-    assert dict(desk.partition.counts) == expected
+    assert dict(desk.partition.rows.counts) == expected
 
 
 def test_a_schedule_fires_requests() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from schemas import defaults
 from schemas.words import Phase
-from streams.partition import BadRow
+from streams.rows import BadRow
 from tests.fakes.desk import KEYS, Desk
 
 
@@ -97,10 +97,10 @@ def test_rows_come_back_as_they_were() -> None:
         other.begin(desk.ends(), desk.ends())
         assert other.jobs == desk.partition.jobs
         assert other.schedules == desk.partition.schedules
-        assert other.counts == desk.partition.counts
+        assert other.rows.counts == desk.partition.rows.counts
         assert other.next_due_ms() == desk.partition.next_due_ms()
         for row in desk.partition.jobs.values():
-            assert other.args(row) == desk.partition.args(row)
+            assert other.rows.args(row) == desk.partition.rows.args(row)
 
 
 def test_dropped_rows_stay_dropped() -> None:
@@ -132,6 +132,6 @@ def test_leases_are_counted() -> None:
     desk.request(id="j2", run_at_ms=desk.now_ms + 1_000)
     desk.crash()
     assert desk.partition.jobs["j1"].phase == Phase.LEASED
-    assert (desk.partition.rows_count, desk.partition.leases_count) == (2, 1)
-    assert desk.partition.overdue_count(desk.now_ms) == 0
-    assert desk.partition.overdue_count(desk.now_ms + 2_000) == 1
+    assert (len(desk.partition.rows), desk.partition.rows.leases) == (2, 1)
+    assert desk.partition.rows.dues.count(desk.now_ms) == 0
+    assert desk.partition.rows.dues.count(desk.now_ms + 2_000) == 1

@@ -137,4 +137,4 @@ def test_an_ended_job_is_forgotten() -> None:
     assert [(out.key, out.value) for out in purged.first if out.topic == "jobs.state"] == [(b"j:j1", None)]
     assert purged.told == ["purged"]
     assert desk.partition.next_due_ms() is None
-    assert not desk.partition.counts
+    assert not desk.partition.rows.counts
