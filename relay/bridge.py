@@ -57,13 +57,17 @@ def crash_only(
 
 
 class Bridge:
-    """The Kafka side of one relay. `wake` is called with sessions that have something to send."""
+    """The Kafka side of one relay. `wake` is called with sessions that have something to send.
+
+    `fail` is told, once or more often, that the relay cannot go on.
+    """
 
     def __init__(
         self,
         config: dict[str, Any],
         topics: Topics,
         relay: str,
+        session_timeout_ms: int,
         fail: Callable[[str], None],
     ) -> None:
         self.clock = Clock()
@@ -73,7 +77,7 @@ class Bridge:
         self.wake: Callable[[Session], None] = _nobody
         self.writer = Writer(config, topics, self._stored, fail)
         self._loop = asyncio.get_running_loop()
-        self._reader = Reader(config, f"{topics.prefix}relay", self, fail, self.clock)
+        self._reader = Reader(config, f"{topics.prefix}relay", session_timeout_ms, self, fail, self.clock)
         self._control = ControlTail(config, topics.control, self._controlled, fail)
         self._windows: dict[Place, Window] = {}
         self._subscribed: frozenset[str] = frozenset()

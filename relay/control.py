@@ -11,7 +11,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from relay.offsets import ends
+from relay.broker import ends
 
 log = logging.getLogger("relay.control")
 
@@ -48,7 +48,8 @@ class ControlTail:
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 100,  # the end of an empty topic is told by an empty fetch
                 "topic.metadata.refresh.interval.ms": 1_000,
-            }
+            },
+            logger=logging.getLogger("relay.kafka"),
         )
         self._thread = threading.Thread(target=self._run, name="relay-control", daemon=True)
         self._thread.start()

@@ -17,13 +17,12 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from relay.bridge import Bridge
+from relay.broker import RelayFailed, find_topics, session_timeout_ms
 from relay.server import Server
 from schemas.settings import BadSetting, Settings, load
-from schemas.topics import Topics
 
 log = logging.getLogger("relay")
 
@@ -35,12 +34,6 @@ relay.
 DRAIN_LOOK_S = 0.05
 """How often it looks whether there is something left to wait for."""
 
-TOPICS_S = 30.0
-"""How long the broker and the topics may take to be there at the start."""
-
-TOPICS_LOOK_S = 0.5
-"""How often it is looked for them."""
-
 GC_YOUNG_MAX = 100_000
 """Objects made, less those freed, before the collector looks at the young ones."""
 
@@ -49,10 +42,6 @@ EXIT_FAILED = 70
 
 EXIT_CONFIG = 78
 """EX_CONFIG: starting it again will not help."""
-
-
-class RelayFailed(Exception):
-    """The relay cannot go on; the text is one clear sentence."""
 
 
 class Relay:
@@ -98,9 +87,11 @@ class Relay:
             "bootstrap.servers": self._settings.bootstrap,
             "client.id": "jobstream-relay",
         }
-        topics = await asyncio.to_thread(find_topics, config, self._settings)
+        admin = AdminClient({**config, "log_level": 0})
+        topics = await asyncio.to_thread(find_topics, admin, self._settings)
+        patience_ms = await asyncio.to_thread(session_timeout_ms, admin)
         name = f"{socket.gethostname()}:{port if port != '0' else os.getpid()}"
-        self._bridge = Bridge(config, topics, name, self._fail)
+        self._bridge = Bridge(config, topics, name, patience_ms, self._fail)
         cancels = await self._or_failed(self._bridge.ready())
         self._server = Server(self._bridge)
         try:
@@ -156,35 +147,6 @@ class Relay:
     def _fail(self, sentence: str) -> None:
         if not self._failed.done():
             self._failed.set_result(sentence)
-
-
-def find_topics(config: dict[str, Any], settings: Settings) -> Topics:
-    """The topics of the prefix, with as many partitions as they have; RelayFailed if they are not there in
-    time.
-    """
-    admin = AdminClient({**config, "log_level": 0})
-    wanted = Topics(settings.prefix, settings.partitions)
-    end_s = time.monotonic() + TOPICS_S
-    while True:
-        try:
-            found = admin.list_topics(timeout=TOPICS_S).topics
-            missing = [
-                topic for topic in (wanted.receipts, wanted.heartbeats, wanted.control) if topic not in found
-            ]
-            reason = (
-                f"{settings.bootstrap} has no topic {', '.join(missing)}; `jobstream topics apply` makes them"
-            )
-        except KafkaException as error:
-            missing, reason = ["all"], f"no broker answers at {settings.bootstrap}: {error.args[0].str()}"
-        if not missing:
-            break
-        if time.monotonic() > end_s:
-            raise RelayFailed(reason)
-        time.sleep(TOPICS_LOOK_S)
-    partitions = len(found[wanted.receipts].partitions)
-    if partitions != settings.partitions:
-        log.info("partitions are those of %s: %d, not %d", wanted.receipts, partitions, settings.partitions)
-    return Topics(settings.prefix, partitions)
 
 
 async def run(settings: Settings) -> None:

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from relay.broker import committed, ends
 from relay.core.window import Window
-from relay.offsets import committed, ends
 from schemas.defaults import MIB
 
 log = logging.getLogger("relay.reader")
@@ -27,9 +27,6 @@ ADOPT_GRACE_MS = 500
 """Uncommitted records of a new partition may be held by minions of a relay that died, and wait so long for
 them. Where nothing was ever committed nobody can hold any.
 """
-
-SESSION_TIMEOUT_MS = 6_000
-"""Silence after which the broker takes a relay for dead and gives its partitions to others."""
 
 HEARTBEAT_INTERVAL_MS = 500
 """How often the broker hears of a relay, and so how soon a relay hears of a rebalance."""
@@ -89,6 +86,7 @@ class Reader:
         self,
         config: Mapping[str, Any],
         group: str,
+        session_timeout_ms: int,
         keeper: Keeper,
         fail: Callable[[str], None],
         now_ms: Callable[[], int],
@@ -112,7 +110,7 @@ class Reader:
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "allow.auto.create.topics": False,
-                "session.timeout.ms": SESSION_TIMEOUT_MS,
+                "session.timeout.ms": session_timeout_ms,
                 "heartbeat.interval.ms": HEARTBEAT_INTERVAL_MS,
                 "max.poll.interval.ms": POLL_INTERVAL_MAX_MS,
                 "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS,
@@ -121,7 +119,8 @@ class Reader:
                 "fetch.wait.max.ms": FETCH_WAIT_MAX_MS,
                 "error_cb": self._on_error,
                 "on_commit": self._on_commit,
-            }
+            },
+            logger=logging.getLogger("relay.kafka"),
         )
         self._thread = threading.Thread(target=self._run, name="relay-reader", daemon=True)
         self._thread.start()

@@ -71,7 +71,8 @@ class Writer:
                 "message.max.bytes": RECORD_BYTES_MAX,
                 "queue.buffering.max.messages": 4 * UNCONFIRMED_MAX,
                 "error_cb": self._on_error,
-            }
+            },
+            logger=logging.getLogger("relay.kafka"),
         )
         self._thread = threading.Thread(target=self._poll, name="relay-writer", daemon=True)
         self._thread.start()

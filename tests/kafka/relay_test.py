@@ -4,6 +4,9 @@ is kept.
 
 import asyncio
 import itertools
+import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
@@ -13,8 +16,9 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from relay import main, server, writer
-from relay.main import Relay, RelayFailed
+from relay import broker, server, writer
+from relay.broker import RelayFailed
+from relay.main import Relay
 from schemas.codec import decode, encode
 from schemas.defaults import HEARTBEAT_TIMEOUT_MS
 from schemas.events import Beat, Control, Dispatch, Heartbeat, Receipt
@@ -649,12 +653,47 @@ async def test_a_minion_that_never_reads_is_shown_out(
 
 async def test_a_relay_without_its_topics(bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says which topics it misses, and how they are made."""
-    monkeypatch.setattr(main, "TOPICS_S", 0.5)
+    monkeypatch.setattr(broker, "TOPICS_S", 0.5)
     settings = Settings(bootstrap=bootstrap, prefix="nowhere.", relay="127.0.0.1:0")
     with pytest.raises(
         RelayFailed, match=r"has no topic nowhere.receipts.*`jobstream topics apply` makes them"
     ):
         await Relay(settings).__aenter__()
+
+
+async def test_a_broker_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named, with what the client says of it."""
+    monkeypatch.setattr(broker, "TOPICS_S", 0.5)
+    with pytest.raises(RelayFailed, match=r"no broker answers at 127.0.0.1:9: "):
+        await Relay(Settings(bootstrap="127.0.0.1:9", relay="127.0.0.1:0")).__aenter__()
+
+
+def test_a_relay_process(log: Log) -> None:
+    """`python -m relay` says that it started, drains at SIGTERM with exit code 0, and 78 for a
+    setting that can't be.
+    """
+    environ = {
+        **os.environ,
+        "JOBSTREAM_BOOTSTRAP": log.bootstrap,
+        "JOBSTREAM_PREFIX": log.topics.prefix,
+        "JOBSTREAM_RELAY": "127.0.0.1:0",
+    }
+    command = [sys.executable, "-m", "relay"]
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        assert any("relay started" in line for line in child.stderr)
+        child.terminate()
+        assert "relay stopped leases_left=0" in child.stderr.read()
+        assert child.wait(10) == 0
+    bad = subprocess.run(
+        command,
+        env={**environ, "JOBSTREAM_RELAY": "nowhere"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert bad.returncode == 78
+    assert "relay must be host:port, got 'nowhere'" in bad.stderr
 
 
 async def test_an_address_that_is_taken(log: Log, relay: Relay) -> None:
