@@ -145,6 +145,9 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def fetch(self) -> _Fetched | None:
         """All records there are, at most `broker_max_poll_records`; waits up to FETCH_S for the first."""
+        if not self._sources:
+            await asyncio.sleep(FETCH_S)
+            return None  # a worker more than there are partitions; aiokafka takes an empty set for all
         consumer = self._ensure_consumer()
         records = await self._fetch_records(
             consumer, self._sources, timeout=FETCH_S, max_records=consumer._max_poll_records

@@ -94,7 +94,7 @@ class Log:
     def committed(self, sources: Iterable[TP]) -> dict[TP, Committed]:
         """Where each source partition goes on, by its stable committed offset."""
         places = [TopicPartition(tp.topic, tp.partition) for tp in sources]
-        answers = self._consumer.committed(places, ASK_S)
+        answers = self._consumer.committed(places, ASK_S) if places else []
         firsts = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
         found: dict[TP, Committed] = {}
         for answer in answers:

@@ -117,8 +117,9 @@ class Writer:
         _produce(self._plain, outs)
 
     async def send(self, outs: Iterable[tuple[Any, ...]]) -> None:
-        """Sends apart from any batch; returns when all is confirmed."""
-        await self._enqueue(None, Writes(then=outs))
+        """Sends apart from any batch, at once; returns when all is confirmed."""
+        _produce(self._plain, outs)
+        await self._enqueue(None, Writes())
 
     def _enqueue(self, batch: Batch | None, writes: Writes) -> asyncio.Future[None]:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

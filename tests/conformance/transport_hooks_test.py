@@ -1,0 +1,421 @@
+"""One test per hook: what the transport relies on in Faust, aiokafka, librdkafka and the broker, tried for
+real.
+
+`streams.transport.selftest` sees at each start that the names are there; these tests see that they still mean
+the same.
+"""
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import aiokafka
+import faust
+import pytest
+from aiokafka.abc import ConsumerRebalanceListener
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+from faust.transport import by_url
+from faust.types import TP
+
+from streams import transport
+from streams.transport.consumer import PREFETCH_PATIENCE_S
+from streams.transport.consumer import Consumer as BatchConsumer
+from streams.transport.membership import group_metadata
+from streams.transport.restore import Log, Restore, TableManager
+from tests.waiting import eventually_async
+
+kafka = pytest.mark.kafka
+
+AIOKAFKAS_PATIENCE_S = 0.2
+"""Longer than aiokafka lets records lie unread before it asks for others alone (0.1 s)."""
+
+BYTES: Any = {"key_type": bytes, "value_type": bytes}
+
+
+@pytest.fixture
+def app() -> Iterator[faust.App]:
+    """An app on the transport that never starts."""
+    own = faust.App(f"hooks-{uuid.uuid4().hex[:6]}", **transport.faust_settings("127.0.0.1:1"))
+    yield own
+    consumer: Any = own._consumer
+    if consumer is not None:
+        consumer._thread.thread_loop.close()
+
+
+# Faust: what takes the place of what.
+
+
+def test_the_scheme_finds_the_transport() -> None:
+    """The entry point group `faust.transports`."""
+    assert by_url("jobstream://127.0.0.1:9092") is transport.Transport
+
+
+async def test_an_app_takes_our_classes(app: faust.App) -> None:
+    """The settings Agent, Table and TableManager, and the transport's Consumer and Producer."""
+    assert isinstance(app.consumer, BatchConsumer)
+    assert isinstance(app.producer, transport.Transport.Producer)
+    assert isinstance(app.tables, TableManager)
+    assert isinstance(app.tables.recovery, Restore)
+    assert isinstance(app.Table("t", partition_state=transport.Rows), transport.Table)
+
+
+@pytest.mark.parametrize("mode", list(transport.Mode))
+async def test_the_url_tells_the_mode(mode: transport.Mode) -> None:
+    """Faust keeps the query of its broker URL, and of several hosts their order."""
+    app: Any = faust.App("hooks", **transport.faust_settings("a:1,b:2", mode=mode))
+    assert app.transport.mode is mode
+    assert app.transport._librdkafka()["bootstrap.servers"] == "a:1,b:2"
+
+
+async def test_a_stream_hands_on_what_is_no_event(app: faust.App) -> None:
+    """The very object that was put into the channel's queue, without acknowledging anything."""
+    seen: list[object] = []
+    done = asyncio.Event()
+
+    @app.agent(app.topic("a", **BYTES))
+    async def look(batches: Any) -> None:
+        async for batch in batches:
+            seen.append(batch)
+            done.set()
+
+    app.flow_control.resume()
+    actor = cast("Any", look).actor_from_stream(None)
+    task = asyncio.ensure_future(actor)
+    await asyncio.sleep(0)
+    batch = object()
+    actor.stream.channel.queue.put_nowait(batch)
+    await asyncio.wait_for(done.wait(), 5)
+    task.cancel()
+    assert seen == [batch]
+    assert not app.consumer.unacked
+
+
+async def test_what_an_agent_raises_reaches_us_first(app: faust.App) -> None:
+    """Before Faust marks the agent as crashed and starts it again."""
+    told: list[BaseException] = []
+
+    @app.agent(app.topic("a", **BYTES))
+    async def fail(batches: Any) -> None:
+        async for _ in batches:
+            raise ValueError("no")
+
+    async def note(_: Any, error: BaseException) -> None:
+        told.append(error)
+        raise asyncio.CancelledError
+
+    agent = cast("Any", fail)
+    assert agent._on_error.__module__ == "streams.transport.agent"
+    agent._on_error = note
+    app.flow_control.resume()
+    actor = agent.actor_from_stream(None)
+    actor.stream.channel.queue.put_nowait(object())
+    with pytest.raises(asyncio.CancelledError):
+        await agent._execute_actor(actor, actor)
+    assert [str(error) for error in told] == ["no"]
+
+
+async def test_clearing_the_flow_empties_the_channels(app: faust.App) -> None:
+    """Faust drops what agents have not seen when a rebalance begins; we take it back just before."""
+    channel = app.topic("a", **BYTES).clone(is_iterator=True)
+    channel.queue.put_nowait(object())
+    app.flow_control.clear()
+    assert channel.queue.empty()
+
+
+async def test_the_conductor_knows_who_reads_a_partition(app: faust.App) -> None:
+    """`_tp_index`, filled when partitions are assigned."""
+    topics: Any = app.topics
+    channel = app.topic("a", "b", **BYTES).clone(is_iterator=True)
+    topics.add(channel)
+    await topics.on_partitions_assigned({TP("a", 0), TP("b", 0)})
+    assert topics._tp_index[TP("a", 0)] == topics._tp_index[TP("b", 0)] == {channel}
+
+
+# aiokafka and the broker.
+
+
+@pytest.fixture
+def topic(bootstrap: str, prefix: str) -> str:
+    """A topic of two partitions."""
+    name = f"{prefix}hooks"
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for done in admin.create_topics([NewTopic(name, 2, 1)]).values():
+        done.result(30)
+    return name
+
+
+@pytest.fixture
+def transactions(bootstrap: str, prefix: str) -> Iterator[Callable[[], Producer]]:
+    """Makes transactional producers."""
+    made: list[Producer] = []
+
+    def make() -> Producer:
+        made.append(
+            Producer(
+                {
+                    "bootstrap.servers": bootstrap,
+                    "transactional.id": f"{prefix}{len(made)}",
+                    "retry.backoff.ms": 1,
+                }
+            )
+        )
+        made[-1].init_transactions(30)
+        return made[-1]
+
+    yield make
+    for producer in made:
+        producer.purge()
+
+
+def produce(bootstrap: str, topic: str, *values: bytes, partition: int = 0) -> None:
+    """Plain records."""
+    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
+    for value in values:
+        producer.produce(topic, value, b"k", partition)
+    producer.flush()
+
+
+async def _is(condition: bool) -> bool:  # noqa: FBT001
+    return condition
+
+
+class Pausing(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Pauses what is assigned, in the callback."""
+
+    def __init__(self, consumer: aiokafka.AIOKafkaConsumer) -> None:
+        self.consumer = consumer
+        self.assigned = asyncio.Event()
+
+    def on_partitions_revoked(self, revoked: Any) -> None:
+        """Nothing."""
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        """Nothing may be fetched from here on."""
+        self.consumer.pause(*assigned)
+        self.assigned.set()
+
+
+@kafka
+async def test_what_is_paused_at_assignment_is_not_fetched_until_it_was_sought(
+    bootstrap: str, topic: str
+) -> None:
+    """Then exactly from the offset sought, in the same step of the loop; and positions go on from there."""
+    produce(bootstrap, topic, b"0", b"1", b"2")
+    consumer = aiokafka.AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, group_id=topic, auto_offset_reset="earliest", enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        listener = Pausing(consumer)
+        consumer.subscribe([topic], listener=listener)
+        await asyncio.wait_for(listener.assigned.wait(), 30)
+        assert await consumer._fetcher.fetched_records((), timeout=1.0) == {}
+        place = aiokafka.TopicPartition(topic, 0)
+        consumer.seek(place, 1)
+        consumer.resume(place)
+        records = await consumer._fetcher.fetched_records({place}, timeout=10.0, max_records=10)
+        assert [record.value for record in records[place]] == [b"1", b"2"]
+        assert consumer._subscription.subscription.assignment.state_value(place).position == 3
+        assert (consumer._coordinator.generation, consumer._coordinator.group_id) == (1, topic)
+        assert consumer._coordinator.member_id
+    finally:
+        await consumer.stop()
+
+
+@kafka
+async def test_positions_count_transaction_markers_and_aborted_records(
+    bootstrap: str, topic: str, transactions: Callable[[], Producer]
+) -> None:
+    """A committed offset taken from them leaves no lag behind."""
+    producer = transactions()
+    for end in (producer.abort_transaction, producer.commit_transaction):
+        producer.begin_transaction()
+        producer.produce(topic, b"x", b"k", 0)
+        producer.flush()
+        end(30)
+    consumer = aiokafka.AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level="read_committed"
+    )
+    await consumer.start()
+    try:
+        place = aiokafka.TopicPartition(topic, 0)
+        consumer.assign([place])
+        records = await consumer._fetcher.fetched_records({place}, timeout=10.0)
+        assert [record.offset for record in records[place]] == [2]
+        assert consumer._subscription.subscription.assignment.state_value(place).position == 4
+    finally:
+        await consumer.stop()
+
+
+@kafka
+async def test_unread_records_hold_up_no_fetch_for_others(bootstrap: str, topic: str) -> None:
+    """With our patience aiokafka asks for all partitions together, so that none waits for an empty long poll
+    of another.
+    """
+    consumer = aiokafka.AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=5000
+    )
+    await consumer.start()
+    consumer._fetcher._prefetch_backoff = PREFETCH_PATIENCE_S
+    try:
+        place = aiokafka.TopicPartition(topic, 0)
+        consumer.assign([place, aiokafka.TopicPartition(topic, 1)])
+        produce(bootstrap, topic, b"0")
+        await eventually_async(lambda: _is(place in consumer._fetcher._records), 30)
+        read_at_s = time.monotonic()
+        await eventually_async(lambda: _is(time.monotonic() > read_at_s + AIOKAFKAS_PATIENCE_S))
+        assert await consumer._fetcher.fetched_records((), timeout=10.0)
+        produce(bootstrap, topic, b"1")
+        began_at_s = time.monotonic()
+        assert await consumer._fetcher.fetched_records((), timeout=10.0)
+        assert time.monotonic() - began_at_s < 2.0
+    finally:
+        await consumer.stop()
+
+
+# librdkafka and the broker.
+
+
+@kafka
+def test_the_end_of_a_changelog_includes_open_transactions(
+    bootstrap: str, topic: str, transactions: Callable[[], Producer]
+) -> None:
+    """A read_committed consumer alone would stop before them."""
+    produce(bootstrap, topic, b"0")
+    producer = transactions()
+    producer.begin_transaction()
+    producer.produce(topic, b"1", b"k", 0)
+    producer.flush()
+    log = Log({"bootstrap.servers": bootstrap}, topic)
+    assert log.ends([TP(topic, 0), TP(topic, 1)]) == {TP(topic, 0): 2, TP(topic, 1): 0}
+    producer.abort_transaction(30)
+    log.close()
+
+
+@kafka
+def test_the_position_at_the_end_of_a_partition_counts_markers(
+    bootstrap: str, topic: str, transactions: Callable[[], Producer]
+) -> None:
+    """The end event's offset; that of the last record would never reach the end."""
+    producer = transactions()
+    producer.begin_transaction()
+    producer.produce(topic, b"0", b"k", 0)
+    producer.commit_transaction(30)
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": topic,
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+        }
+    )
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    found = [(message.error(), message.offset()) for message in _until_end(consumer)]
+    consumer.close()
+    assert found[0] == (None, 0)
+    assert found[-1][1] == 2
+
+
+def _until_end(consumer: Consumer) -> list[Any]:
+    messages: list[Any] = []
+    deadline_s = time.monotonic() + 30
+    while time.monotonic() < deadline_s:
+        messages += consumer.consume(100, 0.5)
+        if messages and messages[-1].error() is not None:
+            return messages
+    raise TimeoutError("no end of the partition was told of")
+
+
+@kafka
+def test_committed_offsets_wait_for_an_undecided_transaction(
+    bootstrap: str, topic: str, transactions: Callable[[], Producer]
+) -> None:
+    """Neither the offset before it nor the one in it is true until it is decided (KIP-447)."""
+    producer = transactions()
+    nobody = group_metadata(topic, -1, "")
+    producer.begin_transaction()
+    producer.send_offsets_to_transaction([TopicPartition(topic, 0, 7, metadata="settled=5")], nobody, 30)
+    asking = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": topic, "isolation.level": "read_committed"}
+    )
+    with pytest.raises(KafkaException):
+        asking.committed([TopicPartition(topic, 0)], 1.0)
+    producer.commit_transaction(30)
+    [found] = asking.committed([TopicPartition(topic, 0)], 30.0)
+    asking.close()
+    assert (found.offset, found.metadata) == (7, "settled=5")
+
+
+@kafka
+async def test_the_broker_fences_by_generation_and_member(
+    bootstrap: str, topic: str, transactions: Callable[[], Producer]
+) -> None:
+    """Metadata made of aiokafka's membership commits; an old generation or another member does not; and a
+    member that never joined is not fenced at all, which is why such metadata is never made.
+    """
+    consumer = aiokafka.AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap, group_id=topic, enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        await eventually_async(lambda: _is(bool(consumer.assignment())), 30)
+        member, generation = consumer._coordinator.member_id, consumer._coordinator.generation
+
+        def commit(metadata: bytes) -> int | None:
+            producer = transactions()
+            producer.begin_transaction()
+            try:
+                producer.send_offsets_to_transaction([TopicPartition(topic, 0, 1)], metadata, 30)
+                producer.commit_transaction(30)
+            except KafkaException as error:
+                producer.abort_transaction(30)
+                return int(error.args[0].code())
+            return None
+
+        assert await asyncio.to_thread(commit, group_metadata(topic, generation, member)) is None
+        old = await asyncio.to_thread(commit, group_metadata(topic, generation - 1, member))
+        other = await asyncio.to_thread(commit, group_metadata(topic, generation, "somebody"))
+        assert (old, other) == (KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID)
+        assert await asyncio.to_thread(commit, group_metadata(topic, -1, "")) is None
+    finally:
+        await consumer.stop()
+
+
+@kafka
+def test_without_a_report_per_record_a_flush_tells_all(bootstrap: str, topic: str) -> None:
+    """It returns 0 when everything was acknowledged; and what failed is reported nevertheless."""
+    failed: list[str] = []
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "delivery.report.only.error": True, "message.max.bytes": 3_000_000}
+    )
+    for size in (100, 2_500_000):
+        producer.produce(topic, b"x" * size, b"k", 0, lambda error, _: failed.append(str(error)))
+    assert producer.flush(30) == 0
+    assert len(failed) == 1
+    assert re.search("too large", failed[0])
+    assert Consumer({"bootstrap.servers": bootstrap, "group.id": topic}).get_watermark_offsets(
+        TopicPartition(topic, 0), timeout=30
+    ) == (0, 1)
+
+
+@kafka
+def test_a_second_producer_with_one_id_fences_the_first(bootstrap: str, prefix: str, topic: str) -> None:
+    """And ends what the first left open."""
+    config = {"bootstrap.servers": bootstrap, "transactional.id": f"{prefix}one"}
+    first, second = Producer(config), Producer(config)
+    first.init_transactions(30)
+    first.begin_transaction()
+    first.produce(topic, b"0", b"k", 0)
+    first.flush()
+    second.init_transactions(30)
+    with pytest.raises(KafkaException) as fenced:
+        first.commit_transaction(30)
+    assert fenced.value.args[0].code() in (
+        KafkaError._FENCED,
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+    )
