@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,8 @@ def test_time(start: Start, log: Log) -> None:
     log.write(
         log.topics.schedules, b'{"id":"tick","cron":"* * * * * *","function":"f","key":"cron-key"}', b"tick"
     )
+    due_ms = time.time_ns() // 1_000_000 + 4_000
+    log.ask("delayed", id="delayed", function="f", run_at=due_ms)
     log.ask("silent", id="silent", function="f", heartbeat_timeout_ms=2_000)
     log.ask("broken", id="broken", function="f", retry={"initial_ms": 200, "jitter": 0})
     log.started(log.dispatch("silent"))
@@ -87,18 +90,11 @@ def test_time(start: Start, log: Log) -> None:
     assert log.dispatch("broken", epoch=2).attempt == 2
     assert log.dispatch("silent", epoch=2).attempt == 2
     assert log.fact("silent", "lost").error_type is not None
-
-    created_ms = log.fact("silent", "admitted").created_at_ms
-    assert created_ms is not None
-    log.ask("delayed", id="delayed", function="f", run_at=created_ms + 20_000)
-    due_ms = log.fact("delayed", "admitted").next_at_ms
-    assert due_ms == created_ms + 20_000
-    readied = log.fact("delayed", "readied", timeout_s=30)
-    assert 0 <= readied.at_ms - due_ms < 1_000
-    (schedule,) = worker.page("schedules")["schedules"]
-    assert schedule["fires"] >= 3
+    assert log.fact("delayed", "admitted").next_at_ms == due_ms
+    assert 0 <= log.fact("delayed", "readied").at_ms - due_ms < 1_000
+    eventually(lambda: worker.page("schedules")["schedules"][0]["fires"] >= 3)
     fired = [fact for fact in log.facts() if fact.scheduled_by == "tick" and fact.fact == "admitted"]
-    assert len({fact.job for fact in fired}) == len(fired) >= 3
+    assert len({fact.job for fact in fired}) == len(fired) >= 2
     assert {fact.partition for fact in fired} == {log.home("cron-key")}
 
 
