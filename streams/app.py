@@ -44,9 +44,10 @@ class StreamsApp(stock.App):
     shell: Shell
 
     async def on_start(self) -> None:
-        """Before anything is read: topics and writer are there, or the process ends with a sentence."""
+        """Before anything is read: pages, topics and writer can be, or the process ends with a sentence."""
         await super().on_start()
         try:
+            _check_free(self.conf.web_bind, self.conf.web_port)
             await self.shell.start()
         except Exception as error:  # noqa: BLE001  whatever it is, there is nothing to run on
             crash("can't start", error)
@@ -86,8 +87,8 @@ def create_app(settings: Settings) -> StreamsApp:
         broker_heartbeat_interval=HEARTBEAT_S,
         broker_rebalance_timeout=REBALANCE_TIMEOUT_S,
         # Faust binds to all addresses and shows its tables on them.
-        web_bind=host,
-        web_host=host,
+        web_bind=host.strip("[]"),
+        web_host=host.strip("[]"),
         web_port=int(port),
         worker_redirect_stdouts=False,
     )
@@ -112,6 +113,24 @@ def _commit_of(app: StreamsApp) -> Any:
 async def _settle(app: StreamsApp, *_: object, **__: object) -> None:
     """Partitions are taken away: what was decided becomes durable and committed before anyone else begins."""
     await app.shell.settle()
+
+
+def _check_free(host: str, port: int) -> None:
+    """Refuses an address at which somebody listens already, most likely a worker of the same name: it must
+    not be thrown out of the group by one that will not be able to start.
+
+    Raises:
+        OSError: it is taken, or not of this machine.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            raise OSError(
+                f"the address of the pages, {host}:{port}, can't be had ({error.strerror})"
+            ) from error
 
 
 def _instance_id(settings: Settings) -> str:

@@ -33,9 +33,15 @@ class Worker:
     """One worker process."""
 
     def __init__(
-        self, bootstrap: str, prefix: str, logs: Path, *command: str, partitions: int = PARTITIONS
+        self,
+        bootstrap: str,
+        prefix: str,
+        logs: Path,
+        *command: str,
+        partitions: int = PARTITIONS,
+        web: str | None = None,
     ) -> None:
-        self.web = f"127.0.0.1:{free_port()}"
+        self.web = web or f"127.0.0.1:{free_port()}"
         self._command = command or (sys.executable, "-m", "streams")
         self._environment = {
             **os.environ,
@@ -44,7 +50,7 @@ class Worker:
             "JOBSTREAM_PARTITIONS": str(partitions),
             "JOBSTREAM_WEB": self.web,
         }
-        self._log = logs / f"worker-{self.web.rpartition(':')[2]}.log"
+        self._log = logs / f"worker-{id(self)}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, wait: bool = True) -> "Worker":

@@ -248,6 +248,16 @@ def test_a_dispatch_topic_with_too_few_partitions(start: Start, log: Log, bootst
     eventually(lambda: {dispatch.job for dispatch in log.dispatches()} == set(ids), READY_S)
 
 
+def test_a_second_worker_of_the_same_name(start: Start, log: Log, bootstrap: str, tmp_path: Path) -> None:
+    """A worker whose pages would be where another's are ends at once, and does not throw that one out."""
+    worker = start()
+    twin = Worker(bootstrap, log.topics.prefix, tmp_path, web=worker.web).start(wait=False)
+    assert twin.process.wait(READY_S) == EXIT_CODE
+    assert f"the address of the pages, {worker.web}, can't be had" in twin.said
+    log.ask("k", id="j1", function="f")
+    log.dispatch("j1")
+
+
 def test_no_broker(tmp_path: Path) -> None:
     """Without a broker a worker ends with one line that says so."""
     worker = Worker("127.0.0.1:1", "none.", tmp_path)
