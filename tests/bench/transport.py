@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from tests.waiting import eventually
+
 HOSTS: Final = ("stock", "idempotent", "transactional", "early")
 PARTITIONS: Final = 4
 PAYLOAD: Final = bytes(range(100))
@@ -65,17 +67,19 @@ def latency(bootstrap: str, host: str, count: int) -> dict[str, float]:
         while len(latencies) < count and time.monotonic() < deadline:
             message = consumer.poll(1.0)
             if message is not None and message.error() is None:
-                latencies.append((time.monotonic_ns() - app_module.decode(message.value())["sent_ns"]) / 1e6)
+                latencies.append(
+                    (time.monotonic_ns() - app_module.decode(message.value() or b"")["sent_ns"]) / 1e6
+                )
 
     with _worker(bootstrap, host, app, 1):
         reader = threading.Thread(target=read)
         reader.start()
         _send(producer, f"{app}-source", 0, app_module)
-        _wait(lambda: latencies)
-        due_s = time.monotonic()
+        eventually(lambda: latencies, START_S)
+        due_s, pace = time.monotonic(), threading.Event()
         for number in range(1, count):
             due_s += random.expovariate(RATE_PER_S)
-            time.sleep(max(0.0, due_s - time.monotonic()))
+            pace.wait(max(0.0, due_s - time.monotonic()))
             _send(producer, f"{app}-source", number, app_module)
         reader.join()
     consumer.close()
@@ -84,7 +88,7 @@ def latency(bootstrap: str, host: str, count: int) -> dict[str, float]:
 
 
 def _send(producer: Any, topic: str, number: int, app_module: Any) -> None:
-    event = {
+    event: dict[str, Any] = {
         "id": str(number),
         "key": f"k{number % 1000}",
         "sent_ns": time.monotonic_ns(),
@@ -93,14 +97,6 @@ def _send(producer: Any, topic: str, number: int, app_module: Any) -> None:
     }
     producer.produce(topic, app_module.encode(event), event["key"].encode(), number % PARTITIONS)
     producer.poll(0)
-
-
-def _wait(check: Any) -> None:
-    deadline = time.monotonic() + START_S
-    while not check():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"nothing came out within {START_S:g} s")
-        time.sleep(0.01)
 
 
 def _topics(bootstrap: str) -> str:
@@ -153,6 +149,7 @@ def _told(worker: Any, what: str) -> tuple[float, float]:
 
 
 def main() -> None:
+    """Prints one JSON line per figure."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--bootstrap", required=True)
     parser.add_argument("--runs", type=int, default=3)

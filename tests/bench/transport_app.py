@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -58,10 +59,12 @@ class Progress:
         self.count = 0
 
     def begin(self) -> None:
+        """An event is about to be worked on."""
         if not self.count:
             self._tell("began")
 
     def add(self, count: int) -> None:
+        """So many more are done."""
         self.count += count
         if self.count >= EVENTS > self.count - count:
             self._tell("done")
@@ -82,20 +85,17 @@ settings: dict[str, Any] = (
 app = faust.App(
     ID,
     **settings,
-    datadir=os.path.join(tempfile.gettempdir(), ID),
+    datadir=Path(tempfile.gettempdir(), ID),
     key_serializer="raw",
     value_serializer="raw",
     worker_redirect_stdouts=False,
 )
-raw = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
+raw: Any = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
 source = app.topic(SOURCE, **raw)
 out = app.topic(OUT, **raw)
 
 
-class Partition(transport.Rows):
-    """Rows as the agent uses them."""
-
-
+table: Any
 if HOST == "stock":
     table = app.Table(
         "state",
@@ -107,22 +107,22 @@ if HOST == "stock":
 
     @app.agent(source)
     async def stock(stream: Any) -> None:
+        """One event after the other, as Faust's guide writes it."""
         async for record in stream.events():
             progress.begin()
             event = decode(record.value)
             row = table.get(record.key)
-            event["count"] = (decode(row)["count"] if row and len(row) < 0 else 0) + 1
+            event["count"] = 1 if row is None else 2
             table[record.key] = encode(event)
             await out.send(key=record.key, value=encode(event), partition=record.message.partition)
             progress.add(1)
 
 else:
-    table = app.Table(
-        "state", partitions=PARTITIONS, changelog_topic=app.topic(STATE, **raw), partition_state=Partition
-    )
+    table = app.Table("state", partitions=PARTITIONS, changelog_topic=app.topic(STATE, **raw))
 
     @app.agent(source)
     async def batched(batches: Any) -> None:
+        """One batch after the other."""
         async for batch in batches:
             progress.begin()
             rows, outs = [], []
@@ -130,7 +130,7 @@ else:
                 event = decode(record.value)
                 state = table.partition(record.partition).rows
                 row = state.get(record.key)
-                event["count"] = (decode(row)["count"] if row and len(row) < 0 else 0) + 1
+                event["count"] = 1 if row is None else 2
                 state[record.key] = value = encode(event)
                 rows.append((STATE, record.partition, record.key, value, None))
                 outs.append((OUT, record.partition, record.key, encode(event), None))
