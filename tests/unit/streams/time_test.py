@@ -90,6 +90,13 @@ def test_leases_get_a_fresh_timeout_after_a_restore() -> None:
     assert desk.tick(back_ms + SILENCE_MS + 1).told == ["lost"]
 
 
+def test_the_first_tick_after_a_restore_finds_no_silence() -> None:
+    """However short the partition was without an owner, its first tick only begins to listen."""
+    desk = leased("j1")
+    desk.crash()
+    assert desk.tick(desk.now_ms + SILENCE_MS + 100).told == []
+
+
 def test_leases_get_a_fresh_timeout_after_an_outage() -> None:
     """A silence that is found out far too late was an outage of the broker or of ours, and is no silence."""
     desk = leased("j1")
