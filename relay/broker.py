@@ -48,25 +48,33 @@ class RelayFailed(Exception):
     """The relay cannot start or cannot go on; the text is one clear sentence."""
 
 
-def find_topics(admin: AdminClient, settings: Settings) -> Topics:
-    """The topics of the prefix, with as many partitions as they have; RelayFailed if they do not
-    come in time.
+class GivenUp(Exception):
+    """The relay was told to go before it had started."""
+
+
+def find_topics(admin: AdminClient, settings: Settings, given_up: Callable[[], bool]) -> Topics:
+    """The topics of the prefix, with as many partitions as they have.
+
+    Raises:
+        RelayFailed: They, or the broker, are not there in time.
+        GivenUp: `given_up` became true meanwhile.
     """
     wanted = Topics(settings.prefix, settings.partitions)
+    names = (wanted.receipts, wanted.heartbeats, wanted.control)
     end_s = time.monotonic() + TOPICS_S
     while True:
         try:
-            found = admin.list_topics(timeout=max(end_s - time.monotonic(), 1.0)).topics
+            found = admin.list_topics(timeout=TOPICS_AGAIN_S).topics
+            missing = ", ".join(name for name in names if name not in found)
+            reason = f"{settings.bootstrap} has no topic {missing}; `jobstream topics apply` makes them"
+            if not missing:
+                break
         except KafkaException as error:
-            raise RelayFailed(f"no broker answers at {settings.bootstrap}: {error.args[0].str()}") from None
-        names = (wanted.receipts, wanted.heartbeats, wanted.control)
-        missing = ", ".join(name for name in names if name not in found)
-        if not missing:
-            break
+            reason = f"no broker answers at {settings.bootstrap}: {error.args[0].str()}"
+        if given_up():
+            raise GivenUp
         if time.monotonic() > end_s:
-            raise RelayFailed(
-                f"{settings.bootstrap} has no topic {missing}; `jobstream topics apply` makes them"
-            )
+            raise RelayFailed(reason)
         time.sleep(TOPICS_AGAIN_S)
     partitions = len(found[wanted.receipts].partitions)
     if partitions != settings.partitions:

@@ -13,14 +13,16 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
 
 from confluent_kafka.admin import AdminClient
 
 from relay.bridge import Bridge
-from relay.broker import RelayFailed, find_topics, session_timeout_ms
+from relay.broker import GivenUp, RelayFailed, find_topics, session_timeout_ms
 from relay.server import Server
 from schemas.settings import BadSetting, Settings, load
 
@@ -53,6 +55,7 @@ class Relay:
         self._failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._bridge: Bridge | None = None
         self._server: Server | None = None
+        self._given_up = threading.Event()
         self.address = settings.relay
         """host:port where it listens, the port in force where 0 was asked for."""
 
@@ -74,6 +77,15 @@ class Relay:
         else:
             await self._abandon()
 
+    def give_up(self) -> None:
+        """Ends a start that still waits for the broker; a relay that has started is not touched."""
+        self._given_up.set()
+
+    @property
+    def failure(self) -> str | None:
+        """Why the relay cannot go on; None while it can."""
+        return self._failed.result() if self._failed.done() else None
+
     async def failed(self) -> str:
         """Returns when the relay cannot go on, with a sentence why."""
         return await asyncio.shield(self._failed)
@@ -88,7 +100,7 @@ class Relay:
             "client.id": "jobstream-relay",
         }
         admin = AdminClient({**config, "log_level": 0})
-        topics = await asyncio.to_thread(find_topics, admin, self._settings)
+        topics = await asyncio.to_thread(find_topics, admin, self._settings, self._given_up.is_set)
         patience_ms = await asyncio.to_thread(session_timeout_ms, admin)
         name = f"{socket.gethostname()}:{port if port != '0' else os.getpid()}"
         self._bridge = Bridge(config, topics, name, patience_ms, self._fail)
@@ -155,17 +167,27 @@ async def run(settings: Settings) -> None:
     """
     _spare_the_collector()
     told = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    relay = Relay(settings)
+
+    def tell() -> None:
+        told.set()
+        relay.give_up()
+
     for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, told.set)
-    async with Relay(settings) as relay:
-        waiting = asyncio.create_task(told.wait())
-        failing = asyncio.create_task(relay.failed())
-        await asyncio.wait({waiting, failing}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        failing.cancel()
-        if failing.done() and not failing.cancelled():
-            raise RelayFailed(failing.result())
+        asyncio.get_running_loop().add_signal_handler(signum, tell)
+    with contextlib.suppress(GivenUp):
+        async with relay:
+            await _first(told.wait(), relay.failed())
+            if relay.failure is not None:
+                raise RelayFailed(relay.failure)
+
+
+async def _first(*steps: Coroutine[Any, Any, object]) -> None:
+    """Waits until one of the steps is done, and lets the others go."""
+    tasks = [asyncio.create_task(step) for step in steps]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
 
 
 def _spare_the_collector() -> None:
