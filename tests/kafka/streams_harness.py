@@ -172,29 +172,34 @@ class Log:
 
     def read(self, topic: str, kind: type[Event]) -> list[Event]:
         """Every record of a topic up to now."""
+        return [decode(value, (kind,)) for value in self.values(topic)]
+
+    def values(self, topic: str) -> list[bytes]:
+        """Every value in a topic up to now."""
         with self._consumer() as consumer:
             listed = consumer.list_topics(topic, timeout=10).topics[topic]
             if listed.error is not None:
                 return []
             places = [TopicPartition(topic, number, 0) for number in listed.partitions]
             try:
-                ends = {p.partition: consumer.get_watermark_offsets(p, timeout=10)[1] for p in places}
+                ends = [consumer.get_watermark_offsets(place, timeout=10)[1] for place in places]
             except KafkaException:  # a topic of this very moment
                 return []
             consumer.assign(places)
-            found = []
-            left = sum(ends.values())
-            while left > 0:
-                messages = consumer.consume(min(left, 500), timeout=5)
-                if not messages:
-                    break
-                for message in messages:
-                    assert message.error() is None, message.error()
-                    left -= 1
-                    value = message.value()
-                    if isinstance(value, bytes):
-                        found.append(decode(value, (kind,)))
-            return found
+            return list(self._values(consumer, sum(ends)))
+
+    @staticmethod
+    def _values(consumer: Consumer, left: int) -> Iterator[bytes]:
+        while left > 0:
+            messages = consumer.consume(min(left, 500), timeout=5)
+            if not messages:
+                return
+            left -= len(messages)
+            for message in messages:
+                assert message.error() is None, message.error()
+                value = message.value()
+                if isinstance(value, bytes):
+                    yield value
 
     @contextmanager
     def _consumer(self) -> Iterator[Consumer]:
