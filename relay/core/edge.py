@@ -364,10 +364,10 @@ class Edge:
         live = self.leases.get(lease.job)
         parcel = self.router.parcels.get(lease.job)
         if live is not None and live.epoch == lease.epoch:
-            if live.session.minion != session.minion or live.session is session:
+            if live.session.minion != session.minion:
                 return False
+            self._left_behind(live.session, now_ms)
             del live.session.leases[live.job]
-            self._freed.add(live.session)
             lease = live
         elif (
             (live is not None and live.epoch > lease.epoch)
@@ -387,6 +387,16 @@ class Edge:
         if cancel is not None and cancel.epoch == lease.epoch:
             self._cancel(lease, "the job was cancelled")
         return True
+
+    def _left_behind(self, session: Session, now_ms: int) -> None:
+        """A minion came back with a lease of this session: its stream is dead, whether or not
+        that was seen yet.
+        """
+        if session.phase is not SessionPhase.GONE:
+            reason = f"minion {session.minion} came back on another stream"
+            self.broken(session, reason, now_ms)
+            session.outbox.closing = Breach(reason, Refusal.SILENT)
+            self.woken.add(session)
 
     def _take_from_line(self, parcel: Parcel, lease: Lease) -> None:
         """A waiting dispatch turns out to be held already, or to be older than what is held."""

@@ -44,6 +44,8 @@ def check_hello(said: relay_pb2.Hello) -> None:
     _check_count("capacity", said.capacity, 1, CAPACITY_MAX)
     if len(said.held) > said.capacity:
         raise Breach(f"held leases must be at most the capacity of {said.capacity}, got {len(said.held)}")
+    if len({(held.job, held.epoch) for held in said.held}) < len(said.held):
+        raise Breach(f"held leases must differ in job or epoch, got {len(said.held)} of which some are equal")
 
 
 def _check_count(name: str, count: int, least: int, most: int) -> None:

@@ -204,10 +204,6 @@ class Router:
                     self.drop(parcel)
         return late
 
-    def unserved_waiting(self) -> bool:
-        """True if something waits that no session can run."""
-        return any(not self._fresh(lane).ranking.sessions for lane in self._waiting)
-
     def _lane(self, queue: str, function: str) -> Lane:
         lane = self._lanes.get((queue, function))
         if lane is None:

@@ -13,7 +13,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from relay.core.session import Lease, Session
+from relay.core.session import Lease, Session, SessionPhase
 from relay.core.window import Window
 from schemas.defaults import RESUME_GRACE_MS
 from schemas.events import Dispatch
@@ -111,6 +111,18 @@ class EdgeMachine(RuleBasedStateMachine):
     def returns(self, minion: Minion) -> Minion:
         """A minion comes back with what it holds."""
         return self._join(minion.session.minion, sorted(minion.session.functions), minion.jobs)
+
+    @rule(target=minions, minion=consumes(minions))
+    def returns_early(self, minion: Minion) -> Minion:
+        """A minion comes back before its break was seen; its old session is closed if it brings a
+        lease along.
+        """
+        again = self._join(minion.session.minion, sorted(minion.session.functions), minion.jobs)
+        if minion.session.phase is not SessionPhase.GONE:
+            self.world.breaks(minion.session)
+        self.live.remove(minion)
+        self._receive_all()
+        return again
 
     @rule(minion=minions)
     def drains(self, minion: Minion) -> None:

@@ -1,5 +1,7 @@
 """What a relay does with jobs, minions and time: each rule of the machine by an example."""
 
+from dataclasses import replace
+
 import pytest
 
 from relay.core import edge as edge_module
@@ -14,6 +16,7 @@ from schemas.defaults import (
     RESUME_GRACE_MS,
     STARTED_AFTER_MS,
 )
+from schemas.events import Control
 from schemas.proto.relay_pb2 import CANCELLED, FAILURE, INTERRUPTED, SNOOZE, Beat, Job
 from tests.unit.relay.world import START_MS, TICK_MS, World, held
 
@@ -151,17 +154,24 @@ def test_a_minion_that_returns_keeps_its_leases() -> None:
 
 
 def test_a_minion_may_return_before_its_break_is_seen() -> None:
-    """A hello takes the lease over from a session of the same minion that still looks alive."""
+    """A hello takes the lease over from a session that still looks alive; that one is closed, and
+    gets no more.
+    """
     world = World()
-    session = world.hello(credit=1)
+    session = world.hello(credit=5)
     world.read(world.dispatch())
     [job] = world.sent(session)
+    lost = world.dispatch()
+    world.read(lost)
+    world.sent(session)
     again = world.hello(held=(held(job),))
-    assert session.leases == {}
     assert list(again.leases) == [job.id]
+    assert session.outbox.closing is not None
+    world.read(world.dispatch())
+    assert world.sent(session) == []
     world.breaks(session)
     world.wait(RESUME_GRACE_MS * 2, again)
-    assert world.receipts == []
+    assert [(receipt.job, receipt.outcome) for receipt in world.receipts] == [(lost.job, "lost")]
 
 
 def test_a_lease_of_another_minion_is_not_given() -> None:
@@ -622,3 +632,80 @@ def test_only_so_many_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Breach, match="takes 2 sessions") as caught:
         world.hello("m3")
     assert caught.value.refusal is Refusal.FULL
+
+
+def test_a_cancel_reaches_a_minion_that_was_away() -> None:
+    """A lease that was cancelled while its minion was away is adopted, and its minion told to stop."""
+    world = World()
+    session = world.hello(credit=1)
+    dispatch = world.dispatch()
+    world.read(dispatch)
+    [job] = world.sent(session)
+    world.breaks(session)
+    world.cancel(dispatch)
+    again = world.hello(held=(held(job),))
+    [note] = world.notes(again)
+    assert note.cancel.job == job.id
+
+
+def test_a_receipt_for_another_minions_lease_is_ignored() -> None:
+    """Only the minion that holds a lease can end it."""
+    world = World()
+    session, other = world.hello("m1", credit=1), world.hello("m2")
+    world.read(world.dispatch())
+    [job] = world.sent(session)
+    world.answer(other, job, lease=True)
+    assert world.receipts == []
+    assert list(session.leases) == [job.id]
+    assert "the lease is held by m1" in world.remarks[0]
+
+
+def test_controls_of_another_kind_are_ignored() -> None:
+    """A word that a later version brings changes nothing here."""
+    world = World()
+    session = world.hello(credit=1)
+    dispatch = world.dispatch()
+    world.edge.control(
+        Control(control="pause", job=dispatch.job, epoch=1, partition=dispatch.partition, at_ms=START_MS)
+    )
+    world.read(dispatch)
+    assert len(world.sent(session)) == 1
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cancels and ends are forgotten beyond their limits, the oldest first; ends also after their time."""
+    monkeypatch.setattr(edge_module, "CANCELS_MAX", 2)
+    monkeypatch.setattr(edge_module, "ENDED_MAX", 2)
+    world = World()
+    session = world.hello(credit=9)
+    dispatches = [world.dispatch(key) for key in "abc"]
+    for dispatch in dispatches:
+        world.cancel(dispatch)
+        world.read(dispatch)
+    assert len(world.edge._cancels) == 2
+    assert world.sent(session) == []
+    for _ in range(3):
+        world.read(world.dispatch())
+        world.answer(session, world.sent(session)[0])
+    assert len(world.edge._ended) == 2
+    world.read(world.dispatch())
+    world.wait(edge_module.ENDED_KEEP_MS // 1000, session)
+    assert len(world.edge._ended) == 2
+    world.now_ms += edge_module.ENDED_KEEP_MS
+    world.wait(400, session)
+    assert len(world.edge._ended) == 0
+
+
+def test_an_equal_dispatch_in_another_topic_is_dropped() -> None:
+    """One that waits or runs is not doubled by an equal one that came another way."""
+    world = World()
+    session = world.hello()
+    dispatch = world.dispatch()
+    elsewhere = Window("t.dispatch.other", dispatch.partition, 0)
+    world.read(dispatch)
+    world.edge.dispatched(elsewhere, 0, dispatch, 100, world.now_ms)
+    world.credit(session, 5)
+    assert len(world.sent(session)) == 1
+    world.edge.dispatched(elsewhere, 1, replace(dispatch, created_at_ms=START_MS + 1), 100, world.now_ms)
+    assert world.sent(session) == []
+    assert elsewhere.point == 2

@@ -85,11 +85,22 @@ def test_more_held_leases_than_capacity() -> None:
         World().hello(capacity=1, held=(told(), told(job="k")))
 
 
-def test_a_lease_that_is_told_twice_is_held_once() -> None:
-    """The second of two equal leases is dropped like one of somebody else."""
-    world = World()
-    session = world.hello(held=(told(), told()))
-    assert len(session.leases) == 1
+def test_a_lease_that_is_told_twice() -> None:
+    """To drop the second one would drop the first: such a hello is refused."""
+    with pytest.raises(Breach, match="held leases must differ in job or epoch, got 2"):
+        World().hello(held=(told(), told()))
+
+
+def test_two_epochs_of_a_job() -> None:
+    """A minion that did not hear of a drop holds an old epoch too: it keeps the new one and drops
+    the old one.
+    """
+    for epochs in ((1, 2), (2, 1)):
+        world = World()
+        session = world.hello(held=tuple(told(epoch=epoch) for epoch in epochs))
+        assert [lease.epoch for lease in session.leases.values()] == [2]
+        [note] = world.notes(session)
+        assert [(lease.job, lease.epoch) for lease in note.drop.leases] == [("j", 1)]
 
 
 def test_credits_above_the_capacity() -> None:
