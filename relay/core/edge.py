@@ -199,7 +199,7 @@ class Edge:
             parcel.window.done(parcel.offset)
         lease = self.leases.get(control.job)
         if lease is not None and lease.epoch <= control.epoch:
-            self._cancel(lease, "the job was cancelled")
+            self._cancel(lease, "it was called off")
 
     def revoked(self, windows: Iterable[Window]) -> None:
         """Partitions go to another relay: what waits from them is forgotten, what runs goes on."""
@@ -385,7 +385,7 @@ class Edge:
         self._beater.taken_over(lease)
         cancel = self._cancels.get(lease.job)
         if cancel is not None and cancel.epoch == lease.epoch:
-            self._cancel(lease, "the job was cancelled")
+            self._cancel(lease, "it was called off")
         return True
 
     def _left_behind(self, session: Session, now_ms: int) -> None:

@@ -199,6 +199,11 @@ def cpu_s(pid: int) -> float:
     return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def rss_mib(pid: int) -> int:
+    """Memory of a process, resident."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 2**20
+
+
 async def throughput(bootstrap: str, jobs: int, *, answers: bool) -> None:
     """One run from a full topic."""
     topics = Topics(f"bench{uuid.uuid4().hex[:6]}.")
@@ -215,7 +220,7 @@ async def throughput(bootstrap: str, jobs: int, *, answers: bool) -> None:
         what = "push and receipts" if answers else "push alone"
         print(
             f"{what}: {minion.jobs} jobs, {took_s:.2f} s, {minion.jobs / took_s:.0f} jobs/s; "
-            f"CPU per job: relay {relay_us:.1f} us, minion {own_us:.1f} us",
+            f"CPU per job: relay {relay_us:.1f} us, minion {own_us:.1f} us; relay {rss_mib(pid)} MiB",
             flush=True,
         )
         await minion.close()
