@@ -56,6 +56,11 @@ class Edge:
 
     def __init__(self, world: "World") -> None:
         self._world = world
+        self._places = [
+            (world.topics.dispatch(queue), number)
+            for queue in world.used
+            for number in range(world.topics.partitions)
+        ]
         self._positions: dict[Place, int] = {}
         self._committed: dict[Place, int] = {}
         self._controls = 0
@@ -68,7 +73,7 @@ class Edge:
     @property
     def busy(self) -> bool:
         """True if there is something to read."""
-        return any(self._unread())
+        return bool(self._unread())
 
     def next_ms(self) -> int | None:
         """When a minion does something next."""
@@ -86,14 +91,8 @@ class Edge:
             self._go_on(attempt)
 
     def _unread(self) -> list[Place]:
-        world = self._world
-        return [
-            (world.topics.dispatch(queue), number)
-            for queue in ("default", "mail")
-            for number in range(world.topics.partitions)
-            if world.log.end(world.topics.dispatch(queue), number)
-            > self._positions.get((world.topics.dispatch(queue), number), 0)
-        ]
+        end, read = self._world.log.end, self._positions
+        return [place for place in self._places if end(*place) > read.get(place, 0)]
 
     def _crash(self) -> None:
         """A relay dies: what it had not started is read again by the next one; half of the minions are
