@@ -134,9 +134,13 @@ class Log:
     async def receipt(self, job: str, timeout_s: float = 10.0) -> Receipt:
         """The first receipt of a job; fails if none comes."""
 
-        async def found() -> Receipt | None:
-            self.read()
+        def known() -> Receipt | None:
             return next((receipt for receipt in self.receipts if receipt.job == job), None)
+
+        async def found() -> Receipt | None:
+            if known() is None:
+                self.read()
+            return known()
 
         receipt = await eventually_async(found, timeout_s)
         assert receipt is not None
