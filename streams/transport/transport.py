@@ -17,6 +17,7 @@ from streams.transport.consumer import Consumer
 from streams.transport.restore import Log, TableManager
 from streams.transport.security import Security, security_of
 from streams.transport.selftest import selftest
+from streams.transport.source import Source
 from streams.transport.table import Table
 from streams.transport.writer import Mode, Writer
 
@@ -32,6 +33,9 @@ HEARTBEAT_S: Final = 0.5
 
 REBALANCE_TIMEOUT_S: Final = 30.0
 """How long a member may take to finish its batch and join again when others come or go."""
+
+NEVER_S: Final = 10 * 365 * 86400.0
+"""aiokafka leaves the group when nothing was fetched through it for so long; nothing ever is."""
 
 COMMIT_INTERVAL_S: Final = 0.25
 """How often confirmed offsets are committed in the idempotent mode: what a crash repeats, in time."""
@@ -91,6 +95,7 @@ class Transport(driver.Transport):
         super().__init__(url, app, loop)
         selftest()
         self.mode = Mode(self.url[0].query.get("mode", MODE_DEFAULT))
+        self._source: Source | None = None
         self._writer: Writer | None = None
         self._log: Log | None = None
 
@@ -100,6 +105,14 @@ class Transport(driver.Transport):
         if self._writer is None:
             self._writer = Writer(self._librdkafka(), self.app.conf.id, self.mode)
         return self._writer
+
+    @property
+    def source(self) -> Source:
+        """The one that fetches."""
+        if self._source is None:
+            conf = self.app.conf
+            self._source = Source(self._librdkafka(), conf.id, conf.broker_max_poll_records)
+        return self._source
 
     @property
     def log(self) -> Log:
@@ -149,6 +162,7 @@ def faust_settings(
         "consumer_auto_offset_reset": "earliest",
         "broker_session_timeout": session_timeout_s,
         "broker_heartbeat_interval": HEARTBEAT_S,
+        "broker_max_poll_interval": NEVER_S,
         "broker_rebalance_timeout": REBALANCE_TIMEOUT_S,
         "broker_commit_interval": COMMIT_INTERVAL_S,
         "broker_max_poll_records": batch_records_max,

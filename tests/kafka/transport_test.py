@@ -114,7 +114,7 @@ def test_two_processes_cannot_hold_one_slot(run: Harness) -> None:
     first = run.start("transactional", "slot").ready(PARTITIONS)
     second = run.start("transactional", "slot")
     run.send(100)
-    assert first.ended() in (Exit.FENCED, Exit.MEMBERSHIP)
+    assert first.ended() in (Exit.FENCED, Exit.MEMBERSHIP), first.last_line
     assert "slot" in first.last_line or "group" in first.last_line
     second.ready(PARTITIONS)
     assert run.all_told().repeated == 0
