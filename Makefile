@@ -8,7 +8,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 SOURCES := $(wildcard schemas streams relay jobstream tests examples)
 
-.PHONY: help venv check lint verify format unit test test-full demo up bench proto generate docs clean
+.PHONY: help venv check lint verify format unit test test-full sim demo up bench proto generate docs clean
 
 help: ## print these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,9 @@ lint: venv ## ruff, its format check, mypy, and the tidy tests
 	$(PYTEST) -q tests/tidy
 
 verify: venv ## that generated files are those their sources give
-	@if [ -f schemas/generate.py ]; then $(BIN)/python -m schemas.generate --check; fi
+	$(BIN)/python -m schemas.generate --check
+	$(BIN)/python -m schemas.compat
+	$(BIN)/python -m streams.diagram --check
 
 format: venv ## let ruff format and mend what it can
 	$(BIN)/ruff format $(SOURCES)
@@ -36,6 +38,9 @@ unit: venv ## the tests that need no broker: unit, properties, tidy (within a mi
 
 test: venv ## all tests but the long ones: unit, properties, then Kafka and end to end (within 10 minutes)
 	$(PYTEST) -m "not full"
+
+sim: venv ## whole histories with crashes, from seeds: SEED=7 repeats one, SEEDS=2500 plays more
+	SEED=$(SEED) SEEDS=$(SEEDS) $(PYTEST) -q tests/simulation
 
 test-full: venv ## every test, the long ones too, with more examples per property
 	$(PYTEST) --hypothesis-profile=full

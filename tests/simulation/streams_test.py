@@ -16,7 +16,7 @@ from streams.outbox import ENDS
 from streams.partition import Partition
 from tests.simulation.world import BAD, FIRE_MS, SCHEDULE, World
 
-SEEDS = [int(environ["SEED"])] if environ.get("SEED") else range(int(environ.get("SEEDS", "200")))
+SEEDS = [int(environ["SEED"])] if environ.get("SEED") else range(int(environ.get("SEEDS") or 200))
 
 Ending = tuple[str, int | None]
 """How and when a job ended."""
