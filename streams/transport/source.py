@@ -20,6 +20,9 @@ from streams.transport.batch import Record
 
 log = logging.getLogger(__name__)
 
+START_S: Final = 30.0
+"""How long the brokers may take to answer at the start."""
+
 POLL_S: Final = 0.1
 """How long one question for records may wait. A rebalance waits for it once; records do not."""
 
@@ -67,6 +70,10 @@ class Source:
         self._records_max = records_max
         self._thread = ThreadPoolExecutor(1, "transport-source")
         self._generation: int | None = None
+
+    async def warm_up(self) -> None:
+        """Learns where the partitions are, which else costs the first records a second."""
+        await self._in_thread(self._consumer.list_topics, None, START_S)
 
     async def begin(self, generation: int, offsets: Mapping[TP, int]) -> None:
         """Fetches these partitions from these offsets on."""

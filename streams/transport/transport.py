@@ -8,12 +8,14 @@ import asyncio
 import uuid
 from typing import Any, ClassVar, Final, NoReturn
 
+from confluent_kafka import KafkaException
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.producer import Producer as FaustProducer
 from faust.types import AppT
 
 from streams.transport.agent import Agent
 from streams.transport.consumer import Consumer
+from streams.transport.crash import Exit, die
 from streams.transport.restore import Log, TableManager
 from streams.transport.security import Security, security_of
 from streams.transport.selftest import selftest
@@ -52,8 +54,8 @@ class Producer(FaustProducer):
     transport: Any
 
     async def on_start(self) -> None:
-        """The writer starts with it, and so is warm before anything is fetched."""
-        await self.transport.writer.start()
+        """The first that Faust starts: all that talks to the broker is warm before a partition comes."""
+        await self.transport.start()
 
     async def on_stop(self) -> None:
         """Stops after the consumer, so after the last batch."""
@@ -105,6 +107,15 @@ class Transport(driver.Transport):
         if self._writer is None:
             self._writer = Writer(self._librdkafka(), self.app.conf.id, self.mode)
         return self._writer
+
+    async def start(self) -> None:
+        """Connects all parts at once."""
+        try:
+            await asyncio.gather(
+                self.writer.start(), self.source.warm_up(), asyncio.to_thread(self.log.warm_up)
+            )
+        except KafkaException as error:
+            die(Exit.FETCH, f"no broker answered at {self._librdkafka()['bootstrap.servers']}", error)
 
     @property
     def source(self) -> Source:
