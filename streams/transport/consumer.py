@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 SLOW_S: Final = 30.0
 """An agent that keeps a batch for so long is told of in the log."""
 
+STUCK_S: Final = 120.0
+"""An agent that keeps a batch for so long does not come back: the worker ends, and a restart goes on."""
+
 
 class _RebalanceListener(driver.ConsumerRebalanceListener):
     """aiokafka's callbacks; they run in the consumer's thread."""
@@ -166,14 +169,17 @@ class Consumer(driver.Consumer):
             die(Exit.FETCH, "records could not be fetched", error)
 
     async def _agents_ready(self) -> None:
-        while True:
+        kept_s = 0.0
+        while kept_s < STUCK_S:
             try:
                 async with asyncio.timeout(SLOW_S):
                     await self.ledger.turn()
                 self._queued.clear()
                 return
             except TimeoutError:
-                log.warning("an agent kept its batch for %g s; every batch must be written", SLOW_S)
+                kept_s += SLOW_S
+                log.warning("an agent has kept its batch for %g s; every batch must be written", kept_s)
+        die(Exit.AGENT, f"an agent has not written its batch for {STUCK_S:g} s")
 
     def _deliver(self, fetched: Fetched) -> None:
         membership = self._membership

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, NoReturn
 from confluent_kafka import KafkaException
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.producer import Producer as FaustProducer
-from faust.types import AppT
+from faust.types import TP, AppT
 
 from streams.transport.agent import Agent
 from streams.transport.consumer import Consumer
@@ -51,6 +51,7 @@ class Producer(FaustProducer):
     (hazard H4).
     """
 
+    app: Any
     transport: Any
 
     async def on_start(self) -> None:
@@ -79,6 +80,10 @@ class Producer(FaustProducer):
     async def create_topic(self, topic: str, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuses."""
         raise NotImplementedError(f"topic {topic} must exist before the worker starts")
+
+    def key_partition(self, topic: str, key: bytes) -> TP:
+        """Where a row of a table is: Faust's router asks, to send a web request to the worker that has it."""
+        return TP(topic, self.app.tables._changelogs[topic].partition_of(key))
 
     def supports_headers(self) -> bool:
         """They are."""
