@@ -25,11 +25,11 @@ from typing import Any, assert_never
 
 from schemas import defaults
 from schemas.events import JobRequest, Schedule, ScheduleRow
+from schemas.limits import BARE
 from schemas.names import BadName, check_id
 from schemas.records import replace
 from schemas.words import RejectCode
 from streams.core import admission, cron
-from streams.core.admission import BARE
 from streams.core.effect import Effect, Submit
 from streams.core.events import APPLIED, Occurrence, RemoveAsked, Source
 from streams.core.facts import Change
