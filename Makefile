@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+# Two at a time, each with a broker of its own: most tests of the way wait for something. Files stay whole and in order.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 SOURCES := $(wildcard schemas streams relay jobstream tests examples)
 
 .PHONY: help venv check lint verify format unit test test-full sim demo up bench proto generate docs clean
@@ -37,13 +39,14 @@ unit: venv ## the tests that need no broker: unit, properties, tidy (within a mi
 	$(PYTEST) -m "not kafka and not e2e and not slow and not full"
 
 test: venv ## all tests but the long ones: unit, properties, then Kafka and end to end (within 10 minutes)
-	$(PYTEST) -m "not full"
+	$(PYTEST) $(PARALLEL) -m "not full"
 
 sim: venv ## whole histories with crashes, from seeds: SEED=7 repeats one, SEEDS=2500 plays more
 	SEED=$(SEED) SEEDS=$(SEEDS) $(PYTEST) -q tests/simulation
 
-test-full: venv ## every test, the long ones too, with more examples per property
-	$(PYTEST) --hypothesis-profile=full
+test-full: venv ## what `make test` leaves out: containers, other people's clients, kill tests; and more examples per property
+	$(PYTEST) -m full
+	$(PYTEST) $(PARALLEL) --hypothesis-profile=full tests/properties
 
 demo: venv ## run jobs over the Python standard library on a real broker, and check the result
 	$(BIN)/jobstream demo

@@ -16,7 +16,7 @@ from typing import Any
 
 from jobstream.client.reader import FactReader
 from jobstream.client.watch import Watch, Watches, result_of
-from jobstream.errors import JobstreamError, JobUnknown, WaitTimedOut
+from jobstream.errors import JobstreamError, JobUnknown, NotReachable, WaitTimedOut
 from schemas.events import Fact
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,10 @@ IDLE_S = 30.0
 """How long a partition is read on after its last waiter left."""
 UNKNOWN_GRACE_S = 2.0
 """How long a job that the service does not know yet may take to be admitted."""
+AWAY_GRACE_S = 10.0
+"""How long the status pages may be away before a waiter is told: a worker is replaced in that time."""
+AWAY_POLL_S = 0.25
+"""How often they are asked meanwhile."""
 
 LookEnds = Callable[[], list[int]]
 """Asks Kafka for the end offset of each partition of the facts. Blocks. Raises NotReachable."""
@@ -90,7 +94,7 @@ class Waiting:
         Raises:
             JobEnded: It ended otherwise than by success.
             JobUnknown: This client did not submit it, and the service does not know it.
-            NotReachable: Its end lies before this client's time, and the status pages do not answer.
+            NotReachable: Its end lies before this client's time, and the status pages do not answer for 10 s.
             WaitTimedOut: It has not ended in `timeout_s` seconds.
         """
         if watch.end is None:
@@ -118,11 +122,25 @@ class Waiting:
         """Asks the service about a job whose end may lie before what is read."""
         watch.foreign = False
         try:
-            end = await self._look_up(watch)
+            end = await self._answer_of_the_pages(watch)
         except JobUnknown:
             await self._news(watch, UNKNOWN_GRACE_S)
-            end = watch.end or await self._look_up(watch)
+            end = watch.end or await self._answer_of_the_pages(watch)
         watch.end = watch.end or end
+
+    async def _answer_of_the_pages(self, watch: Watch) -> Fact | None:
+        """Asks until there is an answer: a worker that is being started again answers soon, and a fact may
+        come first.
+        """
+        until = self._loop.time() + AWAY_GRACE_S
+        while watch.end is None:
+            try:
+                return await self._look_up(watch)
+            except NotReachable:
+                if self._loop.time() > until:
+                    raise
+                await self._news(watch, AWAY_POLL_S)
+        return watch.end
 
     async def _news(self, watch: Watch, timeout_s: float | None) -> None:
         """Waits for a fact that ends the job, or for so long."""

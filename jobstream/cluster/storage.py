@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import shutil
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -91,7 +92,7 @@ class Storage:
     def say_who(self, pid: int, bootstrap: str) -> None:
         """Write into the lock which broker holds it, for whoever finds it taken."""
         self.lock.truncate(0)
-        self.lock.write(json.dumps({"pid": pid, "bootstrap": bootstrap}).encode())
+        self.lock.write(json.dumps({"pid": pid, "bootstrap": bootstrap, "parent": os.getpid()}).encode())
         self.lock.flush()
 
     def format(self, template: Callable[[], Path]) -> None:
@@ -164,12 +165,22 @@ class Storage:
 
 
 def _is_dying(content: bytes) -> bool:
-    """Whether the lock's process has ended but is not gone yet: a killed JVM takes a second or two."""
-    try:
-        state = Path(f"/proc/{json.loads(content)['pid']}/stat").read_text().rpartition(")")[2].split()[0]
-    except (ValueError, KeyError, OSError):
+    """Whether the lock's process is gone, or about to be; a killed JVM takes a second or two.
+
+    A broker whose parent has ended is about to be, since the kernel kills it with its parent (`tether`).
+    """
+    if sys.platform != "linux":
         return False
-    return state in {"Z", "X"}
+    try:
+        who = json.loads(content)
+        pid, parent = int(who["pid"]), int(who["parent"])
+    except (ValueError, KeyError):
+        return False
+    try:
+        state, parent_now = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state in {"Z", "X"} or int(parent_now) != parent
 
 
 def _holder(content: bytes) -> str:
