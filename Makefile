@@ -8,9 +8,11 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 # Two at a time, each with a broker of its own: most tests of the way wait for something. Files stay whole and in order.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+# docker compose is a plugin in some places and a program in others.
+COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 SOURCES := $(wildcard schemas streams relay jobstream tests examples)
 
-.PHONY: help venv check lint verify format unit test test-full sim demo up bench proto generate docs clean
+.PHONY: help venv check lint verify format unit test test-full sim demo up containers images bench proto generate docs clean
 
 help: ## print these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +55,12 @@ demo: venv ## run jobs over the Python standard library on a real broker, and ch
 
 up: venv ## start the whole cluster on this machine; Ctrl-C stops it
 	$(BIN)/jobstream up
+
+containers: ## start the whole cluster in containers; COMPOSE names the command, if it is neither of the two
+	$(COMPOSE) up --build
+
+images: venv ## for machines that can pull no image: a base for ours and a stand-in for Kafka's, by root
+	@.ci/images
 
 bench: venv ## measure on this machine; ONLY="name ..." for some of it
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))

@@ -1,7 +1,7 @@
 """What all tests share: the broker of the run, a topic prefix of one's own, and the order of the kinds.
 
-Owns the session's broker: JOBSTREAM_BOOTSTRAP if it is set, else the embedded one, else a container. Never
-leaves one behind.
+Owns the session's broker: JOBSTREAM_BOOTSTRAP if it is set, else the embedded one, else a container (which
+JOBSTREAM_TEST_BROKER=container asks for). Never leaves one behind.
 """
 
 import shutil
@@ -17,7 +17,7 @@ import pytest
 from hypothesis import settings
 
 from jobstream.cluster import Broker, ClusterError
-from tests.containers import NoContainer, kafka_container
+from tests.containers import NoContainer, engine, kafka_container
 
 TESTS = Path(__file__).parent
 KINDS = ("tidy", "unit", "properties", "simulation", "conformance", "kafka", "e2e", "bench")
@@ -61,10 +61,16 @@ def bootstrap(request: pytest.FixtureRequest) -> Iterator[str]:
         data = Path(tempfile.mkdtemp(prefix="jobstream-test-"))
         stack.callback(_clear, data, request)
         try:
-            address = stack.enter_context(Broker.start(data / "kafka", tell=_tell(request))).bootstrap
+            address = _embedded(stack, data / "kafka", request)
         except ClusterError as refused:
             address = _in_container(stack, refused)
         yield address
+
+
+def _embedded(stack: ExitStack, data: Path, request: pytest.FixtureRequest) -> str:
+    if environ.get("JOBSTREAM_TEST_BROKER") == "container":
+        raise ClusterError("a container was asked for")
+    return stack.enter_context(Broker.start(data, tell=_tell(request))).bootstrap
 
 
 def _in_container(stack: ExitStack, refused: ClusterError) -> str:
@@ -105,6 +111,17 @@ def prefix(bootstrap: str) -> Iterator[str]:
     if topics:
         for done in admin.delete_topics(topics).values():
             done.result(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[None]:
+    """A Docker Engine with the images that tests need; skips, with the reason, where there can be none."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(engine())
+        except NoContainer as error:
+            pytest.skip(f"no Docker Engine: {error}")
+        yield
 
 
 @pytest.fixture(scope="session")

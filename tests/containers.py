@@ -1,12 +1,16 @@
-"""The broker of the test run in a container, for machines where the embedded one cannot run but Docker can.
+"""Containers of the test run: the broker in one, for machines where the embedded one cannot run but Docker
+can, and the Docker Engine itself where a test is about containers.
 
-Owns that container's settings, which are the embedded broker's where they matter to tests. Listens on
-loopback only.
+Owns that container's settings, which are the embedded broker's where they matter to tests, and an engine that
+it started. Listens on loopback only.
 """
 
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from jobstream.cluster import KAFKA_VERSION, SETTINGS, free_port
 from tests.waiting import eventually
@@ -14,10 +18,48 @@ from tests.waiting import eventually
 IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 START_TIMEOUT_S = 120.0
 DOCKER_TIMEOUT_S = 20.0
+ROOT = Path(__file__).parent.parent
+ENGINE_START_S = 120.0
+ENGINE_WAS_THERE = 3
+IMAGES_S = 400.0
 
 
 class NoContainer(Exception):
     """Docker is not there, does not answer, or cannot run the image."""
+
+
+@contextmanager
+def engine() -> Iterator[None]:
+    """A Docker Engine that answers, started for the test run if need be, and the images that none can pull.
+
+    Raises NoContainer with the reason if there can be none.
+    """
+    started = _script("docker", "start", timeout_s=ENGINE_START_S)
+    if started.returncode not in (0, ENGINE_WAS_THERE):
+        raise NoContainer(started.stderr.strip() or f"docker start ended with {started.returncode}")
+    try:
+        made = _script("images", timeout_s=IMAGES_S)
+        if made.returncode:
+            raise NoContainer(f"the images cannot be made: {made.stderr.strip()[-400:]}")
+        yield
+    finally:
+        if started.returncode == 0:
+            _script("docker", "stop", timeout_s=ENGINE_START_S)
+
+
+def _script(*command: str, timeout_s: float) -> "subprocess.CompletedProcess[str]":
+    """One of the project's own scripts; its output in a file, since a daemon would keep a pipe open."""
+    with tempfile.TemporaryFile("w+") as said:
+        done = subprocess.run(
+            [ROOT / ".ci" / command[0], *command[1:]],
+            check=False,
+            stdout=said,
+            stderr=said,
+            stdin=subprocess.DEVNULL,
+            timeout=timeout_s,
+        )
+        said.seek(0)
+        return subprocess.CompletedProcess(command, done.returncode, "", said.read())
 
 
 @contextmanager
@@ -26,8 +68,11 @@ def kafka_container() -> Iterator[str]:
     _ask_docker()
     from confluent_kafka.admin import AdminClient
     from docker.errors import DockerException
+    from testcontainers.core.config import testcontainers_config
     from testcontainers.core.container import DockerContainer
 
+    # Its reaper is an image too, and not to be had everywhere; what starts here is stopped here.
+    testcontainers_config.ryuk_disabled = True
     port = free_port()
     settings = {
         **SETTINGS,
@@ -35,7 +80,10 @@ def kafka_container() -> Iterator[str]:
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
         "controller.quorum.voters": "1@localhost:9093",
     }
-    container = DockerContainer(IMAGE).with_kwargs(ports={f"{port}/tcp": ("127.0.0.1", port)})
+    container = DockerContainer(IMAGE)
+    # Its own with_bind_ports knows no address, and would publish the port to the network.
+    bindings: dict[str, Any] = container.ports
+    bindings[f"{port}/tcp"] = ("127.0.0.1", port)
     for name, value in settings.items():
         container.with_env("KAFKA_" + name.upper().replace(".", "_"), value)
     try:

@@ -1,0 +1,210 @@
+"""docker-compose.yml and testcontainers, tried for real on an engine of this machine."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from jobstream import Client
+from jobstream.cluster import free_port
+from jobstream.errors import JobstreamError
+from tests.containers import ROOT
+from tests.waiting import eventually, eventually_async
+
+pytestmark = [pytest.mark.full, pytest.mark.timeout(420)]
+
+UP_S = 300.0
+DOWN_S = 90.0
+HEAL_S = 60.0
+SERVICES = ("streams", "relay", "minion", "kafka")
+IMAGE_BYTES_MAX = 200 * 1024 * 1024
+"""Bytes that our image may have beyond its base."""
+PORTS = ("KAFKA_PORT", "WEB_PORT", "RELAY_PORT", "REGISTRY_PORT", "HTTP_PORT")
+OFFLINE = {"BASE": "jobstream-base:dev", "PIP_ARGS": "--no-index --find-links=/src/deploy/offline/wheels"}
+
+
+def compose_command() -> list[str]:
+    """COMPOSE, or whichever of its two spellings is there; skips without."""
+    if given := os.environ.get("COMPOSE"):
+        return given.split()
+    plugin = subprocess.run(["docker", "compose", "version"], check=False, capture_output=True)
+    if plugin.returncode == 0:
+        return ["docker", "compose"]
+    if shutil.which("docker-compose"):
+        return ["docker-compose"]
+    pytest.skip("neither docker compose nor docker-compose is there")
+
+
+@dataclass(frozen=True)
+class Containers:
+    """The parts, as one project of compose."""
+
+    command: list[str]
+    project: str
+    environment: dict[str, str]
+
+    def compose(self, *arguments: str, timeout_s: float = UP_S) -> str:
+        """Runs a compose verb; what it said."""
+        done = subprocess.run(
+            [*self.command, "-p", self.project, *arguments],
+            check=False,
+            cwd=ROOT,
+            env=os.environ | self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout_s,
+        )
+        assert done.returncode == 0, done.stdout[-3000:]
+        return done.stdout
+
+    def inspect(self, service: str) -> dict[str, object]:
+        """What the engine says of a service's container."""
+        box = self.compose("ps", "-q", service).split()[0]
+        said = subprocess.run(["docker", "inspect", box], check=True, capture_output=True, text=True)
+        found: dict[str, object] = json.loads(said.stdout)[0]
+        return found
+
+    def healthy(self, service: str) -> bool:
+        """Whether the engine's own check of it passes."""
+        state = self.inspect(service)["State"]
+        assert isinstance(state, dict)
+        return bool(state.get("Health", {}).get("Status", "healthy") == "healthy" and state["Running"])
+
+    def heals(self, service: str) -> None:
+        """Returns when it is healthy."""
+        eventually(lambda: self.healthy(service), timeout_s=HEAL_S)
+
+    def kill(self, service: str) -> None:
+        """`docker kill`."""
+        box = str(self.inspect(service)["Id"])
+        subprocess.run(["docker", "kill", box], check=True, capture_output=True)
+
+    def client(self) -> Client:
+        """A client outside of the containers."""
+        return Client(
+            f"kafka://127.0.0.1:{self.environment['KAFKA_PORT']}",
+            web=f"http://127.0.0.1:{self.environment['WEB_PORT']}",
+        )
+
+
+@pytest.fixture(scope="module")
+def containers(docker_engine: None) -> Iterator[Containers]:
+    """Everything up, at free ports, with images built on this machine; gone afterwards, volumes too."""
+    assert docker_engine is None
+    ports = {name: str(free_port()) for name in PORTS}
+    up = Containers(compose_command(), f"js{uuid.uuid4().hex[:6]}", {**OFFLINE, **ports})
+    try:
+        up.compose("build")
+        up.compose("up", "-d")
+        yield up
+    finally:
+        up.compose("down", "-v", "-t", "5", timeout_s=DOWN_S)
+
+
+async def says_hello(containers: Containers, name: str) -> None:
+    """A job submitted from outside succeeds, as soon as Kafka answers."""
+
+    async def hello() -> object:
+        try:
+            async with containers.client() as client:
+                job = await client.submit("demo.hello", {"name": name}, queue="demo", id=f"hello-{name}")
+                return await job.result(timeout=HEAL_S)
+        except JobstreamError as error:
+            raise AssertionError(str(error)) from error
+
+    assert await eventually_async(hello, timeout_s=HEAL_S) == f"hello {name}"
+
+
+def test_one_image_of_nobody_and_not_large(containers: Containers) -> None:
+    """Ours is one image, run as nobody in particular, with no more in it than what was installed."""
+    images, users = set(), set()
+    for service in ("streams", "relay", "minion"):
+        found = containers.inspect(service)
+        images.add(found["Image"])
+        config = found["Config"]
+        assert isinstance(config, dict)
+        users.add(config["User"])
+    assert users == {"65534:65534"}
+    assert len(images) == 1
+    sizes = [
+        int(subprocess.check_output(["docker", "image", "inspect", "--format", "{{.Size}}", image]))
+        for image in (str(images.pop()), OFFLINE["BASE"])
+    ]
+    assert sizes[0] - sizes[1] < IMAGE_BYTES_MAX
+
+
+async def test_a_job_from_outside_succeeds(containers: Containers) -> None:
+    """All that says something of its health is healthy, and a job runs."""
+    for service in SERVICES:
+        containers.heals(service)
+    await says_hello(containers, "world")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_crash_heals_by_itself(containers: Containers, service: str) -> None:
+    """Whatever part is ended by SIGKILL, the engine starts it again, and the next job succeeds."""
+    state = containers.inspect(service)["State"]
+    assert isinstance(state, dict)
+    os.kill(int(state["Pid"]), signal.SIGKILL)
+    await says_hello(containers, f"after-{service}")
+    containers.heals(service)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_docker_kill_heals_with_the_next_up(containers: Containers, service: str) -> None:
+    """What `docker kill` ended stays down by Docker's rule; up, started a second time, mends just that."""
+    containers.kill(service)
+    containers.compose("up", "-d")
+    await says_hello(containers, f"killed-{service}")
+
+
+async def test_the_volumes_survive_a_restart(containers: Containers) -> None:
+    """Down and up again: the job of before is still known, with its result, and a new one runs."""
+    await says_hello(containers, "before")
+    containers.compose("down", "-t", "10", timeout_s=DOWN_S)
+    containers.compose("up", "-d")
+
+    async def known() -> object:
+        async with containers.client() as client:
+            try:
+                return (await client.status("hello-before"))["phase"]
+            except JobstreamError as error:
+                raise AssertionError(str(error)) from error
+
+    assert await eventually_async(known, timeout_s=HEAL_S) == "succeeded"
+    await says_hello(containers, "afterwards")
+
+
+def test_a_taken_port_is_told(containers: Containers) -> None:
+    """A second project at the same ports ends with a sentence that names one; the first is not touched."""
+    second = Containers(containers.command, f"{containers.project}b", containers.environment)
+    try:
+        with pytest.raises(AssertionError, match=containers.environment["KAFKA_PORT"]):
+            second.compose("up", "-d")
+    finally:
+        second.compose("down", "-v", timeout_s=DOWN_S)
+    assert containers.healthy("kafka")
+
+
+@pytest.mark.usefixtures("docker_engine")
+def test_a_broker_in_a_container_serves_the_tests() -> None:
+    """Testcontainers is a source of the broker: tests that pass on the embedded one pass on it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/kafka/topics_test.py"],
+        check=False,
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != "JOBSTREAM_BOOTSTRAP"}
+        | {"JOBSTREAM_TEST_BROKER": "container", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
