@@ -160,19 +160,20 @@ Submitter = Callable[[Submission], Awaitable[Any]]
 _submitter: contextvars.ContextVar[Submitter | None] = contextvars.ContextVar(
     "jobstream_submitter", default=None
 )
-_installed: dict[Submitter, asyncio.AbstractEventLoop] = {}
-"""Submitters of clients that are open, the latest last, and the loops they live on: for code whose context
-knows none.
+_installed: dict[Submitter, asyncio.AbstractEventLoop | None] = {}
+"""Submitters of clients that are open, the latest last, and the loops they live on (None: on any), for code
+whose context knows none.
 """
 
 
-def set_submitter(submitter: Submitter) -> Callable[[], None]:
+def set_submitter(submitter: Submitter, *, anywhere: bool = False) -> Callable[[], None]:
     """Makes `submitter` what `.submit` uses, first of all in the calling context; returns what takes it back.
 
-    Called on the event loop that the submitter lives on; it counts as gone when that loop is closed.
+    Called on the event loop that the submitter lives on; it counts as gone when that loop is closed. With
+    `anywhere` it needs no loop, and lives until it is taken back.
     """
     _submitter.set(submitter)
-    _installed[submitter] = asyncio.get_running_loop()
+    _installed[submitter] = None if anywhere else asyncio.get_running_loop()
 
     def remove() -> None:
         _installed.pop(submitter, None)
@@ -184,7 +185,7 @@ def set_submitter(submitter: Submitter) -> Callable[[], None]:
 
 def _latest() -> Submitter | None:
     """The context's submitter, else the one installed last; None if there is none that lives."""
-    live = [each for each, loop in _installed.items() if not loop.is_closed()]
+    live = [each for each, loop in _installed.items() if loop is None or not loop.is_closed()]
     found = _submitter.get()
     if found in live:
         return found

@@ -463,8 +463,12 @@ class Client:
     def _prepare(self, submission: Submission) -> tuple[Record, Watch]:
         """The record, and the watch that is there before the record is written, so that it misses nothing."""
         place = place_of(submission.id, submission.key, self._open.partitions)
-        record = request_record(submission, place, self._topics.requests, time.time_ns() // 1_000_000)
+        record = request_record(submission, place, self._topics.requests, self._now_ms())
         return record, self._watch(place)
+
+    def _now_ms(self) -> int:
+        """The time that delays count from, epoch ms."""
+        return time.time_ns() // 1_000_000
 
     async def _begin(self, part: Part) -> asyncio.Task[None]:
         task = await self._open.writer.begin([record for record, _ in part], self._submit_s)

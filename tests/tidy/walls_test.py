@@ -96,6 +96,8 @@ def test_the_composition_root_is_lazy() -> None:
 # What is imported, and what must not be loaded by that, directly or through others.
 LIGHT = {
     "jobstream": ("faust", "grpc", "aiohttp", "typer", "rich", *KAFKA),
+    "jobstream.testing.jobs": ("faust", "mode", "aiokafka", "aiohttp", "typer", "rich"),
+    "jobstream.pytest_plugin": ("faust", "grpc", "aiohttp", "typer", "rich", "streams", "relay", *KAFKA),
     "jobstream.cli": ("faust", "grpc", "streams", "relay", *KAFKA),
     "jobstream.minion": ("faust", "aiohttp", "streams", "relay", "typer", "rich", *KAFKA),
     "jobstream.cluster": ("faust", "grpc", "streams", "relay", "jgo", *KAFKA),
