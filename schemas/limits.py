@@ -57,15 +57,19 @@ def given_fields(request: JobRequest) -> dict[str, Any]:
     return {name: value for name, value in vars(request).items() if value != BARE.get(name, MISSING)}
 
 
-def check_request(request: JobRequest, at_ms: int) -> None:
-    """Refused if a field of a request for a job is outside its limits; `at_ms` is the time that it is asked.
+def check_request(request: JobRequest, at_ms: int) -> dict[str, Any]:
+    """The fields that were given (`given_fields`), of a request for a job that is asked at `at_ms`.
+
+    Refused if one of them is outside its limits.
 
     Not looked at: the id and the key, whose rules need the record that carries them, and a `schedule`.
     """
     _check_unsupported(request)
     _check_content(request)
-    _check_given(given_fields(request))
+    given = given_fields(request)
+    _check_given(given)
     _check_times(request, at_ms)
+    return given
 
 
 def _check_unsupported(request: JobRequest) -> None:

@@ -6,6 +6,7 @@ that exist: whether an id is taken is the machine's business.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from schemas import defaults
 from schemas.events import Command, JobRequest, JobSpec
 from schemas.keys import home
-from schemas.limits import Refused, check_request, given_fields
+from schemas.limits import Refused, check_request
 from schemas.names import BadName, check_id, check_key, derived_id
 from schemas.words import CommandName, Priority, RejectCode
 from streams.core.rejection import Rejection
@@ -87,10 +88,10 @@ def admit(
     assert request.schedule is None, f"a request with a schedule is no job, got {request.schedule!r}"
     try:
         address = _address(request.id, request.key, record_key, position, partitions)
-        check_request(request, position.at_ms)
+        given = check_request(request, position.at_ms)
     except Refused as refused:
         return Rejection(refused.code, refused.sentence)
-    return _spec(request, given_fields(request), address, position.at_ms)
+    return _spec(request, given, address, position.at_ms)
 
 
 def address(
@@ -108,23 +109,23 @@ def address(
         return Rejection(refused.code, refused.sentence)
 
 
-def content_hash(request: JobRequest, key: str) -> str:
+def content_hash(given: Mapping[str, Any], key: str) -> str:
     """Tells an equal duplicate from an unequal one: hex of BLAKE2b with 16 bytes over
 
-    - compact JSON (sorted names, ASCII) of an object with `key` (the resolved one) and each field of the
-        request that is not as if it had been left out, without `id`, `args` and `trace`;
+    - compact JSON (sorted names, ASCII) of an object with `key` (the resolved one) and each of the given
+        fields of the request (`schemas.limits.given_fields`), without `id`, `args` and `trace`;
     - a zero byte;
     - the arguments.
 
     So a field that is added to requests one day changes no hash of a request that does not use it, and a
     default that changes makes no duplicate unequal.
     """
-    content = {name: value for name, value in given_fields(request).items() if name not in NO_CONTENT}
+    content = {name: value for name, value in given.items() if name not in NO_CONTENT}
     content["key"] = key
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     digest = blake2b(text.encode("ascii"), digest_size=CONTENT_HASH_BYTES)
     digest.update(b"\0")
-    digest.update(request.args or b"")
+    digest.update(given.get("args") or b"")
     return digest.hexdigest()
 
 
@@ -175,7 +176,7 @@ def _spec(request: JobRequest, given: dict[str, Any], address: Address, at_ms: i
         function=request.function,
         args=None if apart else args,
         args_apart=apart,
-        content_hash=content_hash(request, address.key),
+        content_hash=content_hash(given, address.key),
         created_at_ms=at_ms,
         ends_by_ms=None if request.deadline_ms is None else at_ms + request.deadline_ms,
         **policy,
