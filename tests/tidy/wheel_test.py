@@ -27,6 +27,7 @@ def test_data_files_are_in_it(wheel: Path) -> None:
     }
     data = {name for name in ours if not name.endswith(".py")}
     assert data - shipped == set()
+    assert {f"{room}/py.typed" for room in ROOMS} <= shipped
     assert {name.split("/")[0] for name in shipped} == set(ROOMS)
 
 
