@@ -102,7 +102,7 @@ def interrupted(attempt: Attempt) -> Receipt:
 
 
 def cancelled(attempt: Attempt) -> Receipt:
-    """The attempt was cancelled before the function began."""
+    """The attempt was cancelled before the function began, or its process was ended for it."""
     return _ended(attempt, CANCELLED, error_message=attempt.stop_reason)
 
 

@@ -29,6 +29,8 @@ _spawn = multiprocessing.get_context("spawn")
 
 EXIT_S = 2.0
 """How long a process may take to end when its pipe is closed, before it is killed."""
+CANCEL_S = 5.0
+"""How long a function in a process may go on after it was asked to stop, before its process is killed."""
 
 
 class Child:
@@ -83,13 +85,19 @@ class Child:
         return f"the process ended with exit code {code}{name} while it ran the function"
 
     def cancel(self, lease: Lease, reason: str) -> None:
-        """Sets the flag of the function's context, if it still runs this lease."""
+        """Sets the flag of the function's context, if it still runs this lease; ends the process if the
+        function is deaf to it.
+        """
         with self._lock:
             if self._current is lease:
                 try:
                     self._control.send((lease.name, reason))
                 except OSError:
                     log.debug("process is gone job_id=%s", lease.job)
+                    return
+                deaf = threading.Timer(CANCEL_S, self.kill, (lease,))
+                deaf.daemon = True
+                deaf.start()
 
     def kill(self, lease: Lease) -> None:
         """Ends the process, if it still runs this lease."""
@@ -159,7 +167,10 @@ class Processes:
             receipt = process.run(lease, function)
         except (ProcessDied, OSError) as error:
             self._forget(process)
-            receipt = outcome.of_error(lease, _died(error), function.retry)
+            asked = lease.stop is Stop.CANCELLED  # it was killed since it would not stop
+            receipt = (
+                outcome.cancelled(lease) if asked else outcome.of_error(lease, _died(error), function.retry)
+            )
         else:
             with self._lock:
                 self._idle.append(process)

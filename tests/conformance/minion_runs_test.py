@@ -503,6 +503,29 @@ async def test_processes_that_fail(name: str, error_type: str, message: str, fin
         assert (await session.receipt(await session.give("where"), 30)).outcome == SUCCESS
 
 
+async def test_a_process_that_will_not_stop_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that is deaf to its cancellation loses its process; its job is cancelled, the slot free."""
+    monkeypatch.setattr("jobstream.minion.processes.CANCEL_S", 0.1)
+    async with minion_of(fakes.sleep_in_process, fakes.where, concurrency=1) as (session, _):
+        await session.receipt(await session.give("where"), 30)  # the process is there now
+        job = await session.give("sleep-in-process", [60])
+        await session.beat(job, lambda each: each.started_at_ms, 30)
+        session.cancel(job, "enough")
+        receipt = await session.receipt(job, 30)
+        assert (receipt.outcome, receipt.error_message) == (CANCELLED, "enough")
+        assert (await session.receipt(await session.give("where"), 30)).outcome == SUCCESS
+
+
+async def test_beats_go_on_while_a_process_keeps_the_lock() -> None:
+    """Code in C that keeps the lock of its own process stops no heartbeat."""
+    async with minion_of(fakes.hog_in_process, fakes.where, concurrency=1) as (session, _):
+        await session.receipt(await session.give("where"), 30)  # the process is there now
+        job = await session.give("hog-in-process", [2])
+        receipt = await session.receipt(job, 30)
+        assert receipt.result == b"0"
+        assert sum(beat.job == job.id for _, beat in session.beats) >= 2
+
+
 async def test_a_timeout_ends_a_process() -> None:
     """A process over its time is killed, so that its slot is free at once."""
     async with minion_of(fakes.sleep_in_process, fakes.where, concurrency=1) as (session, _):

@@ -1,6 +1,7 @@
 """Functions for minions that are processes of their own, and for functions that run in processes."""
 
 import asyncio
+import ctypes
 import os
 import signal
 import sys
@@ -83,6 +84,12 @@ def sleep_in_process(seconds: float) -> int:
     """Sleeps, deaf to everything."""
     deaf(seconds)
     return os.getpid()
+
+
+@function(name="hog-in-process", run="processes", heartbeat=0.1)
+def hog_in_process(seconds: int) -> int:
+    """Keeps Python's global lock for so long, as code in C may."""
+    return int(ctypes.PyDLL(None).sleep(seconds))
 
 
 @function(name="sleep-in-thread")
