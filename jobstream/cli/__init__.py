@@ -18,7 +18,12 @@ def main() -> int:
     from typer import TyperException
 
     from jobstream.cli.app import app
+    from jobstream.cli.starting import COMPLETE
 
+    if COMPLETE in os.environ:
+        from typer.completion import completion_init
+
+        completion_init()
     try:
         ended = app(prog_name="jobstream", standalone_mode=False)
     except TyperException as error:
@@ -44,5 +49,6 @@ def _usage(error: Exception) -> int:
         message = getattr(error, "format_message", lambda: str(error))()
         context = getattr(error, "ctx", None)
         verb = context.command_path if context is not None else "jobstream"
+        message = message.replace("Value error, ", "")  # typer's checks say so of their own sentences
         print(f"{verb}: {message.rstrip('.')} (see {verb} --help)", file=sys.stderr)
     return Exit.USAGE

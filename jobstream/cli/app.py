@@ -2,7 +2,7 @@
 
 import typer
 
-from jobstream.cli import about, jobs, schedule_verbs, services, topic_verbs
+from jobstream.cli import about, jobs, schedule_verbs, services, starting, topic_verbs
 
 _JOBS = "Jobs"
 _RUN = "Run"
@@ -35,6 +35,7 @@ app.command("cancel", rich_help_panel=_JOBS)(jobs.cancel)
 app.command("retry", rich_help_panel=_JOBS)(jobs.retry)
 app.add_typer(schedule_verbs.app, rich_help_panel=_JOBS)
 
+app.command("init", rich_help_panel=_RUN)(starting.init)
 app.command("up", rich_help_panel=_RUN)(services.up)
 app.command("demo", rich_help_panel=_RUN)(services.demo)
 app.command("minion", rich_help_panel=_RUN)(services.minion)
@@ -43,4 +44,5 @@ app.command("streams", rich_help_panel=_RUN)(services.streams)
 
 app.add_typer(topic_verbs.app, rich_help_panel=_KAFKA)
 app.command("config", rich_help_panel=_KAFKA)(about.config)
+app.command("completion", rich_help_panel=_KAFKA)(starting.completion)
 app.command("version", rich_help_panel=_KAFKA)(about.version)

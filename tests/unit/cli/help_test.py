@@ -15,6 +15,7 @@ VERBS = {
     "cancel",
     "retry",
     "schedules",
+    "init",
     "up",
     "demo",
     "minion",
@@ -22,6 +23,7 @@ VERBS = {
     "streams",
     "topics",
     "config",
+    "completion",
     "version",
 }
 SERVICES = {"faust", "mode", "aiokafka", "grpc", "streams", "relay", "jobstream.minion", "jobstream.cluster"}
