@@ -56,7 +56,15 @@ class WaitTimedOut(JobstreamError, TimeoutError):
 
 
 class CommandRefused(JobstreamError):
-    """The service refused a command or a schedule, and changed nothing."""
+    """The service refused a command or a schedule, and changed nothing.
+
+    Attributes:
+        code: Why, as one word for programs: `unknown_job`, `not_now`, ...; None where it was not told.
+    """
+
+    def __init__(self, sentence: str, code: str | None = None) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 class JobUnknown(JobstreamError, LookupError):

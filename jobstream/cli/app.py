@@ -2,7 +2,7 @@
 
 import typer
 
-from jobstream.cli import about, jobs, schedule_verbs, services, starting, topic_verbs
+from jobstream.cli import about, jobs, redriving, schedule_verbs, services, starting, topic_verbs
 
 _JOBS = "Jobs"
 _RUN = "Run"
@@ -33,6 +33,7 @@ app.command("status", rich_help_panel=_JOBS)(jobs.status)
 app.command("list", rich_help_panel=_JOBS)(jobs.list_jobs)
 app.command("cancel", rich_help_panel=_JOBS)(jobs.cancel)
 app.command("retry", rich_help_panel=_JOBS)(jobs.retry)
+app.command("redrive", rich_help_panel=_JOBS)(redriving.redrive)
 app.add_typer(schedule_verbs.app, rich_help_panel=_JOBS)
 
 app.command("init", rich_help_panel=_RUN)(starting.init)

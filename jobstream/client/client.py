@@ -10,11 +10,13 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 from jobstream.client.address import bootstrap_of, web_of
+from jobstream.client.letters import read_letters, request_again
 from jobstream.client.metadata import Metadata
 from jobstream.client.pages import Pages
 from jobstream.client.reader import FactReader
@@ -37,10 +39,10 @@ from jobstream.functions import (
 )
 from schemas.codec import encode
 from schemas.defaults import CONTENT_TYPE, QUEUE, TIMEZONE
-from schemas.events import Command, Fact, Schedule
+from schemas.events import Command, DeadLetter, Fact, Schedule
 from schemas.settings import load
 from schemas.topics import Topics
-from schemas.words import CommandName, FactKind
+from schemas.words import CommandName, FactKind, RejectCode
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ TRIES = 3
 """How many tries fit into that time, if each takes as long as it may."""
 BY = "client"
 """Who asks, in commands."""
+REDRIVE_WITHIN_S = 30.0
+"""How long redrive waits for the service's answer."""
 MANY_RECORDS = 2_000
 """How many jobs of submit_many are made before they are handed to librdkafka."""
 
@@ -110,6 +114,7 @@ class Job:
 
 # The client has a method called list, so its other methods need another name for the type.
 Jobs = list[Job]
+Letters = list[DeadLetter]
 Part = list[tuple[Record, str]]
 Tasks = list[asyncio.Task[None]]
 
@@ -332,6 +337,50 @@ class Client:
         """
         return await self._command(CommandName.RETRY, await self._found(job, key), reason, within)
 
+    async def dead_letters(self, since: datetime | Seconds) -> Letters:
+        """The last letter of each job that died since a time, or within the last seconds; the oldest first.
+
+        Letters are kept for 90 days, also of jobs that were run again since.
+
+        Raises:
+            NotReachable: Kafka does not answer.
+        """
+        if isinstance(since, datetime):
+            since_ms = round(since.timestamp() * 1_000)
+        else:
+            since_ms = self._now_ms() - (milliseconds("since", since) or 0)
+        return await asyncio.to_thread(self._read_letters, since_ms)
+
+    def _read_letters(self, since_ms: int) -> Letters:
+        return read_letters(self._bootstrap, self._topics.dead, self._open.partitions, since_ms)
+
+    async def redrive(self, letter: DeadLetter, *, within: Seconds = REDRIVE_WITHIN_S) -> Job:
+        """Runs a dead job again: the job itself while it is kept, else a new one that asks for the same.
+
+        A new job is called `<id>@redriven-<time of death>` and has the old one as its parent, so that a
+        letter that is redriven twice runs once.
+
+        Returns:
+            A handle of the job that runs.
+
+        Raises:
+            CommandRefused: It is not dead any more (code `not_now`): it was redriven, and runs or has ended.
+            WaitTimedOut: The service does not answer.
+            SubmitTimedOut, SubmitFailed: As submit.
+        """
+        job = self.job(letter.job, letter.key)
+        try:
+            await self.retry(job, reason="redriven", within=within)
+            return job
+        except CommandRefused as error:
+            if error.code != RejectCode.UNKNOWN_JOB:
+                raise
+        request = request_again(letter)
+        watch = self._watch(place_of(request.id, request.key, self._open.partitions))
+        record = Record(self._topics.requests, watch.partition, letter.key.encode(), encode(request))
+        await self._written(self._open.writer.write([record], self._submit_s), [(record, watch.id)])
+        return Job(self, watch)
+
     async def status(self, job: Job | str, *, key: str | None = None) -> dict[str, Any]:
         """Where a job is: its phase, plan, what it waits for, its attempts.
 
@@ -529,7 +578,8 @@ class Client:
             watch, {*wanted, FactKind.REJECTED}, writing, within_ms / 1_000
         )
         if answer.fact == FactKind.REJECTED:
-            raise CommandRefused(answer.reason or f"{watch.id} was refused, and no reason was given")
+            reason = answer.reason or f"{watch.id} was refused, and no reason was given"
+            raise CommandRefused(reason, answer.error_type)
         return answer
 
     async def _look_up(self, watch: Watch) -> Fact | None:

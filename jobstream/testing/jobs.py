@@ -25,7 +25,7 @@ from jobstream.testing.attempts import LocalAttempt, named
 from jobstream.testing.machine import HOME, Machine
 from jobstream.testing.pages import LocalPages
 from schemas.codec import encode
-from schemas.events import Control, Dispatch, Fact, JobRow
+from schemas.events import Control, DeadLetter, Dispatch, Fact, JobRow
 from schemas.topics import Topics
 from schemas.words import PHASES_TERMINAL, BeatKind, FactKind, Phase
 
@@ -506,6 +506,9 @@ class Jobs(Client):
                 why = self._why(self._row(watch.id))
                 raise WaitTimedOut(f"nobody ran the job: {why}; call drain(), or use mode='drain'") from None
         return await super()._result(watch, timeout)
+
+    def _read_letters(self, since_ms: int) -> list[DeadLetter]:
+        return [*{letter.job: letter for letter in self.machine.dead if letter.at_ms >= since_ms}.values()]
 
     async def _wrote(self) -> None:
         """Something was written: in inline mode all that can run is run."""

@@ -187,6 +187,24 @@ def test_a_job_is_cancelled_and_run_again_from_the_command_line(cluster: Cluster
     assert (unknown.returncode, unknown.stdout) == (1, "")
 
 
+def test_dead_jobs_are_redriven_from_the_command_line(cluster: Cluster, start: Start) -> None:
+    """Those that fit are shown, then run again; where none fits that is told, with exit code 1."""
+    start()
+    submitted = jobstream(cluster, "submit", "e2e.hopeless", "--key", "redriven", "--wait")
+    id = json.loads(jobstream(cluster, "list", "default", "--phase", "dead", "--json").stdout)["jobs"][0][
+        "id"
+    ]
+    assert id in submitted.stderr
+    shown = jobstream(cluster, "redrive", id, "--error", "NonRetryable", "--dry-run", "--json")
+    assert [row["done"] for row in json.loads(shown.stdout)] == ["dead"], shown.stderr
+    done = jobstream(cluster, "redrive", id, "--function", "e2e.hopeless", "--json")
+    assert [(row["id"], row["done"]) for row in json.loads(done.stdout)] == [(id, "runs again")], done.stderr
+    assert jobstream(cluster, "redrive").returncode == 2
+    nothing = jobstream(cluster, "redrive", "nobody-knows-it")
+    assert nothing.returncode == 1
+    assert "no dead letter fits" in nothing.stderr
+
+
 def test_a_job_that_fails_or_takes_too_long_has_its_exit_code(cluster: Cluster, start: Start) -> None:
     """Dead: 1, with its error; not ended in time: 4."""
     start()

@@ -14,6 +14,7 @@ VERBS = {
     "list",
     "cancel",
     "retry",
+    "redrive",
     "schedules",
     "init",
     "up",

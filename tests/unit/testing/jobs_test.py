@@ -19,7 +19,7 @@ from jobstream import (
     function,
     resource,
 )
-from jobstream.errors import BadArguments, BadRequest, JobUnknown
+from jobstream.errors import BadArguments, BadRequest, CommandRefused, JobUnknown
 from jobstream.testing import Jobs
 
 START = datetime(2027, 1, 4, 9, tzinfo=UTC)
@@ -354,3 +354,27 @@ def test_the_latest_jobs_take_what_is_submitted() -> None:
 
 async def _double(x: int) -> object:
     return await (await double.submit(x=x)).result()
+
+
+async def test_a_dead_job_is_redriven() -> None:
+    """The job itself while it is kept, a new one by its letter after that, and never twice."""
+    async with Jobs(start=START) as jobs:
+        jobs.replace("t.dies", lambda: 1 // 0)
+        job = await jobs.submit("t.dies", retry=Retry(attempts=1), key="k")
+        await jobs.finish()
+        (letter,) = await jobs.dead_letters(60)
+        assert (await jobs.redrive(letter)).id == job.id
+        with pytest.raises(CommandRefused, match="it is offered to a minion") as refused:
+            await jobs.redrive(letter)
+        assert refused.value.code == "not_now"
+        await jobs.finish()
+        await jobs.advance(timedelta(days=2))
+        assert await jobs.dead_letters(60) == []
+        (letter,) = await jobs.dead_letters(START)
+        for _ in range(2):
+            again = await jobs.redrive(letter)
+            assert again.id == f"{job.id}@redriven-{letter.at_ms}"
+        jobs.replace("t.dies", lambda: 7)
+        await jobs.finish()
+        assert await again.result() == 7
+        assert len(jobs.submitted) == 2
