@@ -63,6 +63,7 @@ images: venv ## for machines that can pull no image: a base for ours and a stand
 	@.ci/images
 
 bench: venv ## measure on this machine; ONLY="name ..." for some of it
+	@.ci/peers
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
 
 generate: venv ## write the files made from the schemas: stubs, and what else is derived

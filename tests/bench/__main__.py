@@ -16,8 +16,8 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import agents, jobs, latency, minions, timers
-from tests.bench.figures import FILE, Figure, Say, append, surroundings
+from tests.bench import agents, jobs, latency, minions, peers, timers
+from tests.bench.figures import FILE, Figure, Say, Unavailable, append, over, surroundings
 
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130
@@ -51,7 +51,25 @@ BENCHMARKS: Final = (
         agents.measure,
     ),
     Benchmark(("minion_jobs_per_s", "minion_cpu_us_per_job"), minions.measure),
+    *(
+        Benchmark(
+            (
+                f"{peer}_jobs_per_s",
+                f"{peer}_cpu_us_per_job",
+                f"{peer}_submit_to_start_ms_p50",
+                f"{peer}_submit_to_start_ms_p99",
+            ),
+            peers.measures(peer),
+        )
+        for peer in ("celery", "dramatiq")
+    ),
 )
+RATIOS: Final = (
+    ("agent_events_per_s", "agent_events_per_s_stock"),
+    ("jobs_per_s", "celery_jobs_per_s"),
+    ("jobs_per_s", "dramatiq_jobs_per_s"),
+)
+"""Of figures that were measured in one run, one over the other."""
 NAMES: Final = tuple(name for benchmark in BENCHMARKS for name in benchmark.names)
 
 
@@ -66,37 +84,38 @@ def main() -> int:
     if given.runs < 1:
         parser.error(f"--runs must be 1 or more, got {given.runs}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    console = Console(stderr=True)
     chosen = [each for each in BENCHMARKS if set(each.names) & set(given.only)]
-    table = _table()
+    report = Report()
     try:
-        failed = [each for each in chosen if not _run(each, given.runs, console, table)]
+        failed = [each for each in chosen if not _run(each, given.runs, report)]
     except KeyboardInterrupt:
-        console.print("stopped; what was measured before is kept")
-        _show(table)
+        report.console.print("stopped; what was measured before is kept")
         return EXIT_INTERRUPTED
-    _show(table)
+    finally:
+        report.show()
     return EXIT_FAILED if failed else 0
 
 
-def _run(benchmark: Benchmark, runs: int, console: Console, table: Table) -> bool:
+def _run(benchmark: Benchmark, runs: int, report: "Report") -> bool:
     """Measures, writes and shows one benchmark; False if it failed."""
     around, load_1m = surroundings(), os.getloadavg()[0]
     title = benchmark.names[0]
-    with console.status(title) as status:
+    with report.console.status(title) as status:
         try:
             figures = asyncio.run(
                 _measured(benchmark, runs, lambda what: status.update(f"{title}: {what} ..."))
             )
+        except Unavailable as missing:
+            report.console.print(f"[yellow]{title} skipped: {missing}", soft_wrap=True)
+            return True
         except Exception as error:  # noqa: BLE001  # told, and the others go on
-            console.print(f"[red]{title} failed: {type(error).__name__}: {error}", soft_wrap=True)
+            report.console.print(f"[red]{title} failed: {type(error).__name__}: {error}", soft_wrap=True)
             return False
     names = tuple(each.name for each in figures)
     assert names == benchmark.names, f"{title} must give the figures it is listed with, got {names}"
+    figures += report.ratios(figures)
     append(figures, around, load_1m)
-    _add(table, figures)
-    for each in figures:
-        console.print(f"{each.name}: {_number(each.median)} {each.unit}", highlight=False)
+    report.add(figures)
     return True
 
 
@@ -105,34 +124,47 @@ async def _measured(benchmark: Benchmark, runs: int, say: Say) -> list[Figure]:
     return await benchmark.measure(runs, say)
 
 
-def _table() -> Table:
-    table = Table(title="others: CPU that went elsewhere")
-    for column in ("figure", "unit"):
-        table.add_column(column, no_wrap=True)
-    for column in ("median", "min", "max", "others"):
-        table.add_column(column, justify="right", no_wrap=True)
-    return table
+class Report:
+    """What this run has found so far, shown as it comes and as a table at the end."""
 
+    def __init__(self) -> None:
+        self.console = Console(stderr=True)
+        self._figures: dict[str, Figure] = {}
 
-def _add(table: Table, figures: Sequence[Figure]) -> None:
-    for each in figures:
-        others = each.more.get("others_cpu_percent")
-        table.add_row(
-            each.name,
-            each.unit,
-            *map(_number, (each.median, min(each.values), max(each.values))),
-            f"{max(others):.0f} %" if others else "",
-        )
+    def ratios(self, figures: Sequence[Figure]) -> list[Figure]:
+        """The ratios that can be told now that these figures are there too."""
+        known = {**self._figures, **{each.name: each for each in figures}}
+        return [
+            over(known[name], known[other])
+            for name, other in RATIOS
+            if name in known and other in known and {name, other} - self._figures.keys()
+        ]
+
+    def add(self, figures: Sequence[Figure]) -> None:
+        """Takes figures, and tells their medians."""
+        for each in figures:
+            self._figures[each.name] = each
+            self.console.print(f"{each.name}: {_number(each.median)} {each.unit}", highlight=False)
+
+    def show(self) -> None:
+        """The table, if there is anything in it."""
+        if not self._figures:
+            return
+        table = Table(title="others: CPU that went elsewhere")
+        for column in ("figure", "unit"):
+            table.add_column(column, no_wrap=True)
+        for column in ("median", "min", "max", "others"):
+            table.add_column(column, justify="right", no_wrap=True)
+        for each in self._figures.values():
+            others = each.more.get("others_cpu_percent")
+            shown = map(_number, (each.median, min(each.values), max(each.values)))
+            table.add_row(each.name, each.unit, *shown, f"{max(others):.0f} %" if others else "")
+        Console().print(table)
+        print(f"added to {FILE}")
 
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= WHOLE_FROM else f"{value:.2f}"
-
-
-def _show(table: Table) -> None:
-    if table.row_count:
-        Console().print(table)
-        print(f"added to {FILE}")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,10 @@ DIGITS: Final = 3
 Say = Callable[[str], None]
 
 
+class Unavailable(Exception):
+    """A benchmark cannot run on this machine, since something is not installed; the sentence says what."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """One thing that was measured, once in each run."""
@@ -62,6 +66,12 @@ def figure(name: str, unit: str, values: Sequence[float], **more: Any) -> Figure
     """A figure of the values of its runs."""
     assert values, f"{name} must have a value at least, got none"
     return Figure(name, unit, tuple(values), more)
+
+
+def over(one: Figure, other: Figure) -> Figure:
+    """The ratio of two figures, run by run; of those that both have."""
+    values = [a / b for a, b in zip(one.values, other.values, strict=False)]
+    return figure(f"{one.name}_over_{other.name}", "times", values)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -11,8 +11,9 @@ TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 CORES: Final = os.cpu_count() or 1
 _IDLE_FIELDS: Final = (3, 4)
 """Of the line `cpu` of /proc/stat: idle and iowait (proc(5))."""
+_SESSION_FIELD: Final = 3
 _USER_FIELD, _SYSTEM_FIELD = 11, 12
-"""Of /proc/<pid>/stat behind the name: utime and stime (proc(5))."""
+"""Of /proc/<pid>/stat behind the name: session, utime and stime (proc(5))."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Usage:
 
     def since(self, earlier: Self) -> "Spent":
         """What was used between the two moments."""
-        used = {name: seconds - earlier.processes[name] for name, seconds in self.processes.items()}
+        used = {name: seconds - earlier.processes.get(name, 0.0) for name, seconds in self.processes.items()}
         offered_s = (self.at_s - earlier.at_s) * CORES
         others_s = max(0.0, self.machine_s - earlier.machine_s - sum(used.values()))
         return Spent(used, 100 * others_s / offered_s)
@@ -51,8 +52,29 @@ class Spent:
         return {name: round(seconds / count * 1e6, 1) for name, seconds in self.processes.items()}
 
 
+def of_session(leader: int) -> tuple[int, ...]:
+    """The processes of the session that this process leads: itself, and what was forked from it."""
+    return tuple(pid for pid in _pids() if _session(pid) == leader)
+
+
+def _pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _session(pid: int) -> int | None:
+    """None if the process has ended meanwhile."""
+    try:
+        return int(_fields(pid)[_SESSION_FIELD])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def _fields(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
 def _process_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = _fields(pid)
     return (int(fields[_USER_FIELD]) + int(fields[_SYSTEM_FIELD])) / TICKS_PER_S
 
 
