@@ -66,9 +66,11 @@ class Outbox:
 
     # Rows.
 
-    def job_row(self, row: JobRow) -> None:
-        """The latest state of a job."""
-        self._state(JOB_ROW + row.spec.id, encode(row))
+    def job_row(self, row: JobRow) -> bytes:
+        """The latest state of a job; gives the value that is written."""
+        value = encode(row)
+        self._state(JOB_ROW + row.spec.id, value)
+        return value
 
     def args_row(self, id: str, args: bytes) -> None:
         """Arguments that are too large for the job's row."""

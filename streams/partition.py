@@ -112,10 +112,8 @@ class Partition:
             BadRow: a row cannot be read. The partition must not be worked on.
         """
         self._next.update({topic: begins[topic] for topic in self._next})
-        self.rows.read()
-        for row in self.jobs.values():
-            if self._in_doubt(row, settled):
-                self._job_again(row)
+        for row in self.rows.read(lambda row: self._in_doubt(row, settled)):
+            self._job_again(row)
         for plan in self.schedules.values():
             if plan.applied_timers >= settled[self._topics.timers]:
                 self._submit_fires(schedule.outstanding(plan))
@@ -159,6 +157,7 @@ class Partition:
         """
         if record.offset < self._next[record.topic]:
             return NOTHING
+        self.rows.at(record.timestamp_ms)
         self._guarded(record, None, partial(self._apply[record.topic], record))
         self._next[record.topic] = record.offset + 1
         return self._outbox.take()
@@ -385,10 +384,9 @@ class Partition:
     def _reprieve_all(self, record: Record) -> None:
         """Nobody listened until now: every lease gets one more heartbeat timeout."""
         self._unheard = False
-        leased = [row for row in self.jobs.values() if row.phase == Phase.LEASED]
-        for row in leased:
+        for id in self.jobs.in_phase(Phase.LEASED):
             event = Restored(record.timestamp_ms, Source.TIMERS, record.offset)
-            self._guarded(record, row.spec.id, partial(self._time_event, row.spec.id, event))
+            self._guarded(record, id, partial(self._time_event, id, event))
 
     def _decide_dues(self, record: Record, *, heard: bool) -> None:
         """Decides what is due by the time of the tick: so many rows, the rest at the next tick.
@@ -453,24 +451,28 @@ class Partition:
             if args is not None and before is None:
                 self.rows.keep_args(id, args)
             after = self._job_effects(after, step.effects, event.at_ms)
+        value = None
         if step.durable:
-            self._write_job(id, before, after, args)
+            value = self._write_job(id, before, after, args)
             for fact in step.facts:
                 self._outbox.fact(before, fact, after)
         if after is not before:
-            self.rows.keep_job(id, after)
+            self.rows.keep_job(id, after, value)
         return None
 
-    def _write_job(self, id: str, before: JobRow | None, after: JobRow | None, args: bytes | None) -> None:
+    def _write_job(
+        self, id: str, before: JobRow | None, after: JobRow | None, args: bytes | None
+    ) -> bytes | None:
+        """Puts the row into the outbox; gives what is written for it."""
         if after is None:
             self._outbox.no_row(JOB_ROW + id)
             if before is not None and before.spec.args_apart:
                 self._outbox.no_row(ARGS_ROW + id)
-            return
+            return None
         if args is not None and before is None:
             self.rows.keep_args(id, args)
             self._outbox.args_row(id, args)  # first: a row in the log is never without them
-        self._outbox.job_row(after)
+        return self._outbox.job_row(after)
 
     def _job_effects(self, row: JobRow, effects: tuple[Effect, ...], at_ms: int) -> JobRow:
         """Puts the effects into the outbox. The row says so if its dispatch has to wait for its queue."""

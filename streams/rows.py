@@ -1,22 +1,53 @@
 """The rows of one partition: jobs, schedules, large arguments, their counts, and when they are due.
 
-Owns their keys in the state topic, and their reading from it. Must never decide anything, nor write: what
-changes a row is `streams.partition`, and what writes it `streams.outbox`.
+Owns their keys in the state topic, their reading from it, and the form in which they are kept. Must never
+decide anything, nor write: what changes a row is `streams.partition`, and what writes it `streams.outbox`.
+
+A job that something happens to is *hot*: its row is kept as it is, 2.7 KB. One that waits for its time, has
+ended, or is the longest untouched of very many, is *cold*: some 300 bytes, packed. Nobody sees the
+difference: `jobs` gives every row whole, and a change of it says anew which it is.
 """
 
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from struct import Struct
+from typing import Final, NamedTuple, TypeVar, overload
 
-from schemas.codec import Undecodable, decode
+from schemas.codec import Undecodable, decode, encode
 from schemas.events import ArgsRow, JobRow, ScheduleRow
 from schemas.words import Phase
 from streams.core import job, schedule
 from streams.dues import Dues
+from streams.packing import Packing
 
 JOB_ROW, ARGS_ROW, SCHEDULE_ROW = "j:", "a:", "s:"
 """How the key of a row in the state topic begins; the id follows."""
 
 KIND_CHARS = 2
+
+COLD_MS: Final = 60_000
+"""A job that waits so long, or longer, waits packed. Packing and unpacking take some 10 us."""
+
+HOT_JOBS_MAX: Final = 5_000
+"""Of one partition; with more, the one that has been hot for longest is packed."""
+
+ACTIVE: Final = frozenset({Phase.READY, Phase.LEASED})
+"""Phases in which something other than time is to happen to a job soon."""
+
+HEAD: Final = Struct(">qqH")
+"""What is known of a cold job without unpacking it: when it was created and is due, epoch ms, and the number
+of its kind.
+"""
+
+NEVER_MS: Final = -(1 << 63)
+"""In a head: not due at all."""
+
+NO_HEAD: Final = bytes(HEAD.size)
+
+Kind = tuple[str, str]
+"""Queue and phase."""
+
+T = TypeVar("T")
 
 
 class BadRow(Exception):
@@ -27,9 +58,164 @@ class BadRow(Exception):
         super().__init__(f"row {key!r:.250} of partition {partition} can't be read: {reason}")
 
 
+class Glance(NamedTuple):
+    """What a list of jobs is sorted and sifted by. The newest is the largest."""
+
+    created_at_ms: int
+    id: str
+    queue: str
+    phase: str
+
+
 def split(key: str) -> tuple[str, str]:
     """The kind of a row and its id, from its key."""
     return key[:KIND_CHARS], key[KIND_CHARS:]
+
+
+class Jobs(Mapping[str, JobRow]):
+    """Rows of jobs by id, hot and cold. A cold one is unpacked whenever it is asked for."""
+
+    def __init__(self, packing: Packing) -> None:
+        """No jobs yet."""
+        self.hot: OrderedDict[str, JobRow] = OrderedDict()
+        """By id, the last that changed at the end."""
+        self.cold: dict[str, bytes] = {}
+        """By row key: head and packed value."""
+        self.counts: Counter[Kind] = Counter()
+        """How many there are, by queue and phase."""
+        self._packing = packing
+        self._kinds: list[Kind] = []
+        self._kind_numbers: dict[Kind, int] = {}
+        self._read_last: tuple[bytes, JobRow] | None = None  # a change reads its row more than once
+
+    def __len__(self) -> int:
+        return len(self.hot) + len(self.cold)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from list(self.hot)
+        yield from [key[KIND_CHARS:] for key in self.cold]
+
+    def __contains__(self, id: object) -> bool:
+        return id in self.hot or (isinstance(id, str) and JOB_ROW + id in self.cold)
+
+    def __getitem__(self, id: str) -> JobRow:
+        row = self.get(id)
+        if row is None:
+            raise KeyError(id)
+        return row
+
+    @overload
+    def get(self, id: str, /) -> JobRow | None: ...
+    @overload
+    def get(self, id: str, /, default: JobRow) -> JobRow: ...
+    @overload
+    def get(self, id: str, /, default: T) -> JobRow | T: ...
+    def get(self, id: str, /, default: object = None) -> object:
+        """The row, or `default` if there is none."""
+        row = self.hot.get(id)
+        if row is None:
+            kept = self.cold.get(JOB_ROW + id)
+            return default if kept is None else self._read(kept)
+        return row
+
+    def _read(self, kept: bytes) -> JobRow:
+        if self._read_last is None or self._read_last[0] is not kept:
+            self._read_last = kept, decode(self._packing.unpack(kept, HEAD.size), (JobRow,))
+        return self._read_last[1]
+
+    def due_ms(self, id: str) -> int | None:
+        """When the job is due, epoch ms; None: never, or there is none."""
+        row = self.hot.get(id)
+        if row is not None:
+            return job.next_due_ms(row)
+        return self.cold_due_ms(JOB_ROW + id)
+
+    def cold_due_ms(self, key: str) -> int | None:
+        """The same of the row with this key, if it is cold."""
+        kept = self.cold.get(key)
+        if kept is None:
+            return None
+        due_ms: int = HEAD.unpack_from(kept)[1]
+        return None if due_ms == NEVER_MS else due_ms
+
+    def keep_hot(self, id: str, row: JobRow) -> None:
+        """The job is now so, and something is to happen to it soon."""
+        before = self.hot.get(id)
+        if before is not None and (before.phase, before.spec.queue) == (row.phase, row.spec.queue):
+            self.hot[id] = row
+            self.hot.move_to_end(id)
+            return
+        self.drop(id)
+        self.hot[id] = row
+        self.counts[row.spec.queue, row.phase] += 1
+        if len(self.hot) > HOT_JOBS_MAX:
+            oldest_id, oldest = next(iter(self.hot.items()))
+            self.keep_cold(JOB_ROW + oldest_id, oldest, job.next_due_ms(oldest), encode(oldest))
+
+    def keep_cold(
+        self, key: str, row: JobRow, due_ms: int | None, value: bytes, kept: bytes | None = None
+    ) -> None:
+        """The job with this row key is now so, and waits. `value` is its row encoded, `kept` that packed
+        already, behind any head.
+        """
+        self.drop(key[KIND_CHARS:])
+        kind = row.spec.queue, row.phase
+        due_ms = NEVER_MS if due_ms is None else due_ms
+        head = HEAD.pack(row.spec.created_at_ms, due_ms, self._kind_number(kind))
+        self.cold[key] = head + (self._packing.pack(value) if kept is None else kept[HEAD.size :])
+        self.counts[kind] += 1
+
+    def drop(self, id: str) -> bool:
+        """The job is no more; False if it never was."""
+        row = self.hot.pop(id, None)
+        if row is not None:
+            kind = row.spec.queue, row.phase
+        else:
+            kept = self.cold.pop(JOB_ROW + id, None)
+            if kept is None:
+                return False
+            kind = self._kinds[HEAD.unpack_from(kept)[2]]
+        self.counts[kind] -= 1
+        if not self.counts[kind]:
+            del self.counts[kind]
+        return True
+
+    def _kind_number(self, kind: Kind) -> int:
+        """The number by which heads know a queue and phase."""
+        number = self._kind_numbers.get(kind)
+        if number is None:
+            number = self._kind_numbers[kind] = len(self._kinds)
+            self._kinds.append(kind)
+        return number
+
+    def in_phase(self, phase: Phase) -> list[str]:
+        """The ids of all jobs in this phase; looks at the cold ones only if there must be some among them."""
+        found = [id for id, row in self.hot.items() if row.phase == phase]
+        if len(found) == sum(many for (_, each), many in self.counts.items() if each == phase):
+            return found
+        numbers = {number for kind, number in self._kind_numbers.items() if kind[1] == phase}
+        found += [key[KIND_CHARS:] for key, kept in self.cold.items() if HEAD.unpack_from(kept)[2] in numbers]
+        return found
+
+    def glances(self) -> Iterator[Glance]:
+        """Every job that there is now, in no order; those that change meanwhile as they are then. Unpacks
+        none.
+        """
+        hot, cold, kinds, unpack = list(self.hot), list(self.cold), self._kinds, HEAD.unpack_from
+        for id in hot:
+            row = self.hot.get(id)
+            if row is not None:
+                yield Glance(row.spec.created_at_ms, id, row.spec.queue, row.phase)
+            elif (kept := self.cold.get(JOB_ROW + id)) is not None:
+                created_ms, _, kind = unpack(kept)
+                yield Glance(created_ms, id, *kinds[kind])
+        for key in cold:
+            kept = self.cold.get(key)
+            if kept is not None:
+                created_ms, _, kind = unpack(kept)
+                yield Glance(created_ms, key[KIND_CHARS:], *kinds[kind])
+            elif (row := self.hot.get(key[KIND_CHARS:])) is not None:
+                yield Glance(row.spec.created_at_ms, row.spec.id, row.spec.queue, row.phase)
 
 
 class Rows:
@@ -37,76 +223,88 @@ class Rows:
 
     def __init__(self, number: int) -> None:
         """No rows yet, of partition `number`."""
-        self.jobs: dict[str, JobRow] = {}
+        self._packing = Packing()
+        self.jobs = Jobs(self._packing)
         self.schedules: dict[str, ScheduleRow] = {}
-        self.counts: Counter[tuple[str, str]] = Counter()
+        self.counts = self.jobs.counts
         """How many jobs there are, by queue and phase."""
         self.dues = Dues(self.due_ms)
         """The keys of the rows that time will bring something."""
         self._number = number
-        self._args: dict[str, bytes] = {}
-        self._raw: dict[bytes, bytes] = {}  # as restored, until they are read
+        self._args: dict[str, bytes] = {}  # packed
+        self._raw: dict[
+            str, bytes
+        ] = {}  # as restored, until they are read; in the form of a cold row, so that
+        # the second one takes the memory of the first
+        self._cold_from_ms = 0
 
     def __len__(self) -> int:
         """How many jobs and schedules there are."""
         return len(self.jobs) + len(self.schedules)
 
+    def at(self, now_ms: int) -> None:
+        """It is `now_ms` now, epoch ms: tells what waits for long."""
+        self._cold_from_ms = now_ms + COLD_MS
+        self.dues.at(now_ms)
+
     # From the log.
 
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Takes one record of the state topic; the last of a key counts, None is a row that was dropped."""
+        name = key.decode(errors="replace")
         if value is None:
-            self._raw.pop(key, None)
+            self._raw.pop(name, None)
         else:
-            self._raw[key] = value
+            self._raw[name] = NO_HEAD + self._packing.pack(value)
 
-    def read(self) -> None:
-        """Reads what was restored: each row once, however often it was written.
+    def read(self, wanted: Callable[[JobRow], bool]) -> list[JobRow]:
+        """Reads what was restored: each row once, however often it was written. Gives the jobs that are
+        `wanted`.
 
         Raises:
             BadRow: one cannot be read.
         """
-        for key, value in self._raw.items():
-            self._read_row(key, value)
-        self._raw.clear()
-        self.dues.fill(self._all_dues())
+        found: list[JobRow] = []
+        while self._raw:
+            row = self._read_row(*self._raw.popitem())
+            if row is not None and wanted(row):
+                found.append(row)
+        found.reverse()
+        return found
 
-    def _read_row(self, key: bytes, value: bytes) -> None:
-        kind, id = split(key.decode(errors="replace"))
+    def _read_row(self, key: str, kept: bytes) -> JobRow | None:
+        kind, id = split(key)
+        value = self._packing.unpack(kept, HEAD.size)
         try:
             if kind == JOB_ROW:
-                self._count(None, row := decode(value, (JobRow,)))
-                self.jobs[id] = row
-            elif kind == ARGS_ROW:
-                self._args[id] = decode(value, (ArgsRow,)).args
+                row = decode(value, (JobRow,))
+                self._keep(key, row, value, kept)
+                return row
+            if kind == ARGS_ROW:
+                self.keep_args(id, decode(value, (ArgsRow,)).args)
             elif kind == SCHEDULE_ROW:
-                self.schedules[id] = decode(value, (ScheduleRow,))
+                self.keep_schedule(id, decode(value, (ScheduleRow,)))
             else:
                 known = f"{JOB_ROW}, {ARGS_ROW} or {SCHEDULE_ROW}"
-                raise BadRow(key, self._number, f"its key must begin with {known}")
+                raise BadRow(key.encode(), self._number, f"its key must begin with {known}")
         except Undecodable as error:
-            raise BadRow(key, self._number, error.sentence) from error
-
-    def _all_dues(self) -> Iterator[tuple[int, str]]:
-        for id, row in self.jobs.items():
-            if (due_ms := job.next_due_ms(row)) is not None:
-                yield due_ms, JOB_ROW + id
-        for id, plan in self.schedules.items():
-            if (due_ms := schedule.next_due_ms(plan)) is not None:
-                yield due_ms, SCHEDULE_ROW + id
+            raise BadRow(key.encode(), self._number, error.sentence) from error
+        return None
 
     # What is in them.
 
     def args(self, row: JobRow) -> bytes | None:
         """A job's arguments, wherever they are kept."""
-        return self._args.get(row.spec.id) if row.spec.args_apart else row.spec.args
+        if not row.spec.args_apart:
+            return row.spec.args
+        packed = self._args.get(row.spec.id)
+        return None if packed is None else self._packing.unpack(packed)
 
     def due_ms(self, key: str) -> int | None:
         """When the row with this key is due now, epoch ms; None: never, or there is no such row."""
         kind, id = split(key)
         if kind == JOB_ROW:
-            row = self.jobs.get(id)
-            return None if row is None else job.next_due_ms(row)
+            return self.jobs.due_ms(id)
         plan = self.schedules.get(id)
         return None if plan is None else schedule.next_due_ms(plan)
 
@@ -117,21 +315,29 @@ class Rows:
 
     # How they change.
 
-    def keep_job(self, id: str, row: JobRow | None) -> None:
-        """The job is now so; None: it is no more."""
-        before = self.jobs.get(id)
-        self._count(before, row)
+    def keep_job(self, id: str, row: JobRow | None, value: bytes | None = None) -> None:
+        """The job is now so; None: it is no more. `value` is the row encoded, if it is at hand."""
+        key = JOB_ROW + id
         if row is not None:
-            self.jobs[id] = row
-            self.dues.put(JOB_ROW + id, job.next_due_ms(row))
-        elif before is not None:
-            del self.jobs[id]
+            self._keep(key, row, value)
+        elif self.jobs.drop(id):
             self._args.pop(id, None)
-            self.dues.put(JOB_ROW + id, None)
+            self.dues.put(key, None)
+
+    def _keep(self, key: str, row: JobRow, value: bytes | None, kept: bytes | None = None) -> None:
+        due_ms = job.next_due_ms(row)
+        if row.phase in ACTIVE or (due_ms is not None and due_ms < self._cold_from_ms):
+            self.jobs.keep_hot(row.spec.id, row)
+            self.dues.put(key, due_ms)
+            return
+        known_ms = self.jobs.cold_due_ms(key)
+        self.jobs.keep_cold(key, row, due_ms, encode(row) if value is None else value, kept)
+        if due_ms is None or due_ms != known_ms:  # else every duplicate request would leave an entry
+            self.dues.put(key, due_ms)
 
     def keep_args(self, id: str, args: bytes) -> None:
         """Arguments of a job that lie apart from its row."""
-        self._args[id] = args
+        self._args[id] = self._packing.pack(args)
 
     def keep_schedule(self, id: str, row: ScheduleRow | None) -> None:
         """The schedule is now so; None: it is no more."""
@@ -140,15 +346,3 @@ class Rows:
             self.dues.put(SCHEDULE_ROW + id, schedule.next_due_ms(row))
         elif self.schedules.pop(id, None) is not None:
             self.dues.put(SCHEDULE_ROW + id, None)
-
-    def _count(self, before: JobRow | None, after: JobRow | None) -> None:
-        old = None if before is None else (before.spec.queue, before.phase)
-        new = None if after is None else (after.spec.queue, after.phase)
-        if old == new:
-            return
-        if old is not None:
-            self.counts[old] -= 1
-            if not self.counts[old]:
-                del self.counts[old]
-        if new is not None:
-            self.counts[new] += 1

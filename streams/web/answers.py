@@ -8,6 +8,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from heapq import nlargest
+from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from schemas.events import JobRow
@@ -17,14 +19,15 @@ from schemas.times import format_time
 from schemas.words import Phase, WaitReason
 from streams.core.status import job_status, schedule_status
 from streams.partition import Partition
+from streams.rows import Glance
 from streams.shell import Shell
 
 LIMIT = 100
 LIMIT_MAX = 1_000
 """Jobs in one answer."""
 
-LOOKED_AT = 5_000
-"""Rows looked at before other work of the event loop gets its turn."""
+LOOKED_AT = 1_000
+"""Rows looked at before other work of the event loop gets its turn; less than a millisecond."""
 
 LISTED = (
     "id",
@@ -48,6 +51,7 @@ LISTED = (
 """What a list tells of each job: a part of its status."""
 
 Answer = dict[str, Any]
+Seen = tuple[Glance, Partition]
 
 
 class NoAnswer(Exception):
@@ -104,9 +108,10 @@ class Answers:
         self._check_ready()
         _check_filter(queue, phase)
         count, before = _limit(limit), None if after is None else _cursor(after)
-        found = await self._newest(queue, phase, before, count + 1)
+        seen = await self._newest(queue, phase, before, count + 1)
         now_ms = self._shell.ticker.now_ms()
-        shown = [_status(row, now_ms) for row in found[:count]]
+        found = (partition.jobs.get(glance.id) for glance, partition in seen[:count])
+        shown = [_status(row, now_ms) for row in found if row is not None]
         counts = self._counts()
         return {
             "now": format_time(now_ms),
@@ -116,7 +121,7 @@ class Answers:
                 many for (q, p), many in counts.items() if queue in {None, q} and phase in {None, p}
             ),
             "jobs": [{name: status[name] for name in LISTED} for status in shown],
-            "next": _cursor_of(found[count - 1]) if len(found) > count else None,
+            "next": _cursor_of(seen[count - 1][0]) if len(seen) > count else None,
         }
 
     def counts(self) -> Answer:
@@ -212,20 +217,23 @@ class Answers:
 
     async def _newest(
         self, queue: str | None, phase: str | None, before: tuple[int, str] | None, count: int
-    ) -> list[JobRow]:
-        """The newest jobs that fit, the newest first."""
-        best: list[JobRow] = []
+    ) -> list[Seen]:
+        """The newest jobs that fit, the newest first, and where they are."""
+        best: list[Seen] = []
         for partition in self._partitions():
-            rows = list(partition.jobs.values())
-            for start in range(0, len(rows), LOOKED_AT):
+            glances = partition.jobs.glances()
+            while looked_at := list(islice(glances, LOOKED_AT)):
+                oldest = best[-1][0] if len(best) == count else None
                 fits = [
-                    row
-                    for row in rows[start : start + LOOKED_AT]
-                    if queue in {None, row.spec.queue}
-                    and phase in {None, row.phase}
-                    and (before is None or _age(row) < before)
+                    (glance, partition)
+                    for glance in looked_at
+                    if (oldest is None or glance > oldest)
+                    and queue in {None, glance.queue}
+                    and phase in {None, glance.phase}
+                    and (before is None or glance[:2] < before)
                 ]
-                best = nlargest(count, (*best, *fits), key=_age)
+                if fits:
+                    best = nlargest(count, (*best, *fits), key=itemgetter(0))
                 await asyncio.sleep(0)
         return best
 
@@ -237,13 +245,8 @@ def _status(row: JobRow, now_ms: int, args: bytes | None = None) -> Answer:
     return status
 
 
-def _age(row: JobRow) -> tuple[int, str]:
-    return row.spec.created_at_ms, row.spec.id
-
-
-def _cursor_of(row: JobRow) -> str:
-    created_ms, id = _age(row)
-    return f"{created_ms}/{id}"
+def _cursor_of(glance: Glance) -> str:
+    return f"{glance.created_at_ms}/{glance.id}"
 
 
 def _cursor(text: str) -> tuple[int, str]:

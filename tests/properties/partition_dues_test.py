@@ -1,22 +1,27 @@
-"""The heap of due times against a plain dict, over any sequence of changes."""
+"""The index of due times against a plain dict, over any sequence of changes."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from streams.dues import Dues
+from streams.dues import SLOT_MS, Dues
 
 ROWS = st.sampled_from(["a", "b", "c", "d", "e"])
 TIMES = st.integers(0, 50)
 
 
 class DuesLikeADict(RuleBasedStateMachine):
-    """Whatever is put, put off, brought forward or taken: the heap knows what the rows want."""
+    """Whatever is put, put off, brought forward or taken, near or far: it is known what the rows want."""
 
     def __init__(self) -> None:
         super().__init__()
         self.wanted: dict[str, int] = {}
-        self.dues = Dues(self.wanted.get)
+        self.dues = Dues(self.wanted.get, near_ms=5, slot_ms=10)
+
+    @rule(now_ms=TIMES)
+    def at(self, now_ms: int) -> None:
+        """Time goes on, or seems to go back."""
+        self.dues.at(now_ms)
 
     @rule(row=ROWS, due_ms=st.none() | TIMES)
     def put(self, row: str, due_ms: int | None) -> None:
@@ -50,8 +55,10 @@ class DuesLikeADict(RuleBasedStateMachine):
 
     @invariant()
     def none_is_forgotten(self) -> None:
-        """It knows as many rows as want to be looked at."""
-        assert len(self.dues) == len(self.wanted)
+        """It counts at least the rows that want to be looked at; more, where an entry is stale."""
+        for until_ms in (10, 25, 50):
+            due = sum(due_ms <= until_ms for due_ms in self.wanted.values())
+            assert self.dues.count(until_ms) >= due
 
 
 TestDuesLikeADict = DuesLikeADict.TestCase
@@ -62,7 +69,18 @@ def test_putting_off_costs_no_entry(times: list[int]) -> None:
     """A row that is put off again and again has one entry, not one for each time."""
     wanted: dict[str, int] = {}
     dues = Dues(wanted.get)
+    dues.at(0)
     for due_ms in sorted(times):
         wanted["a"] = due_ms
         dues.put("a", due_ms)
     assert len(dues._heap) <= 1
+
+
+def test_what_is_far_is_not_in_the_heap() -> None:
+    """Of a hundred days no more than the first minute is in the heap, whoever asks for the next one."""
+    wanted = {f"r{number}": number * SLOT_MS // 4 for number in range(100 * 24 * 60)}
+    dues = Dues(wanted.get)
+    for row, due_ms in wanted.items():
+        dues.put(row, due_ms)
+    assert dues.next_ms() == 0
+    assert len(dues._heap) == 4
