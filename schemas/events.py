@@ -13,14 +13,18 @@ __all__ = [
     "Attempt",
     "Beat",
     "Command",
+    "ConfigChanged",
+    "ConfigRow",
     "Control",
     "DeadLetter",
     "Dispatch",
     "Fact",
+    "FunctionConfig",
     "Heartbeat",
     "JobRequest",
     "JobRow",
     "JobSpec",
+    "QueueConfig",
     "Receipt",
     "Reject",
     "Schedule",
@@ -55,6 +59,34 @@ class Command:
     """Why, in the asker's words."""
     by: str | None = None
     """Who asks."""
+
+
+@quick
+@dataclass(frozen=True, kw_only=True)
+class ConfigChanged:
+    """A worker's word to one partition that an entry of the config topic changed."""
+
+    entry: str
+    """Key of the entry: queue/<name> or function/<name>."""
+    offset: int
+    """Offset of the entry in the config topic; an older one than was applied changes nothing."""
+    value: bytes | None = None
+    """The entry as it was written, a QueueConfig or FunctionConfig; null: it was removed."""
+
+
+@quick
+@dataclass(frozen=True, kw_only=True)
+class ConfigRow:
+    """An entry of the config topic as a partition decides by it; one row in the state topic."""
+
+    entry: str
+    """Key of the entry: queue/<name> or function/<name>."""
+    offset: int
+    """Offset of the entry in the config topic."""
+    value: bytes | None = None
+    """The entry as it was written; null: it was removed."""
+    applied_requests: int
+    """Offset of the last applied record of the requests partition, -1 for none."""
 
 
 @quick
@@ -211,6 +243,41 @@ class Fact:
     """Schedule that fired the job."""
     parent: str | None = None
     """Job that asked for this one."""
+
+
+@quick
+@dataclass(frozen=True, kw_only=True)
+class FunctionConfig:
+    """What an operator says about a function; what is null is left to the queue's entry."""
+
+    function: str
+    """Name of the function."""
+    version: int = 0
+    """Grows by one with each change of this entry, from 1."""
+    timeout_ms: int | None = None
+    """Allowed for one attempt, in ms."""
+    heartbeat_timeout_ms: int | None = None
+    """Silence after which an attempt counts as lost, in ms."""
+    expected_ms: int | None = None
+    """How long an attempt usually takes, in ms; longer is shown as slow."""
+    retry_kind: str | None = None
+    """Curve of the delays: constant, linear, exponential or polynomial."""
+    retry_initial_ms: int | None = None
+    """First delay, in ms."""
+    retry_factor: float | None = None
+    """Growth per attempt (exponential), or the power of the attempt's number (polynomial)."""
+    retry_cap_ms: int | None = None
+    """Longest delay, in ms."""
+    retry_jitter: float | None = None
+    """Share of a delay that is added or taken away, 0 to 1."""
+    attempts_max: int | None = None
+    """How many attempts may fail before the job is dead."""
+    lost_max: int | None = None
+    """How many attempts may be lost before the job is dead."""
+    note: str | None = None
+    """Why, in the operator's words."""
+    by: str | None = None
+    """Who wrote it."""
 
 
 @quick
@@ -458,7 +525,7 @@ class JobRow:
     """When a scheduled or retrying job becomes ready, epoch ms."""
     wait_reason: str | None = None
     """Why a job waits for due_at_ms: delay, retry, snooze, handed_back or unserved; queue: ready, but the
-    topic of its queue is still being made."""
+    topic of its queue is still being made; paused: ready, but its queue is paused."""
     lease_ends_at_ms: int | None = None
     """Deadline of the running attempt, broker's time, epoch ms."""
     beat_at_ms: int | None = None
@@ -495,6 +562,43 @@ class JobRow:
     """Offset of the last heartbeat applied to it; -1: none."""
     applied_timers: int
     """Offset of the last tick applied to it; -1: none."""
+
+
+@quick
+@dataclass(frozen=True, kw_only=True)
+class QueueConfig:
+    """What an operator says about a queue; what is null is left to what is built in."""
+
+    queue: str
+    """Name of the queue."""
+    version: int = 0
+    """Grows by one with each change of this entry, from 1."""
+    paused: bool = False
+    """True: no job of the queue is given to a minion; those that run go on."""
+    timeout_ms: int | None = None
+    """Allowed for one attempt, in ms."""
+    heartbeat_timeout_ms: int | None = None
+    """Silence after which an attempt counts as lost, in ms."""
+    expected_ms: int | None = None
+    """How long an attempt usually takes, in ms; longer is shown as slow."""
+    retry_kind: str | None = None
+    """Curve of the delays: constant, linear, exponential or polynomial."""
+    retry_initial_ms: int | None = None
+    """First delay, in ms."""
+    retry_factor: float | None = None
+    """Growth per attempt (exponential), or the power of the attempt's number (polynomial)."""
+    retry_cap_ms: int | None = None
+    """Longest delay, in ms."""
+    retry_jitter: float | None = None
+    """Share of a delay that is added or taken away, 0 to 1."""
+    attempts_max: int | None = None
+    """How many attempts may fail before the job is dead."""
+    lost_max: int | None = None
+    """How many attempts may be lost before the job is dead."""
+    note: str | None = None
+    """Why, in the operator's words."""
+    by: str | None = None
+    """Who wrote it."""
 
 
 @quick

@@ -4,6 +4,7 @@ The state machine checks every request against them before it makes a job of it;
 writes the request, so that who asks is told at once. Knows no job and no topic. Form is the codec's to check.
 """
 
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -67,7 +68,7 @@ def check_request(request: JobRequest, at_ms: int) -> dict[str, Any]:
     _check_unsupported(request)
     _check_content(request)
     given = given_fields(request)
-    _check_given(given)
+    check_given(given)
     _check_times(request, at_ms)
     return given
 
@@ -97,13 +98,17 @@ def _check_content(request: JobRequest) -> None:
     if request.args is not None and len(request.args) > defaults.ARGS_BYTES_MAX:
         reason = f"args must be at most {defaults.ARGS_BYTES_MAX} bytes, got {len(request.args)}"
         raise Refused(RejectCode.OVERSIZE, reason)
-    _check_text("content_type", request.content_type, defaults.CONTENT_TYPE_CHARS_MAX)
+    check_text("content_type", request.content_type, defaults.CONTENT_TYPE_CHARS_MAX)
     if request.trace is not None:
-        _check_text("trace", request.trace, defaults.TRACE_CHARS_MAX)
+        check_text("trace", request.trace, defaults.TRACE_CHARS_MAX)
 
 
-def _check_given(given: dict[str, Any]) -> None:
-    """The numbers, lists and words that were given."""
+def check_given(given: Mapping[str, Any]) -> None:
+    """The numbers, lists and words that a request, or an operator for many, gives.
+
+    Raises:
+        Refused: One is outside its limits.
+    """
     for name, value in given.items():
         if name in RANGES:
             least, most, code = RANGES[name]
@@ -114,7 +119,7 @@ def _check_given(given: dict[str, Any]) -> None:
             if len(value) > count_max:
                 raise Refused(RejectCode.BAD_FIELD, f"{name} must be at most {count_max}, got {len(value)}")
             for text in value:
-                _check_text(name, text, chars_max)
+                check_text(name, text, chars_max)
         elif name == "retry_kind" and value not in set(Backoff):
             words = ", ".join(Backoff)
             raise Refused(RejectCode.BAD_RETRY, f"retry_kind must be one of {words}, got {value!r:.250}")
@@ -148,7 +153,12 @@ def _check_ahead(name: str, time_ms: int | None, at_ms: int, most_ms: int) -> No
         raise Refused(RejectCode.BAD_TIME, reason)
 
 
-def _check_text(name: str, text: str, chars_max: int) -> None:
+def check_text(name: str, text: str, chars_max: int) -> None:
+    """A text for people: printable, and neither empty nor too long.
+
+    Raises:
+        Refused: It is not.
+    """
     if not 1 <= len(text) <= chars_max or not text.isprintable():
         reason = f"{name} must be 1 to {chars_max} printable characters, got {text[:chars_max]!r}"
         raise Refused(RejectCode.BAD_FIELD, f"{reason} ({len(text)} characters)")

@@ -25,14 +25,18 @@ from schemas.events import (
     Attempt,
     Beat,
     Command,
+    ConfigChanged,
+    ConfigRow,
     Control,
     DeadLetter,
     Dispatch,
     Fact,
+    FunctionConfig,
     Heartbeat,
     JobRequest,
     JobRow,
     JobSpec,
+    QueueConfig,
     Receipt,
     Reject,
     Schedule,
@@ -163,6 +167,104 @@ def read_Command(data: bytes, at: int) -> tuple[Command, int]:
         at = end
     else:
         raise Broken
+    return event, at
+
+
+def write_ConfigChanged(out: bytearray, event: ConfigChanged) -> None:
+    part = event.entry.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.offset) < 4096 else number_bytes(whole)
+    if (data := event.value) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = data
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+
+
+def read_ConfigChanged(data: bytes, at: int) -> tuple[ConfigChanged, int]:
+    event = _new(ConfigChanged)
+    row: dict[str, Any] = event.__dict__
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["entry"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["offset"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["value"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["value"] = data[at:end]
+        at = end
+    else:
+        raise Broken
+    return event, at
+
+
+def write_ConfigRow(out: bytearray, event: ConfigRow) -> None:
+    part = event.entry.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.offset) < 4096 else number_bytes(whole)
+    if (data := event.value) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = data
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    out += SHORT[whole] if 0 <= (whole := event.applied_requests) < 4096 else number_bytes(whole)
+
+
+def read_ConfigRow(data: bytes, at: int) -> tuple[ConfigRow, int]:
+    event = _new(ConfigRow)
+    row: dict[str, Any] = event.__dict__
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["entry"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["offset"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["value"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["value"] = data[at:end]
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["applied_requests"] = ~(raw >> 1) if raw & 1 else raw >> 1
     return event, at
 
 
@@ -1019,6 +1121,241 @@ def read_Fact(data: bytes, at: int) -> tuple[Fact, int]:
             raw, at = read_length(data, at, raw)
         end = at + (raw >> 1)
         row["parent"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    return event, at
+
+
+def write_FunctionConfig(out: bytearray, event: FunctionConfig) -> None:
+    part = event.function.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.version) < 4096 else number_bytes(whole)
+    if (number := event.timeout_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.heartbeat_timeout_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.expected_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.retry_kind) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.retry_initial_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (real := event.retry_factor) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += _double_bytes(real)
+    if (number := event.retry_cap_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (real := event.retry_jitter) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += _double_bytes(real)
+    if (number := event.attempts_max) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else int_bytes(whole)
+    if (number := event.lost_max) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else int_bytes(whole)
+    if (text := event.note) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.by) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+
+
+def read_FunctionConfig(data: bytes, at: int) -> tuple[FunctionConfig, int]:
+    event = _new(FunctionConfig)
+    row: dict[str, Any] = event.__dict__
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["function"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["version"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["timeout_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["timeout_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["heartbeat_timeout_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["heartbeat_timeout_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["expected_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["expected_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_kind"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["retry_kind"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_initial_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["retry_initial_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_factor"] = None
+    elif raw == 2:
+        row["retry_factor"] = _read_double(data, at)[0]
+        at += 8
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_cap_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["retry_cap_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_jitter"] = None
+    elif raw == 2:
+        row["retry_jitter"] = _read_double(data, at)[0]
+        at += 8
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["attempts_max"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_int(data, at, raw)
+        row["attempts_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["lost_max"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_int(data, at, raw)
+        row["lost_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["note"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["note"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["by"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["by"] = data[at:end].decode()
         at = end
     else:
         raise Broken
@@ -2750,6 +3087,247 @@ def read_JobRow(data: bytes, at: int) -> tuple[JobRow, int]:
     return event, at
 
 
+def write_QueueConfig(out: bytearray, event: QueueConfig) -> None:
+    part = event.queue.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.version) < 4096 else number_bytes(whole)
+    out.append(1 if event.paused else 0)
+    if (number := event.timeout_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.heartbeat_timeout_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.expected_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.retry_kind) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.retry_initial_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (real := event.retry_factor) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += _double_bytes(real)
+    if (number := event.retry_cap_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (real := event.retry_jitter) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += _double_bytes(real)
+    if (number := event.attempts_max) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else int_bytes(whole)
+    if (number := event.lost_max) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else int_bytes(whole)
+    if (text := event.note) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.by) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+
+
+def read_QueueConfig(data: bytes, at: int) -> tuple[QueueConfig, int]:
+    event = _new(QueueConfig)
+    row: dict[str, Any] = event.__dict__
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["queue"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["version"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw > 1:
+        raise Broken
+    row["paused"] = raw == 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["timeout_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["timeout_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["heartbeat_timeout_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["heartbeat_timeout_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["expected_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["expected_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_kind"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["retry_kind"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_initial_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["retry_initial_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_factor"] = None
+    elif raw == 2:
+        row["retry_factor"] = _read_double(data, at)[0]
+        at += 8
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_cap_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["retry_cap_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_jitter"] = None
+    elif raw == 2:
+        row["retry_jitter"] = _read_double(data, at)[0]
+        at += 8
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["attempts_max"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_int(data, at, raw)
+        row["attempts_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["lost_max"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_int(data, at, raw)
+        row["lost_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["note"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["note"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["by"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["by"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    return event, at
+
+
 def write_Receipt(out: bytearray, event: Receipt) -> None:
     part = event.job.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
@@ -3755,13 +4333,17 @@ def read_Tick(data: bytes, at: int) -> tuple[Tick, int]:
 WRITERS: dict[type, Callable[[bytearray, Any], None]] = {
     ArgsRow: write_ArgsRow,
     Command: write_Command,
+    ConfigChanged: write_ConfigChanged,
+    ConfigRow: write_ConfigRow,
     Control: write_Control,
     DeadLetter: write_DeadLetter,
     Dispatch: write_Dispatch,
     Fact: write_Fact,
+    FunctionConfig: write_FunctionConfig,
     Heartbeat: write_Heartbeat,
     JobRequest: write_JobRequest,
     JobRow: write_JobRow,
+    QueueConfig: write_QueueConfig,
     Receipt: write_Receipt,
     Reject: write_Reject,
     Schedule: write_Schedule,
@@ -3772,13 +4354,17 @@ WRITERS: dict[type, Callable[[bytearray, Any], None]] = {
 READERS: dict[type, Callable[[bytes, int], tuple[Any, int]]] = {
     ArgsRow: read_ArgsRow,
     Command: read_Command,
+    ConfigChanged: read_ConfigChanged,
+    ConfigRow: read_ConfigRow,
     Control: read_Control,
     DeadLetter: read_DeadLetter,
     Dispatch: read_Dispatch,
     Fact: read_Fact,
+    FunctionConfig: read_FunctionConfig,
     Heartbeat: read_Heartbeat,
     JobRequest: read_JobRequest,
     JobRow: read_JobRow,
+    QueueConfig: read_QueueConfig,
     Receipt: read_Receipt,
     Reject: read_Reject,
     Schedule: read_Schedule,
@@ -3789,13 +4375,17 @@ READERS: dict[type, Callable[[bytes, int], tuple[Any, int]]] = {
 IDS: dict[type, int] = {
     ArgsRow: 1001,
     Command: 1002,
+    ConfigChanged: 1015,
+    ConfigRow: 1016,
     Control: 1003,
     DeadLetter: 1004,
     Dispatch: 1005,
     Fact: 1006,
+    FunctionConfig: 1017,
     Heartbeat: 1007,
     JobRequest: 1008,
     JobRow: 1009,
+    QueueConfig: 1018,
     Receipt: 1010,
     Reject: 1011,
     Schedule: 1012,
@@ -3806,13 +4396,17 @@ IDS: dict[type, int] = {
 FINGERPRINTS: dict[type, bytes] = {
     ArgsRow: bytes.fromhex("a54af6de8f33fa83"),
     Command: bytes.fromhex("bbe0910e46e754f1"),
+    ConfigChanged: bytes.fromhex("5abebfdd0cca104d"),
+    ConfigRow: bytes.fromhex("2221b4b28d5f1c98"),
     Control: bytes.fromhex("b283216839191f57"),
     DeadLetter: bytes.fromhex("b7cb92c6cf765137"),
     Dispatch: bytes.fromhex("b7e06874b44e2dc4"),
     Fact: bytes.fromhex("ddf589e5f43bcfa9"),
+    FunctionConfig: bytes.fromhex("e70491d9ed9cf8a2"),
     Heartbeat: bytes.fromhex("e70176122921544e"),
     JobRequest: bytes.fromhex("a6d634e5057bc5cb"),
     JobRow: bytes.fromhex("0306207cb4447bc5"),
+    QueueConfig: bytes.fromhex("689187f69d4dba53"),
     Receipt: bytes.fromhex("b123fcb1ee9b7308"),
     Reject: bytes.fromhex("afcedaec28d52586"),
     Schedule: bytes.fromhex("ea181617ed360a58"),

@@ -84,13 +84,14 @@ class ControlName(StrEnum):
 
 
 class WaitReason(StrEnum):
-    """Why a job waits: for due_at_ms, or for its queue."""
+    """Why a job waits: for due_at_ms, for its queue, or until that is no longer paused."""
 
     DELAY = "delay"  # run_at has not come
     RETRY = "retry"
     SNOOZE = "snooze"
     HANDED_BACK = "handed_back"
     UNSERVED = "unserved"
+    PAUSED = "paused"  # ready, but its queue is paused
     QUEUE = "queue"  # ready, but the topic of its queue is still being made
 
 

@@ -17,6 +17,7 @@ from schemas.keys import home
 from schemas.limits import Refused, check_request
 from schemas.names import BadName, check_id, check_key, derived_id
 from schemas.words import CommandName, Priority, RejectCode
+from streams.core.config import NOTHING_SAID, Config
 from streams.core.rejection import Rejection
 
 CONTENT_HASH_BYTES = 16
@@ -71,7 +72,11 @@ class Address:
 
 
 def admit(
-    request: JobRequest, record_key: bytes | None, position: Position, partitions: int
+    request: JobRequest,
+    record_key: bytes | None,
+    position: Position,
+    partitions: int,
+    config: Config = NOTHING_SAID,
 ) -> JobSpec | Rejection:
     """The job that the request asks for, or why there will be none.
 
@@ -84,6 +89,7 @@ def admit(
         record_key: key of the record that carried it.
         position: where that record stands. A request without an id gets one made from it.
         partitions: how many partitions the prefix has.
+        config: what operators say, where the request says nothing itself.
     """
     assert request.schedule is None, f"a request with a schedule is no job, got {request.schedule!r}"
     try:
@@ -91,7 +97,7 @@ def admit(
         given = check_request(request, position.at_ms)
     except Refused as refused:
         return Rejection(refused.code, refused.sentence)
-    return _spec(request, given, address, position.at_ms)
+    return _spec(request, given, config, address, position.at_ms)
 
 
 def address(
@@ -162,12 +168,15 @@ def _key(key: str | None, record_key: bytes | None) -> str | None:
     return outer
 
 
-def _spec(request: JobRequest, given: dict[str, Any], address: Address, at_ms: int) -> JobSpec:
-    """The request with every default filled in."""
+def _spec(
+    request: JobRequest, given: dict[str, Any], config: Config, address: Address, at_ms: int
+) -> JobSpec:
+    """The request with every default filled in: what operators say, then what is built in."""
     args = request.args
     apart = args is not None and len(args) > defaults.ARGS_INLINE_BYTES_MAX
-    policy = SPEC | {name: value for name, value in given.items() if name in SPEC}
-    if "retry_cap_ms" not in given:  # a first delay above the default cap was meant
+    said = config.options(request.queue, request.function)
+    policy = SPEC | said | {name: value for name, value in given.items() if name in SPEC}
+    if "retry_cap_ms" not in said | given:  # a first delay above the default cap was meant
         policy["retry_cap_ms"] = max(defaults.RETRY_CAP_MS, policy["retry_initial_ms"])
     return JobSpec(
         id=address.id,

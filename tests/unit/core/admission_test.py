@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from schemas import defaults
-from schemas.events import Command, JobRequest, JobSpec
+from schemas.events import Command, FunctionConfig, JobRequest, JobSpec, QueueConfig
 from schemas.keys import home
 from schemas.limits import given_fields
 from schemas.names import derived_id
 from schemas.records import replace
 from schemas.words import RejectCode
 from streams.core.admission import Address, Position, address, admit, content_hash
+from streams.core.config import Config
 from streams.core.rejection import Rejection
 
 NOW_MS = 1_750_000_000_000
@@ -239,6 +240,21 @@ def test_a_first_delay_above_the_default_cap_raises_it() -> None:
     """Whoever asks for ten minutes at first does not mean five at most."""
     assert admitted(retry_initial_ms=600_000).retry_cap_ms == 600_000
     assert admitted(retry_initial_ms=600_000, retry_cap_ms=7).retry_cap_ms == 7
+
+
+def test_what_a_request_says_comes_before_what_operators_say() -> None:
+    """The request, then the function's entry, then the queue's, then what is built in."""
+    said = Config.of(
+        [
+            QueueConfig(queue="default", timeout_ms=5_000, attempts_max=9, retry_cap_ms=90),
+            FunctionConfig(function="mail.send", attempts_max=7, lost_max=6),
+        ]
+    )
+    spec = admit(JobRequest(function="mail.send", lost_max=2), None, AT, PARTITIONS, said)
+    assert isinstance(spec, JobSpec)
+    found = (spec.lost_max, spec.attempts_max, spec.timeout_ms, spec.retry_cap_ms, spec.retry_factor)
+    assert found == (2, 7, 5_000, 90, defaults.RETRY_FACTOR)
+    assert spec.content_hash == admitted(lost_max=2).content_hash
 
 
 # Times.
