@@ -72,7 +72,7 @@ def test_up_says_when_each_part_is_ready_and_stops_at_ctrl_c(up: Child, ports: d
     parts = children(up.pid)
     assert len(parts) == 2
     up.send(signal.SIGINT)
-    assert up.wait(15)
+    assert up.wait(60)
     assert up.exit_code == 0
     assert not any(map(runs, parts))
 
@@ -97,7 +97,7 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(cluster: Cluster, p
         "--relay",
         cluster.relay,
     ]
-    done = subprocess.run(command, env=ports, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(command, env=ports, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     port = cluster.relay.partition(":")[2]
     assert done.stderr.startswith(f"jobstream: the relay cannot listen: port {port} on 127.0.0.1 is taken")
@@ -240,7 +240,7 @@ def test_a_person_sees_the_steps_of_a_job(cluster: Cluster, start: Start, tmp_pa
         process = subprocess.Popen(command, env=env, stdout=output, stderr=other_end)
     os.close(other_end)
     shown = b"".join(_read_all(terminal)).decode()
-    code = process.wait(30)
+    code = process.wait(60)
     assert (code, (tmp_path / "out").read_text()) == (0, "7\n"), shown
     assert "succeeded" in shown
 

@@ -22,7 +22,7 @@ from tests.e2e.conftest import Start
 from tests.e2e.functions import deaf, echo, flaky, frozen, held, hopeless, snoozing, whoami
 from tests.waiting import eventually, eventually_async
 
-RESULT_S = 30.0
+RESULT_S = 60.0
 
 
 def started(folder: Path, minion: Child) -> int:
@@ -237,7 +237,7 @@ async def test_a_stopped_minion_hands_its_jobs_back(client: Client, start: Start
     job = await client.submit(held.request(folder=str(tmp_path)))
     eventually(lambda: started(tmp_path, leaving), timeout_s=20)
     leaving.send(signal.SIGQUIT)
-    assert leaving.wait(10)
+    assert leaving.wait(30)
     assert leaving.exit_code == 0
     other = start()
     eventually(lambda: started(tmp_path, other), timeout_s=20)

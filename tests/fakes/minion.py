@@ -37,7 +37,7 @@ OPTIONS = (
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     ("grpc.use_local_subchannel_pool", 1),  # every fake has a connection of its own
 )
-DEADLINE_S = 15.0
+DEADLINE_S = 45.0
 
 
 class Ended(Exception):

@@ -125,7 +125,7 @@ async def test_nothing_to_submit(client: Client) -> None:
 async def test_a_result_comes_from_the_facts(client: Client, service: Service) -> None:
     """Without any service but Kafka; other facts of the job, and facts of others, are passed over."""
     other, job = await client.submit("f", key="k"), await client.submit("f", key="k")
-    waiter = asyncio.create_task(job.result(timeout=10))
+    waiter = asyncio.create_task(job.result(timeout=30))
     service.tell(
         FactKind.SUCCEEDED, other, phase=Phase.SUCCEEDED, result=b"1", result_type="application/json"
     )
@@ -135,7 +135,7 @@ async def test_a_result_comes_from_the_facts(client: Client, service: Service) -
         FactKind.SUCCEEDED, job, phase=Phase.SUCCEEDED, result=b'{"a": 1}', result_type="application/json"
     )
     assert await waiter == {"a": 1}
-    assert await other.result(timeout=10) == 1
+    assert await other.result(timeout=30) == 1
 
 
 async def test_an_end_before_anybody_waits_is_not_missed(client: Client, service: Service) -> None:
@@ -146,8 +146,8 @@ async def test_an_end_before_anybody_waits_is_not_missed(client: Client, service
         service.tell(
             FactKind.SUCCEEDED, job, phase=Phase.SUCCEEDED, result=body, result_type="application/json"
         )
-    assert [await job.result(timeout=10) for job in jobs] == list(range(20))
-    assert [await job.result(timeout=10) for job in jobs] == list(range(20))
+    assert [await job.result(timeout=30) for job in jobs] == list(range(20))
+    assert [await job.result(timeout=30) for job in jobs] == list(range(20))
 
 
 async def test_reading_stops_when_nobody_waits_and_goes_on_later(
@@ -160,14 +160,14 @@ async def test_reading_stops_when_nobody_waits_and_goes_on_later(
     first, second = await client.submit("f", key="k"), await client.submit("f", key="k")
     service.tell(FactKind.EXPIRED, first, phase=Phase.EXPIRED)
     with pytest.raises(JobExpired):
-        await first.result(timeout=10)
+        await first.result(timeout=30)
     parts = client._open.waiting
     await eventually_async(lambda: _true(not parts._waiters))
     service.tell(FactKind.SUCCEEDED, second, phase=Phase.SUCCEEDED)
     third = await client.submit("f", key="k")
     service.tell(FactKind.SUCCEEDED, third, phase=Phase.SUCCEEDED)
-    assert await third.result(timeout=10) is None
-    assert await second.result(timeout=10) is None
+    assert await third.result(timeout=30) is None
+    assert await second.result(timeout=30) is None
 
 
 async def _true(value: bool) -> bool:  # noqa: FBT001
@@ -183,11 +183,11 @@ async def test_each_end_is_told_in_its_own_way(client: Client, service: Service)
     service.tell(FactKind.CANCELLED, cancelled, phase=Phase.CANCELLED, reason="too late")
     service.tell(FactKind.REJECTED, rejected, error_type="bad_time", reason="run_at must be sooner")
     with pytest.raises(JobDead, match="dead after 5 attempts: ValueError: no"):
-        await dead.result(timeout=10)
+        await dead.result(timeout=30)
     with pytest.raises(JobCancelled, match="too late"):
-        await cancelled.result(timeout=10)
+        await cancelled.result(timeout=30)
     with pytest.raises(JobRejected, match="run_at must be sooner"):
-        await rejected.result(timeout=10)
+        await rejected.result(timeout=30)
     with pytest.raises(WaitTimedOut, match=f"job {slow.id} had not ended after 0.2 s"):
         await slow.result(timeout=0.2)
 
@@ -198,7 +198,7 @@ async def test_a_duplicate_gets_the_answer_of_the_first(client: Client, service:
     service.tell(
         FactKind.DEDUPLICATED, job, phase=Phase.SUCCEEDED, result=b"7", result_type="application/json"
     )
-    assert await job.result(timeout=10) == 7
+    assert await job.result(timeout=30) == 7
 
 
 async def test_following_shows_every_step(client: Client, service: Service) -> None:

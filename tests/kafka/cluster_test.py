@@ -29,7 +29,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 def make_topic(bootstrap: str, topic: str) -> None:
     """Makes a topic of one partition."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(timeout=10)
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(timeout=30)
 
 
 def write(bootstrap: str, topic: str, value: bytes, logger: logging.Logger | None = None) -> None:
@@ -89,8 +89,8 @@ def test_data_outlives_the_broker(tmp_path: Path, end: Callable[[Broker], None])
 def test_topics_are_not_made_by_accident(broker: Broker) -> None:
     """Naming a topic that is not there does not make it."""
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    admin.list_topics("nobody-made-this", timeout=10)
-    assert "nobody-made-this" not in admin.list_topics(timeout=10).topics
+    admin.list_topics("nobody-made-this", timeout=30)
+    assert "nobody-made-this" not in admin.list_topics(timeout=30).topics
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -55,7 +55,7 @@ class Log:
         new = [NewTopic(name, PARTITIONS, 1) for name in names] + [NewTopic(self.topics.control, 1, 1)]
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         for done in admin.create_topics(new).values():
-            done.result(timeout=10)
+            done.result(timeout=30)
         self._consumer.assign(
             [
                 TopicPartition(topic, partition, 0)
@@ -87,13 +87,13 @@ class Log:
         """Makes the topic of one more queue."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         for done in admin.create_topics([NewTopic(self.topics.dispatch(queue), PARTITIONS, 1)]).values():
-            done.result(timeout=10)
+            done.result(timeout=30)
 
     def remove(self, *topics: str) -> None:
         """Removes topics."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         for done in admin.delete_topics(list(topics)).values():
-            done.result(timeout=10)
+            done.result(timeout=30)
 
     def write(self, *dispatches: Dispatch) -> None:
         """Writes dispatches to their topics and home partitions."""
@@ -688,7 +688,7 @@ def test_a_relay_process(log: Log) -> None:
         assert any("relay started" in line for line in child.stderr)
         child.terminate()
         assert "relay stopped leases_left=0" in child.stderr.read()
-        assert child.wait(10) == 0
+        assert child.wait(30) == 0
     bad = subprocess.run(
         command,
         env={**environ, "JOBSTREAM_RELAY": "nowhere"},

@@ -23,8 +23,8 @@ from schemas.topics import Topics
 from tests.waiting import eventually
 
 PARTITIONS = 4
-READY_S = 30.0
-STOP_S = 20.0
+READY_S = 60.0
+STOP_S = 60.0
 
 Event = TypeVar("Event")
 
