@@ -13,7 +13,7 @@ from schemas.binary import Broken
 from schemas.defaults import VALUE_BYTES_MAX
 from schemas.requests import from_json
 from schemas.undecodable import Undecodable, shown
-from schemas.wire import FINGERPRINTS, IDS, READERS, WRITERS
+from schemas.wire import FINGERPRINTS, IDS, OLDER, READERS, RELEASED, WRITERS
 from schemas.words import RejectCode
 
 __all__ = ["Undecodable", "decode", "encode"]
@@ -26,23 +26,37 @@ OBJECT_HEAD_BYTES = 10
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
-Known = tuple[type, Callable[[bytes, int], tuple[Any, int]]]
+Known = tuple[type, Callable[[bytes, int], tuple[Any, int]], int]
 
-_HEADS = {kind: WIRE_MAGIC + struct.pack(">I", number) for kind, number in IDS.items()}
-_WRITERS = {kind: (_HEADS[kind], write) for kind, write in WRITERS.items()}
-_BY_WIRE_HEAD: dict[bytes, Known] = {_HEADS[kind]: (kind, read) for kind, read in READERS.items()}
+
+def _head(number: int) -> bytes:
+    """How a value of this schema id begins."""
+    return WIRE_MAGIC + struct.pack(">I", number)
+
+
+_WRITERS = {kind: (_head(IDS[kind]), write) for kind, write in WRITERS.items()}
+_RELEASED = {kind: (_head(number), fits, write) for kind, (number, fits, write) in RELEASED.items()}
+_BY_WIRE_HEAD: dict[bytes, Known] = {
+    **{_head(number): (kind, read, number) for number, (kind, read, _) in OLDER.items()},
+    **{_head(IDS[kind]): (kind, read, IDS[kind]) for kind, read in READERS.items()},
+}
 _BY_OBJECT_HEAD: dict[bytes, Known] = {
-    OBJECT_MAGIC + FINGERPRINTS[kind]: (kind, read) for kind, read in READERS.items()
+    **{OBJECT_MAGIC + mark: (kind, read, number) for number, (kind, read, mark) in OLDER.items()},
+    **{OBJECT_MAGIC + FINGERPRINTS[kind]: (kind, read, IDS[kind]) for kind, read in READERS.items()},
 }
 
 
 def encode(event: object) -> bytes:
     """The bytes of a record that has a topic (one with an avsc file). KeyError for anything else.
 
+    In the form that the last release can read, as long as the record has nothing that this form has no place
+    for: so a prefix can be worked on by processes of both, and by the last release again.
     A field of the wrong type is a TypeError or AttributeError, an over-long record an AssertionError: our own
     faults, since limits are held where the parts come in.
     """
     head, write = _WRITERS[type(event)]
+    if _RELEASED and (released := _RELEASED.get(type(event))) is not None and released[1](event):
+        head, _, write = released
     out = bytearray(head)
     write(out, event)
     assert len(out) <= VALUE_BYTES_MAX, f"a {type(event).__name__} must be small enough, got {len(out)} bytes"
@@ -74,7 +88,7 @@ def decode(value: bytes, expect: tuple[type, ...]) -> Any:
 
 
 def _read(value: bytes, start: int, known: Known, expect: tuple[type, ...]) -> Any:
-    kind, read = known
+    kind, read, number = known
     if kind not in expect:
         names = " or ".join(each.__name__ for each in expect)
         raise Undecodable(RejectCode.UNEXPECTED_TYPE, f"the value must be a {names}, got a {kind.__name__}")
@@ -89,7 +103,7 @@ def _read(value: bytes, start: int, known: Known, expect: tuple[type, ...]) -> A
         fault = "it breaks off"
     except UnicodeDecodeError as error:
         fault = f"a string is not UTF-8 ({error.reason})"
-    sentence = f"the value must be a {kind.__name__} of schema {IDS[kind]}, got {len(value)} bytes: {fault}"
+    sentence = f"the value must be a {kind.__name__} of schema {number}, got {len(value)} bytes: {fault}"
     raise Undecodable(RejectCode.UNDECODABLE, sentence)
 
 
@@ -97,7 +111,8 @@ def _unknown(value: bytes) -> Undecodable:
     """Why none of the forms fits."""
     if value[:1] == WIRE_MAGIC and len(value) >= WIRE_HEAD_BYTES:
         number = int.from_bytes(value[1:WIRE_HEAD_BYTES], "big")
-        sentence = f"the schema id must be one of {min(IDS.values())} to {max(IDS.values())}, got {number}"
+        known = [*IDS.values(), *OLDER]
+        sentence = f"the schema id must be one of {min(known)} to {max(known)}, got {number}"
         return Undecodable(RejectCode.UNKNOWN_SCHEMA, sentence)
     if value[:2] == OBJECT_MAGIC and len(value) >= OBJECT_HEAD_BYTES:
         found = value[2:OBJECT_HEAD_BYTES].hex()

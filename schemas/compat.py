@@ -1,8 +1,9 @@
-"""Holds the schemas against the last release: `python -m schemas.compat` exits 1 if a change breaks a reader.
+"""Holds the schemas against every release: `python -m schemas.compat` exits 1 if a change breaks a reader.
 
 A released record keeps its fields, in their order, with their types and defaults; a field may be added at the
 end if it is `["null", T]` with default null; a record that changed has a new id, and no id changes hands.
-schemas/released holds the avsc files and ids.json of the last release; before the first, nothing.
+schemas/released/<version> holds the avsc files and ids.json of that release, for ever: it is written by
+`python -m schemas.release <version>`. Before the first release there is none.
 """
 
 import json
@@ -11,10 +12,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from schemas.generate import records_in
+from schemas.generate import records_in, releases
 
 SCHEMAS = Path(__file__).parent
-RELEASED = SCHEMAS / "released"
 
 Schemas = Mapping[str, Mapping[str, Any]]
 
@@ -99,9 +99,12 @@ def read_ids(folder: Path) -> dict[str, int]:
 
 def main() -> int:
     """Prints each fault; returns the exit code."""
-    found = faults(
-        read_schemas(RELEASED), read_ids(RELEASED), read_schemas(SCHEMAS / "avro"), read_ids(SCHEMAS)
-    )
+    now, ids = read_schemas(SCHEMAS / "avro"), read_ids(SCHEMAS)
+    found = [
+        f"{sentence} (released: {folder.name})"
+        for folder in releases()
+        for sentence in faults(read_schemas(folder), read_ids(folder), now, ids)
+    ]
     for sentence in found:
         print(f"compat: {sentence}", file=sys.stderr)  # noqa: T201 - it is a command
     return 1 if found else 0

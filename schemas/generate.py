@@ -18,12 +18,11 @@ from typing import Any
 
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from schemas.wirecode import wire_code
+from schemas.wirecode import LINE_CHARS_MAX, Older, wire_code
 
 SCHEMAS = Path(__file__).parent
 AVRO = SCHEMAS / "avro"
 PROTO = SCHEMAS / "proto"
-LINE_CHARS_MAX = 110
 INDENT = "    "
 
 PYTHON_TYPES = {
@@ -136,11 +135,34 @@ def wire_page() -> str:
     schemas = {path.stem: json.loads(path.read_text()) for path in sorted(AVRO.glob("*.avsc"))}
     assert sorted(ids) == sorted(schemas), f"ids.json must name {sorted(schemas)}, got {sorted(ids)}"
     assert len(set(ids.values())) == len(ids), f"ids must differ, got {ids}"
-    fingerprints = {
-        name: bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
-        for name, schema in schemas.items()
-    }
-    return wire_code(all_records(), ids, fingerprints)
+    fingerprints = {name: fingerprint_of(schema) for name, schema in schemas.items()}
+    return wire_code(all_records(), ids, fingerprints, older_forms(ids))
+
+
+def fingerprint_of(schema: Any) -> bytes:
+    """CRC-64-AVRO of a schema, little endian."""
+    return bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+
+
+def releases() -> list[Path]:
+    """The folders of the releases, the oldest first."""
+    folders = [path for path in (SCHEMAS / "released").glob("*") if path.is_dir()]
+    return sorted(folders, key=lambda path: [int(part) for part in path.name.split(".")])
+
+
+def older_forms(ids: dict[str, int]) -> list[Older]:
+    """The forms that records had in releases and have no more, by schema id."""
+    found: dict[int, Older] = {}
+    for folder in releases():
+        then: dict[str, int] = json.loads((folder / "ids.json").read_text())
+        for name, number in then.items():
+            if number != ids[name]:
+                schema = json.loads((folder / f"{name}.avsc").read_text())
+                last = folder == releases()[-1]
+                found[number] = Older(
+                    number, name, list(records_in(schema)), fingerprint_of(schema), last=last
+                )
+    return [found[number] for number in sorted(found)]
 
 
 def compile_proto(folder: Path) -> None:

@@ -4414,3 +4414,7 @@ FINGERPRINTS: dict[type, bytes] = {
     Tick: bytes.fromhex("edd9db23a43720d6"),
 }
 """CRC-64-AVRO of the schemas, little endian."""
+OLDER: dict[int, tuple[type, Callable[[bytes, int], tuple[Any, int]], bytes]] = {}
+"""By schema id: forms that records had in releases; their readers and fingerprints."""
+RELEASED: dict[type, tuple[int, Callable[[Any], bool], Callable[[bytearray, Any], None]]] = {}
+"""The last release's form of what changed since: schema id, whether it loses nothing, writer."""

@@ -6,6 +6,7 @@ makes it faster than fastavro's compiled but general code (README.md has the fig
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 HEADER = '''"""The binary form of each record, written and read without a schema walk. Generated: do not edit.
@@ -39,6 +40,7 @@ _double_bytes = DOUBLE.pack
 _read_double = DOUBLE.unpack_from'''
 # The variable that holds an optional value while it is written: one for each type, so that mypy can follow.
 HOLDERS = {"string": "text", "bytes": "data", "int": "number", "long": "number", "double": "real"}
+LINE_CHARS_MAX = 110
 Lines = list[str]
 
 
@@ -47,8 +49,8 @@ def indented(lines: Lines) -> Lines:
     return ["    " + line for line in lines]
 
 
-def write_lines(avro_type: Any, value: str) -> Lines:
-    """Code that appends the value (an expression) to `out`."""
+def write_lines(avro_type: Any, value: str, mark: str = "") -> Lines:
+    """Code that appends the value (an expression) to `out`; `mark` ends the names of an older form."""
     match avro_type:
         case "string" | "bytes":
             taken = f"{value}.encode()" if avro_type == "string" else value
@@ -67,7 +69,7 @@ def write_lines(avro_type: Any, value: str) -> Lines:
             return [f"if ({holder} := {value}) is None:", "    out.append(0)", "else:", *written]
         case {"type": "array", "items": items}:
             holder = items["name"].lower() if isinstance(items, dict) else "each_" + HOLDERS[items]
-            loop = [f"for {holder} in {value}:", *indented(write_lines(items, holder))]
+            loop = [f"for {holder} in {value}:", *indented(write_lines(items, holder, mark))]
             return [
                 f"if {value}:",
                 f"    out += number_bytes(len({value}))",
@@ -75,12 +77,12 @@ def write_lines(avro_type: Any, value: str) -> Lines:
                 "out.append(0)",
             ]
         case {"type": "record", "name": str(name)}:
-            return [f"write_{name}(out, {value})"]
+            return [f"write_{name}{mark}(out, {value})"]
         case _:
             raise ValueError(f"an Avro type must be one that our schemas use, got {avro_type!r}")
 
 
-def read_lines(avro_type: Any, target: str) -> Lines:
+def read_lines(avro_type: Any, target: str, mark: str = "") -> Lines:
     """Code that reads the value at `at` into the target (a variable or item) and moves `at` behind it."""
     raw = ["raw = data[at]", "at += 1"]
     match avro_type:
@@ -100,51 +102,133 @@ def read_lines(avro_type: Any, target: str) -> Lines:
             some = ["elif raw == 2:", *indented(read_lines(inner, target))]
             return [*raw, "if raw == 0:", f"    {target} = None", *some, "else:", "    raise Broken"]
         case {"type": "array", "items": items}:
-            item = [*read_lines(items, "item"), "found.append(item)"]
+            item = [*read_lines(items, "item", mark), "found.append(item)"]
             blocks = ["for _ in range(count):", *indented(item), "count, at = read_count(data, at)"]
             start = ["found = []", "count, at = read_count(data, at)", "while count:"]
             return [*start, *indented(blocks), f"{target} = tuple(found)"]
         case {"type": "record", "name": str(record)}:
-            return [f"{target}, at = read_{record}(data, at)"]
+            return [f"{target}, at = read_{record}{mark}(data, at)"]
         case _:
             raise ValueError(f"an Avro type must be one that our schemas use, got {avro_type!r}")
 
 
-def writer_code(record: dict[str, Any]) -> str:
+def writer_code(record: dict[str, Any], mark: str = "") -> str:
     """The function that writes a record."""
     name = record["name"]
     lines = [
-        line for field in record["fields"] for line in write_lines(field["type"], f"event.{field['name']}")
+        line
+        for field in record["fields"]
+        for line in write_lines(field["type"], f"event.{field['name']}", mark)
     ]
-    return "\n".join([f"def write_{name}(out: bytearray, event: {name}) -> None:", *indented(lines)])
+    return "\n".join([f"def write_{name}{mark}(out: bytearray, event: {name}) -> None:", *indented(lines)])
 
 
-def reader_code(record: dict[str, Any]) -> str:
-    """The function that reads a record."""
+def reader_code(record: dict[str, Any], mark: str = "", added: list[str] | None = None) -> str:
+    """The function that reads a record; fields added to it later are null."""
     name = record["name"]
     lines = [
-        line for field in record["fields"] for line in read_lines(field["type"], f'row["{field["name"]}"]')
+        line
+        for field in record["fields"]
+        for line in read_lines(field["type"], f'row["{field["name"]}"]', mark)
     ]
-    start = f"def read_{name}(data: bytes, at: int) -> tuple[{name}, int]:"
+    lines += [f'row["{field}"] = None' for field in added or ()]
+    start = f"def read_{name}{mark}(data: bytes, at: int) -> tuple[{name}, int]:"
     lists = ["found: list[Any]"] if any("found = []" in line for line in lines) else []
     made = [f"event = _new({name})", "row: dict[str, Any] = event.__dict__", *lists]
     return "\n".join([start, *indented([*made, *lines, "return event, at"])])
 
 
+def fits_code(record: dict[str, Any], mark: str, added: list[str], grown: set[str]) -> str:
+    """The function that tells whether a record loses nothing in its older form; `grown` are the records
+    inside it that have such a function too.
+    """
+    terms = [f"event.{field} is None" for field in added]
+    for field in record["fields"]:
+        match field["type"]:
+            case {"type": "array", "items": {"name": str(inner)}} if inner in grown:
+                terms.append(f"all(fits_{inner}{mark}(each) for each in event.{field['name']})")
+            case {"type": "record", "name": str(inner)} if inner in grown:
+                terms.append(f"fits_{inner}{mark}(event.{field['name']})")
+    line = "    return " + " and ".join(terms)
+    if len(line) > LINE_CHARS_MAX:
+        line = "\n".join(
+            ["    return (", f"        {terms[0]}", *(f"        and {term}" for term in terms[1:]), "    )"]
+        )
+    return f"def fits_{record['name']}{mark}(event: {record['name']}) -> bool:\n{line}"
+
+
+def inner_names(record: dict[str, Any]) -> set[str]:
+    """The records that a record holds directly."""
+    types = [field["type"] for field in record["fields"]]
+    items = [each.get("items", each) for each in types if isinstance(each, dict)]
+    return {each["name"] for each in items if isinstance(each, dict)}
+
+
+@dataclass(frozen=True)
+class Older:
+    """The form that a record with an id had in a release, before it changed."""
+
+    number: int
+    """Its schema id."""
+    name: str
+    records: list[dict[str, Any]]
+    """It and those in it, the inner ones first."""
+    fingerprint: bytes
+    last: bool
+    """True if the last release wrote it so: readers of that release know no later form."""
+
+    @property
+    def mark(self) -> str:
+        """How the names of its functions end."""
+        return f"_{self.number}"
+
+    def code(self, now: dict[str, list[str]]) -> list[str]:
+        """Its functions; `now` has the fields that each record has today."""
+        made = []
+        grown: set[str] = set()
+        for record in self.records:
+            name, had = record["name"], {field["name"] for field in record["fields"]}
+            added = [field for field in now[name] if field not in had]
+            made.append(reader_code(record, self.mark, added))
+            if not self.last:
+                continue
+            made.append(writer_code(record, self.mark))
+            if added or inner_names(record) & grown:
+                made.append(fits_code(record, self.mark, added, grown))
+                grown.add(name)
+        return made
+
+
+def bytes_code(value: bytes) -> str:
+    """The bytes as an expression."""
+    return f'bytes.fromhex("{value.hex()}")'
+
+
 def table_code(name: str, annotation: str, doc: str, rows: dict[str, str]) -> str:
-    """A dictionary by record class."""
+    """A dictionary by record class or schema id."""
+    if not rows:
+        return f'{name}: {annotation} = {{}}\n"""{doc}"""'
     lines = "\n".join(f"    {key}: {value}," for key, value in rows.items())
     return f'{name}: {annotation} = {{\n{lines}\n}}\n"""{doc}"""'
 
 
-def wire_code(records: list[dict[str, Any]], ids: dict[str, int], fingerprints: dict[str, bytes]) -> str:
-    """The whole of wire.py: every record in the order given, and the tables for those with an id."""
+def wire_code(
+    records: list[dict[str, Any]],
+    ids: dict[str, int],
+    fingerprints: dict[str, bytes],
+    older: list[Older],
+) -> str:
+    """The whole of wire.py: every record in the order given, then the forms that those with an id had in
+    releases, and the tables.
+    """
     header = HEADER.format(names=",\n    ".join(sorted(record["name"] for record in records)))
     functions = [code(record) for record in records for code in (writer_code, reader_code)]
+    now = {record["name"]: [field["name"] for field in record["fields"]] for record in records}
+    functions += [code for each in older for code in each.code(now)]
     writers = {name: f"write_{name}" for name in ids}
     readers = {name: f"read_{name}" for name in ids}
     numbers = {name: str(number) for name, number in ids.items()}
-    prints = {name: f'bytes.fromhex("{fingerprints[name].hex()}")' for name in ids}
+    prints = {name: bytes_code(fingerprints[name]) for name in ids}
     tables = [
         table_code(
             "WRITERS", "dict[type, Callable[[bytearray, Any], None]]", "Append a record to out.", writers
@@ -157,5 +241,35 @@ def wire_code(records: list[dict[str, Any]], ids: dict[str, int], fingerprints: 
         ),
         table_code("IDS", "dict[type, int]", "Schema ids in the Confluent wire format.", numbers),
         table_code("FINGERPRINTS", "dict[type, bytes]", "CRC-64-AVRO of the schemas, little endian.", prints),
+        *older_tables(older),
     ]
     return "\n\n\n".join([header, *functions]) + "\n\n\n" + "\n".join(tables) + "\n"
+
+
+def older_tables(older: list[Older]) -> list[str]:
+    """The tables of the forms that releases had."""
+    read = {
+        str(
+            each.number
+        ): f'({each.name}, read_{each.name}{each.mark}, bytes.fromhex("{each.fingerprint.hex()}"))'
+        for each in older
+    }
+    written = {
+        each.name: f"({each.number}, fits_{each.name}{each.mark}, write_{each.name}{each.mark})"
+        for each in older
+        if each.last
+    }
+    return [
+        table_code(
+            "OLDER",
+            "dict[int, tuple[type, Callable[[bytes, int], tuple[Any, int]], bytes]]",
+            "By schema id: forms that records had in releases; their readers and fingerprints.",
+            read,
+        ),
+        table_code(
+            "RELEASED",
+            "dict[type, tuple[int, Callable[[Any], bool], Callable[[bytearray, Any], None]]]",
+            "The last release's form of what changed since: schema id, whether it loses nothing, writer.",
+            written,
+        ),
+    ]
