@@ -5,17 +5,27 @@ itself: it hands over, once.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
-from aiokafka import ConsumerRecord
 from faust.types import TP
 
 from streams.transport.membership import Membership
 
-Record: TypeAlias = "ConsumerRecord[Any, Any]"
-"""A record as aiokafka made it: topic, partition, offset, timestamp (epoch ms), key, value, headers."""
-
 Header = tuple[str, bytes]
+
+
+class Record(NamedTuple):
+    """One record as it was read. `timestamp_ms` is epoch ms: the broker's time where the topic has
+    LogAppendTime.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[Header, ...] = ()
 
 
 class Out(NamedTuple):

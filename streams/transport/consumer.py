@@ -1,4 +1,5 @@
-"""Membership and fetching: aiokafka stays the member, Faust's assignor places partitions, batches come out.
+"""Membership and delivery: aiokafka stays the group member, Faust's assignor places partitions, batches come
+out.
 
 Owns what is delivered to agents and when. Replaces, in Faust's aiokafka driver:
 
@@ -6,59 +7,40 @@ Owns what is delivered to agents and when. Replaces, in Faust's aiokafka driver:
 - `Consumer.force_commit`, `wait_empty`, `stop_flow`: what is committed is what the ledger says is confirmed;
   a revoke or a stop waits for the batches in flight and then commits (stock looks at should_stop and does not
   wait on SIGTERM).
-- `RebalanceListener.on_partitions_assigned`, `Consumer.perform_seek`: stock resumes source partitions
-  *before* it seeks them to the committed offsets, so a record may be delivered twice. Here every partition is
-  paused in aiokafka as soon as it is assigned, and `begin` seeks and resumes them in one step of the
-  consumer's own thread.
-- `AIOKafkaConsumerThread._create_worker_consumer`: read_committed, always.
+- `RebalanceListener.on_partitions_assigned`: the membership of this generation is noted, and everything is
+  paused in aiokafka, which fetches nothing: source.py and restore.py do.
+- `Consumer.perform_seek`: stock resumes source partitions *before* it seeks them to the committed offsets, so
+  records are delivered twice or dropped. Here a generation begins once, with explicit offsets, when its state
+  is restored.
 
-Must never deliver a record of a generation that has not begun, never seek with a fetch outstanding, and never
-fetch a changelog (restore.py reads those by itself).
+Must never deliver a record of a generation that has not begun or is over.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError, KafkaError
+from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from streams.transport.batch import Batch, Position, Record
+from streams.transport.batch import Batch, Position
 from streams.transport.crash import Exit, die
 from streams.transport.ledger import Ledger
 from streams.transport.membership import NO_GENERATION, Membership
+from streams.transport.source import Fetched
 from streams.transport.writer import Mode
 
 log = logging.getLogger(__name__)
 
-FETCH_S: Final = 1.0
-"""How long one question for records may wait; only how fast a stop is noticed depends on it."""
-
-FETCH_MAX_WAIT_MS: Final = 500
-"""How long the broker may hold an empty answer back. It answers as soon as there is a record, so this costs
-no latency.
-"""
-
-PREFETCH_PATIENCE_S: Final = 3600.0
-"""aiokafka asks again for *other* partitions when fetched ones lie unread for this long, and what is then
-read has to wait for the answer: up to FETCH_MAX_WAIT_MS without a record. Batches read all there is, so it
-never should.
-"""
-
 SLOW_S: Final = 30.0
 """An agent that keeps a batch for so long is told of in the log."""
 
-
-class _Fetched(NamedTuple):
-    """What one fetch gave, and under which membership it was read."""
-
-    membership: Membership
-    records: Mapping[TP, Sequence[Record]]
-    positions: Mapping[TP, Position]
+STUCK_S: Final = 120.0
+"""An agent that keeps a batch for so long does not come back: the worker ends, and a restart goes on."""
 
 
 class _RebalanceListener(driver.ConsumerRebalanceListener):
@@ -75,25 +57,13 @@ class _RebalanceListener(driver.ConsumerRebalanceListener):
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
-    """The thread and event loop in which aiokafka lives. Its methods run there unless they say otherwise."""
+    """The thread and event loop in which aiokafka lives. Its methods run there."""
 
     membership: Membership | None = None
-    _sources: Any = frozenset()
-
-    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
-        consumer = super()._create_worker_consumer(transport)
-        consumer._isolation_level = "read_committed"
-        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
-        return consumer
-
-    async def on_start(self) -> None:
-        await super().on_start()
-        self._ensure_consumer()._fetcher._prefetch_backoff = PREFETCH_PATIENCE_S
 
     def joined(self, assigned: Iterable[TopicPartition]) -> None:
-        """A new generation: nothing is fetched until it begins."""
+        """A new generation: who we are in it; and aiokafka fetches nothing of it."""
         consumer = self._ensure_consumer()
-        self._sources = frozenset()
         consumer.pause(*assigned)
         conf = self.app.conf
         self.membership = Membership(
@@ -118,17 +88,6 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
         coordinator._do_heartbeat = noted
 
-    async def begin(self, generation: int, offsets: Mapping[TP, int]) -> bool:
-        """Puts the sources at `offsets` and starts to fetch, in one step. False if the group moved on."""
-        if self.membership is None or self.membership.generation != generation:
-            return False
-        consumer = self._ensure_consumer()
-        for tp, offset in offsets.items():
-            consumer.seek(driver.ensure_aiokafka_TP(tp), offset)
-        self._sources = frozenset(map(driver.ensure_aiokafka_TP, offsets))
-        consumer.resume(*self._sources)
-        return True
-
     async def commit_confirmed(self, confirmed: Mapping[TP, int]) -> bool:
         """Commits as this member of this generation. False if the group has moved on: the records come again
         then.
@@ -143,24 +102,6 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
             die(Exit.MEMBERSHIP, f"offsets of {len(offsets)} partitions could not be committed", error)
         return True
 
-    async def fetch(self) -> _Fetched | None:
-        """All records there are, at most `broker_max_poll_records`; waits up to FETCH_S for the first."""
-        if not self._sources:
-            await asyncio.sleep(FETCH_S)
-            return None  # a worker more than there are partitions; aiokafka takes an empty set for all
-        consumer = self._ensure_consumer()
-        records = await self._fetch_records(
-            consumer, self._sources, timeout=FETCH_S, max_records=consumer._max_poll_records
-        )
-        if not records or self.membership is None:
-            return None
-        assignment = consumer._subscription.subscription.assignment
-        positions = {
-            TP(*tp): Position(run[0].offset, assignment.state_value(tp).position)
-            for tp, run in records.items()
-        }
-        return _Fetched(self.membership, {TP(*tp): run for tp, run in records.items()}, positions)
-
 
 class Consumer(driver.Consumer):
     """What Faust knows as `app.consumer`; lives in the app's event loop."""
@@ -173,8 +114,9 @@ class Consumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.ledger = Ledger(self.transport.writer, commits_apart=self.transport.mode is Mode.IDEMPOTENT)
+        self._source = self.transport.source
         self._queued: list[tuple[Batch, asyncio.Queue[Batch]]] = []
-        self._generation: int | None = None
+        self._membership: Membership | None = None
         self._stops = 0
         self._begun = asyncio.Event()
 
@@ -182,25 +124,27 @@ class Consumer(driver.Consumer):
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def begin(self, generation: int, offsets: Mapping[TP, int]) -> bool:
-        """State is restored: records of `generation` may be delivered. False if the group moved on."""
+        """State is restored: records are delivered, from these offsets on. False if the group moved on."""
+        membership, stops = self._thread.membership, self._stops
+        if membership is None or membership.generation != generation:
+            return False
         self.ledger.committable()  # what is left from before belongs to the former generation
         self.resume_flow()
         self.app.flow_control.resume()
-        stops = self._stops
-        if not await self._in_thread(self._thread.begin(generation, offsets)) or self._stops != stops:
+        await self._source.begin(generation, offsets)
+        if self._stops != stops:
             return False
-        self._generation = generation
+        self._membership = membership
         self._begun.set()
         return True
 
     def stop_flow(self) -> None:
-        """Nothing is delivered any more; what agents have not seen yet is taken back. Called on revoke and on
-        stop.
-        """
+        """Nothing is delivered any more, and what agents have not seen is taken back: a revoke, or a stop."""
         super().stop_flow()
         self._stops += 1
-        self._generation = None
+        self._membership = None
         self._begun.clear()
+        self._source.end()
         for batch, channel in self._queued:
             if not channel.empty():
                 channel.get_nowait()
@@ -215,35 +159,39 @@ class Consumer(driver.Consumer):
             while not (self.should_stop or fetcher.should_stop):
                 await self._begun.wait()
                 await self._agents_ready()
-                fetched = await self._in_thread(self._thread.fetch())
-                if fetched is not None and fetched.membership.generation == self._generation:
+                fetched = await self._source.fetch()
+                if fetched is not None:
                     self._deliver(fetched)
-        except (asyncio.CancelledError, ConsumerStoppedError):
+        except asyncio.CancelledError:
             if not self.app.should_stop:
                 raise
-        except Exception as error:  # noqa: BLE001  # a consumer that stops fetching must not look alive
-            die(Exit.MEMBERSHIP, "records could not be fetched", error)
+        except Exception as error:  # noqa: BLE001  # a worker that stops fetching must not look alive
+            die(Exit.FETCH, "records could not be fetched", error)
 
     async def _agents_ready(self) -> None:
-        while True:
+        kept_s = 0.0
+        while kept_s < STUCK_S:
             try:
                 async with asyncio.timeout(SLOW_S):
                     await self.ledger.turn()
                 self._queued.clear()
                 return
             except TimeoutError:
-                log.warning("an agent kept its batch for %g s; every batch must be written", SLOW_S)
+                kept_s += SLOW_S
+                log.warning("an agent has kept its batch for %g s; every batch must be written", kept_s)
+        die(Exit.AGENT, f"an agent has not written its batch for {STUCK_S:g} s")
 
-    def _deliver(self, fetched: _Fetched) -> None:
+    def _deliver(self, fetched: Fetched) -> None:
+        membership = self._membership
+        if membership is None or membership.generation != fetched.generation:
+            return
         by_channel: dict[Any, list[TP]] = {}
         for tp in fetched.records:
             by_channel.setdefault(self._channel_of(tp), []).append(tp)
         for channel, tps in by_channel.items():
-            batch = self.ledger.deliver(
-                {tp: fetched.records[tp] for tp in tps},
-                {tp: fetched.positions[tp] for tp in tps},
-                fetched.membership,
-            )
+            records = {tp: fetched.records[tp] for tp in tps}
+            positions = {tp: Position(run[0].offset, run[-1].offset + 1) for tp, run in records.items()}
+            batch = self.ledger.deliver(records, positions, membership)
             channel.queue.put_nowait(batch)
             self._queued.append((batch, channel.queue))
 
@@ -270,9 +218,14 @@ class Consumer(driver.Consumer):
     async def on_stop(self) -> None:
         """A clean leave."""
         await self.wait_empty()
+        await self._source.close()
         self.transport._topic_waiters.clear()
 
-    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002
+    async def force_commit(
+        self,
+        topics: Any = None,  # noqa: ARG002
+        start_new_transaction: bool = True,  # noqa: ARG002, FBT001, FBT002
+    ) -> bool:
         """Commits what is confirmed; in transactions that has happened already. Called every
         `broker_commit_interval`.
         """
@@ -285,10 +238,10 @@ class Consumer(driver.Consumer):
         """
 
     async def perform_seek(self) -> None:
-        """Nothing: `begin` seeks, once per generation."""
+        """Nothing: a generation begins with explicit offsets."""
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Nothing: it looks at acks, which batches have none of, and calls paused changelogs stuck."""
+        """Nothing: it looks at acks, which batches have none of, and calls paused partitions stuck."""
 
     async def _in_thread(self, coroutine: Any) -> Any:
         """Runs a coroutine in the consumer's thread, without the queue of Faust's `call_thread`."""

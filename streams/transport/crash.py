@@ -24,6 +24,8 @@ class Exit(enum.IntEnum):
     """A transaction did not commit."""
     MEMBERSHIP = 73
     """The place in the consumer group was lost while a batch was being written."""
+    FETCH = 76
+    """Records could not be fetched."""
     RESTORE = 74
     """State or committed offsets could not be read."""
     FENCED = 75

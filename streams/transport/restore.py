@@ -23,6 +23,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -88,8 +89,13 @@ class Log:
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": END_WAIT_MS,
+                "fetch.queue.backoff.ms": END_WAIT_MS,  # by default a full queue makes a partition wait 1 s
             }
         )
+
+    def warm_up(self) -> None:
+        """Learns where the partitions are, which else costs the first read a second."""
+        self._consumer.list_topics(timeout=ASK_S)
 
     def committed(self, sources: Iterable[TP]) -> dict[TP, Committed]:
         """Where each source partition goes on, by its stable committed offset."""
@@ -149,21 +155,20 @@ class Log:
         return {member.client_id for member in asked[self._group].result().members}
 
     def _chunk(self, ends: Mapping[TP, int], missing: set[TP]) -> dict[TP, list[Row]]:
-        rows: dict[TP, list[Row]] = {}
+        rows: dict[tuple[str, int], list[Row]] = defaultdict(list)
+        positions: dict[tuple[str, int], int] = {}
         message: Any  # the stubs have None where a fetched message has none
         for message in self._consumer.consume(CHUNK_RECORDS, POLL_S):
-            tp = TP(message.topic(), message.partition())
-            error = message.error()
+            place, error = (message.topic(), message.partition()), message.error()
             if error is None:
-                rows.setdefault(tp, []).append((message.key(), message.value()))
-                position = message.offset() + 1
+                rows[place].append((message.key(), message.value()))
+                positions[place] = message.offset() + 1
             elif error.code() == KafkaError._PARTITION_EOF:
-                position = message.offset()  # counts transaction markers, which no record tells of
+                positions[place] = message.offset()  # counts transaction markers, which no record tells of
             else:
                 raise KafkaException(error)
-            if position >= ends[tp]:
-                missing.discard(tp)
-        return rows
+        missing.difference_update([TP(*place) for place, at in positions.items() if at >= ends[TP(*place)]])
+        return {TP(*place): run for place, run in rows.items()}
 
     def close(self) -> None:
         """Lets go of the connections."""

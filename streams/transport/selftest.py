@@ -9,9 +9,7 @@ import inspect
 import sys
 from typing import Any, Final
 
-import aiokafka.consumer.fetcher
 import aiokafka.consumer.group_coordinator
-import aiokafka.consumer.subscription_state
 import faust
 import faust.app.base
 import faust.tables.manager
@@ -48,12 +46,7 @@ METHODS: Final[dict[Any, dict[str, tuple[str, ...]]]] = {
         "verify_event_path": ("now", "tp"),
         "wait_empty": (),
     },
-    driver.AIOKafkaConsumerThread: {
-        "_create_worker_consumer": ("transport",),
-        "_ensure_consumer": (),
-        "_fetch_records": ("consumer", "active_partitions", "timeout", "max_records"),
-        "on_start": (),
-    },
+    driver.AIOKafkaConsumerThread: {"_ensure_consumer": ()},
     driver.ConsumerRebalanceListener: {"on_partitions_assigned": ("assigned",)},
     faust.Agent: {"_execute_actor": ("coro", "aref")},
     faust.Table: {
@@ -73,22 +66,12 @@ METHODS: Final[dict[Any, dict[str, tuple[str, ...]]]] = {
         "_stop_consumer": (),
         "on_rebalance_end": (),
     },
-    aiokafka.consumer.fetcher.Fetcher: {"fetched_records": ("partitions", "timeout", "max_records")},
     aiokafka.consumer.group_coordinator.GroupCoordinator: {"_do_heartbeat": ()},
-    aiokafka.consumer.subscription_state.Assignment: {"state_value": ("tp",)},
 }
 """By class: each method that is called or replaced, and its parameters after self."""
 
 SOURCES: Final[dict[Any, tuple[str, ...]]] = {
-    AIOKafkaConsumer: (
-        "self._isolation_level",
-        "self._fetch_max_wait_ms",
-        "self._max_poll_records",
-        "self._fetcher",
-        "self._coordinator",
-        "self._subscription",
-    ),
-    aiokafka.consumer.fetcher.Fetcher: ("self._prefetch_backoff",),
+    AIOKafkaConsumer: ("self._coordinator",),
     aiokafka.consumer.group_coordinator.GroupCoordinator: (
         "self.generation",
         "self.member_id",

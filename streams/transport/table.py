@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
 import faust
+from aiokafka.partitioner import DefaultPartitioner
 from faust.stores.base import Store as FaustStore
 from faust.types import TP
 
@@ -132,17 +133,37 @@ class Table(faust.Table[Any, Any]):
     """
 
     def __init__(
-        self, *args: Any, partition_state: Callable[[int], PartitionState] = Rows, **kwargs: Any
+        self,
+        *args: Any,
+        partition_state: Callable[[int], PartitionState] = Rows,
+        partition_of: Callable[[bytes], int] | None = None,
+        **kwargs: Any,
     ) -> None:
+        """`partition_of` tells the partition of a row from its key, for Faust's web views, which ask the
+        worker that owns it; without it rows are where Kafka's default partitioner puts their keys.
+        """
         super().__init__(*args, **kwargs)
         self._partition_state = partition_state
+        self._partition_of = partition_of
 
     def _new_store_by_url(self, url: Any) -> Store:
         return Store(url, self.app, self, table_name=self.name, loop=self.loop)
 
     def info(self) -> Mapping[str, Any]:
         """What a clone of it is made from."""
-        return {**super().info(), "partition_state": self._partition_state}
+        return {
+            **super().info(),
+            "partition_state": self._partition_state,
+            "partition_of": self._partition_of,
+        }
+
+    def partition_of(self, key: bytes) -> int:
+        """The partition that has the row of this key, if any has."""
+        if self._partition_of is not None:
+            return self._partition_of(key)
+        count = self.app.consumer.topic_partitions(self.changelog_topic_name) or self.partitions
+        assert count, f"table {self.name} must know its partitions before a row is looked for"
+        return int(DefaultPartitioner()(key, range(count), range(count)))
 
     def partition(self, number: int) -> Any:
         """The object that keeps partition `number`.

@@ -8,15 +8,18 @@ import asyncio
 import uuid
 from typing import Any, ClassVar, Final, NoReturn
 
+from confluent_kafka import KafkaException
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.producer import Producer as FaustProducer
-from faust.types import AppT
+from faust.types import TP, AppT
 
 from streams.transport.agent import Agent
 from streams.transport.consumer import Consumer
+from streams.transport.crash import Exit, die
 from streams.transport.restore import Log, TableManager
 from streams.transport.security import Security, security_of
 from streams.transport.selftest import selftest
+from streams.transport.source import Source
 from streams.transport.table import Table
 from streams.transport.writer import Mode, Writer
 
@@ -33,6 +36,9 @@ HEARTBEAT_S: Final = 0.5
 REBALANCE_TIMEOUT_S: Final = 30.0
 """How long a member may take to finish its batch and join again when others come or go."""
 
+NEVER_S: Final = 10 * 365 * 86400.0
+"""aiokafka leaves the group when nothing was fetched through it for so long; nothing ever is."""
+
 COMMIT_INTERVAL_S: Final = 0.25
 """How often confirmed offsets are committed in the idempotent mode: what a crash repeats, in time."""
 
@@ -45,11 +51,12 @@ class Producer(FaustProducer):
     (hazard H4).
     """
 
+    app: Any
     transport: Any
 
     async def on_start(self) -> None:
-        """The writer starts with it, and so is warm before anything is fetched."""
-        await self.transport.writer.start()
+        """The first that Faust starts: all that talks to the broker is warm before a partition comes."""
+        await self.transport.start()
 
     async def on_stop(self) -> None:
         """Stops after the consumer, so after the last batch."""
@@ -74,6 +81,10 @@ class Producer(FaustProducer):
         """Refuses."""
         raise NotImplementedError(f"topic {topic} must exist before the worker starts")
 
+    def key_partition(self, topic: str, key: bytes) -> TP:
+        """Where a row of a table is: Faust's router asks, to send a web request to the worker that has it."""
+        return TP(topic, self.app.tables._changelogs[topic].partition_of(key))
+
     def supports_headers(self) -> bool:
         """They are."""
         return True
@@ -91,6 +102,7 @@ class Transport(driver.Transport):
         super().__init__(url, app, loop)
         selftest()
         self.mode = Mode(self.url[0].query.get("mode", MODE_DEFAULT))
+        self._source: Source | None = None
         self._writer: Writer | None = None
         self._log: Log | None = None
 
@@ -100,6 +112,23 @@ class Transport(driver.Transport):
         if self._writer is None:
             self._writer = Writer(self._librdkafka(), self.app.conf.id, self.mode)
         return self._writer
+
+    async def start(self) -> None:
+        """Connects all parts at once."""
+        try:
+            await asyncio.gather(
+                self.writer.start(), self.source.warm_up(), asyncio.to_thread(self.log.warm_up)
+            )
+        except KafkaException as error:
+            die(Exit.FETCH, f"no broker answered at {self._librdkafka()['bootstrap.servers']}", error)
+
+    @property
+    def source(self) -> Source:
+        """The one that fetches."""
+        if self._source is None:
+            conf = self.app.conf
+            self._source = Source(self._librdkafka(), conf.id, conf.broker_max_poll_records)
+        return self._source
 
     @property
     def log(self) -> Log:
@@ -149,6 +178,7 @@ def faust_settings(
         "consumer_auto_offset_reset": "earliest",
         "broker_session_timeout": session_timeout_s,
         "broker_heartbeat_interval": HEARTBEAT_S,
+        "broker_max_poll_interval": NEVER_S,
         "broker_rebalance_timeout": REBALANCE_TIMEOUT_S,
         "broker_commit_interval": COMMIT_INTERVAL_S,
         "broker_max_poll_records": batch_records_max,

@@ -302,6 +302,7 @@ def _produce(producer: Producer, outs: Iterable[tuple[Any, ...]]) -> None:
             except BufferError:
                 producer.poll(FULL_WAIT_S)
             except KafkaException as error:
+                producer.poll(0)  # where the reason is fatal and of its own, `_on_error` is told
                 _end(Exit.DELIVERY, f"a record for {topic}/{partition} was refused", error.args[0])
             else:
                 break
@@ -319,6 +320,8 @@ def _on_failure(error: KafkaError | None, message: Message) -> None:
 
 
 def _on_error(error: KafkaError) -> None:
+    if error.fatal():
+        _end(Exit.TRANSACTION, "the writer cannot go on", error)
     log.warning("kafka: %s", error.str())
 
 

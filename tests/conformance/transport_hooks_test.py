@@ -22,16 +22,13 @@ from faust.transport import by_url
 from faust.types import TP
 
 from streams import transport
-from streams.transport.consumer import PREFETCH_PATIENCE_S
 from streams.transport.consumer import Consumer as BatchConsumer
 from streams.transport.membership import group_metadata
 from streams.transport.restore import Log, Restore, TableManager
+from streams.transport.source import Fetched, Source
 from tests.waiting import eventually_async
 
 kafka = pytest.mark.kafka
-
-AIOKAFKAS_PATIENCE_S = 0.2
-"""Longer than aiokafka lets records lie unread before it asks for others alone (0.1 s)."""
 
 BYTES: Any = {"key_type": bytes, "value_type": bytes}
 
@@ -200,84 +197,91 @@ class Pausing(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 @kafka
-async def test_what_is_paused_at_assignment_is_not_fetched_until_it_was_sought(
+async def test_a_member_whose_partitions_are_all_paused_fetches_nothing_and_stays(
     bootstrap: str, topic: str
 ) -> None:
-    """Then exactly from the offset sought, in the same step of the loop; and positions go on from there."""
-    produce(bootstrap, topic, b"0", b"1", b"2")
+    """Paused in the callback of the assignment, before aiokafka has asked for anything."""
+    produce(bootstrap, topic, b"0", b"1")
     consumer = aiokafka.AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, group_id=topic, auto_offset_reset="earliest", enable_auto_commit=False
+        bootstrap_servers=bootstrap,
+        group_id=topic,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        heartbeat_interval_ms=100,
     )
     await consumer.start()
     try:
         listener = Pausing(consumer)
         consumer.subscribe([topic], listener=listener)
         await asyncio.wait_for(listener.assigned.wait(), 30)
-        assert await consumer._fetcher.fetched_records((), timeout=1.0) == {}
-        place = aiokafka.TopicPartition(topic, 0)
-        consumer.seek(place, 1)
-        consumer.resume(place)
-        records = await consumer._fetcher.fetched_records({place}, timeout=10.0, max_records=10)
-        assert [record.value for record in records[place]] == [b"1", b"2"]
-        assert consumer._subscription.subscription.assignment.state_value(place).position == 3
-        assert (consumer._coordinator.generation, consumer._coordinator.group_id) == (1, topic)
-        assert consumer._coordinator.member_id
-    finally:
-        await consumer.stop()
+        coordinator = consumer._coordinator
+        noted = asyncio.Event()
+        do_heartbeat = type(coordinator)._do_heartbeat
 
+        async def note() -> bool:
+            answered: bool = await do_heartbeat(coordinator)
+            if answered:
+                noted.set()
+            return answered
 
-@kafka
-async def test_positions_count_transaction_markers_and_aborted_records(
-    bootstrap: str, topic: str, transactions: Callable[[], Producer]
-) -> None:
-    """A committed offset taken from them leaves no lag behind."""
-    producer = transactions()
-    for end in (producer.abort_transaction, producer.commit_transaction):
-        producer.begin_transaction()
-        producer.produce(topic, b"x", b"k", 0)
-        producer.flush()
-        end(30)
-    consumer = aiokafka.AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level="read_committed"
-    )
-    await consumer.start()
-    try:
-        place = aiokafka.TopicPartition(topic, 0)
-        consumer.assign([place])
-        records = await consumer._fetcher.fetched_records({place}, timeout=10.0)
-        assert [record.offset for record in records[place]] == [2]
-        assert consumer._subscription.subscription.assignment.state_value(place).position == 4
-    finally:
-        await consumer.stop()
-
-
-@kafka
-async def test_unread_records_hold_up_no_fetch_for_others(bootstrap: str, topic: str) -> None:
-    """With our patience aiokafka asks for all partitions together, so that none waits for an empty long poll
-    of another.
-    """
-    consumer = aiokafka.AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=5000
-    )
-    await consumer.start()
-    consumer._fetcher._prefetch_backoff = PREFETCH_PATIENCE_S
-    try:
-        place = aiokafka.TopicPartition(topic, 0)
-        consumer.assign([place, aiokafka.TopicPartition(topic, 1)])
-        produce(bootstrap, topic, b"0")
-        await eventually_async(lambda: _is(place in consumer._fetcher._records), 30)
-        read_at_s = time.monotonic()
-        await eventually_async(lambda: _is(time.monotonic() > read_at_s + AIOKAFKAS_PATIENCE_S))
-        assert await consumer._fetcher.fetched_records((), timeout=10.0)
-        produce(bootstrap, topic, b"1")
-        began_at_s = time.monotonic()
-        assert await consumer._fetcher.fetched_records((), timeout=10.0)
-        assert time.monotonic() - began_at_s < 2.0
+        coordinator._do_heartbeat = note
+        await asyncio.wait_for(noted.wait(), 30)
+        assert await consumer.getmany(timeout_ms=500) == {}
+        assert (coordinator.generation, coordinator.group_id) == (1, topic)
+        assert coordinator.member_id
     finally:
         await consumer.stop()
 
 
 # librdkafka and the broker.
+
+
+@kafka
+async def test_a_source_begins_where_it_is_told_and_never_mixes_generations(
+    bootstrap: str, topic: str
+) -> None:
+    """Nothing is fetched before it begins; what was fetched ahead for an earlier generation is dropped."""
+    produce(bootstrap, topic, b"0", b"1", b"2")
+    source = Source({"bootstrap.servers": bootstrap}, topic, records_max=2)
+    assert await source.fetch() is None
+    await source.begin(7, {TP(topic, 0): 0, TP(topic, 1): 0})
+    first = await fetched(source)
+    assert first.generation == 7
+    assert [record.value for record in first.records[TP(topic, 0)]] in ([b"0"], [b"0", b"1"])
+    source.end()
+    assert await source.fetch() is None
+    await source.begin(8, {TP(topic, 0): 1})
+    again = await fetched(source)
+    record = again.records[TP(topic, 0)][0]
+    assert (again.generation, record.offset, record.value, record.key) == (8, 1, b"1", b"k")
+    assert abs(record.timestamp_ms - time.time() * 1000) < 60_000
+    await source.close()
+
+
+@kafka
+async def test_a_source_reads_no_aborted_record_and_begins_with_the_first_that_is_left(
+    bootstrap: str, topic: str, transactions: Callable[[], Producer]
+) -> None:
+    """Read committed, and earliest where an offset is out of range."""
+    producer = transactions()
+    for value, end in ((b"no", producer.abort_transaction), (b"yes", producer.commit_transaction)):
+        producer.begin_transaction()
+        producer.produce(topic, value, b"k", 0, headers=[("h", b"1")])
+        producer.flush()
+        end(30)
+    source = Source({"bootstrap.servers": bootstrap}, topic, records_max=10)
+    await source.begin(1, {TP(topic, 0): 1_000})
+    [record] = (await fetched(source)).records[TP(topic, 0)]
+    assert (record.value, record.headers) == (b"yes", (("h", b"1"),))
+    await source.close()
+
+
+async def fetched(source: Source) -> Fetched:
+    """The next records."""
+    async with asyncio.timeout(30):
+        while (found := await source.fetch()) is None:
+            pass
+    return found
 
 
 @kafka

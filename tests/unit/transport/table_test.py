@@ -67,6 +67,23 @@ async def test_faust_sees_one_mapping(table: Any) -> None:
         table[b"c"]
 
 
+async def test_a_row_is_looked_for_where_its_partition_is(table: Any) -> None:
+    """By Kafka's default partitioner, or as the table was told; Faust's router asks the producer."""
+    app = table.app
+    told: Any = app.Table(
+        "told", changelog_topic=app.topic("told", key_type=bytes), partition_of=lambda key: key[0]
+    )
+    table.partitions = 8
+    try:
+        assert app.producer.key_partition("state", b"21") == TP(
+            "state", 4
+        )  # murmur2 of Kafka's own tests: -973932308
+        assert app.producer.key_partition("told", b"\x05") == TP("told", 5)
+        assert told.clone().partition_of(b"\x06") == 6
+    finally:
+        app.consumer._thread.thread_loop.close()
+
+
 async def test_rows_cannot_be_written_by_assignment(table: Any) -> None:
     """Nobody would wait for such a changelog record."""
     await assign(table, 0)
