@@ -36,9 +36,9 @@ DELIVERY_TIMEOUT_MS: Final = 10_000
 FLUSH_S: Final = 2 * DELIVERY_TIMEOUT_MS / 1000
 """How long to wait for confirmations: longer than any record may take."""
 
-ABORT_S: Final = 2.0
-"""How long a failed transaction may take to abort before the process ends; saves readers the wait for its
-timeout.
+ABORT_S: Final = 5.0
+"""How long a failed transaction may take to abort before the process ends. It saves readers the wait for its
+timeout, and is how librdkafka finds out that this producer was fenced.
 """
 
 START_S: Final = 30.0
@@ -77,12 +77,85 @@ class _Job(NamedTuple):
     done: asyncio.Future[None]
 
 
+class _Failed(Exception):
+    """A write was not confirmed. `error` is the first that librdkafka told of, which may be a consequence of
+    what it only tells when asked: see `Writer._end`.
+    """
+
+    def __init__(self, reason: Exit, sentence: str, error: KafkaError | None = None) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.sentence = sentence
+        self.error = error
+
+
+class _Producer(Producer):
+    """librdkafka's producer. Its callbacks only note what went wrong: a dropped record may be told of before
+    the reason for dropping it, and nothing can be asked inside a callback.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._failed: _Failed | None = None
+        super().__init__(
+            {
+                "acks": "all",
+                "linger.ms": 0,
+                "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
+                "delivery.report.only.error": True,  # a callback per record costs a tenth
+                "queue.buffering.max.messages": QUEUE_RECORDS_MAX,
+                "queue.buffering.max.kbytes": QUEUE_KIB_MAX,
+                "error_cb": _on_error,
+                **config,
+            }
+        )
+
+    def write(self, outs: Iterable[tuple[Any, ...]]) -> None:
+        """Hands records over; `confirm` tells whether they arrived.
+
+        Raises:
+            _Failed: one was refused.
+        """
+        produce, noted = self.produce, self._on_failure
+        for topic, partition, key, value, headers in outs:
+            while True:
+                try:
+                    produce(topic, value, key, partition, noted, headers=list(headers) if headers else None)
+                except BufferError:
+                    self.poll(FULL_WAIT_S)
+                except KafkaException as error:
+                    sentence = f"a record for {topic}/{partition} was refused"
+                    raise _Failed(Exit.DELIVERY, sentence, error.args[0]) from error
+                else:
+                    break
+
+    def confirm(self) -> None:
+        """Returns when every record handed over is acknowledged by all replicas in sync.
+
+        Raises:
+            _Failed: one was not.
+        """
+        left = self.flush(FLUSH_S)
+        self.check()
+        if left:
+            raise _Failed(Exit.DELIVERY, f"{left} records were not confirmed within {FLUSH_S:g} s")
+
+    def check(self) -> None:
+        """Raises _Failed if a record was not confirmed so far."""
+        if self._failed is not None:
+            raise self._failed
+
+    def _on_failure(self, error: KafkaError | None, message: Message) -> None:
+        if self._failed is None:
+            sentence = f"a record for {message.topic()}/{message.partition()} was not confirmed"
+            self._failed = _Failed(Exit.DELIVERY, sentence, error)
+
+
 class Writer:
     """Takes writes from the event loop, does them in order in its own thread, resolves a future for each."""
 
     def __init__(self, config: Mapping[str, Any], group: str, mode: Mode) -> None:
         """`config` is librdkafka's: servers, security, a `client.id` that no other worker of `group` has."""
-        self._plain = _producer({**config, "enable.idempotence": True})
+        self._plain = _Producer({**config, "enable.idempotence": True})
         self._atomic: _Idempotent | _Transactional
         if mode is Mode.IDEMPOTENT:
             self._atomic = _Idempotent(self._plain)
@@ -114,12 +187,18 @@ class Writer:
         """Sends at once and outside of transactions; confirmed no later than the batch that is submitted
         next.
         """
-        _produce(self._plain, outs)
+        self._hand_over(outs)
 
     async def send(self, outs: Iterable[tuple[Any, ...]]) -> None:
         """Sends apart from any batch, at once; returns when all is confirmed."""
-        _produce(self._plain, outs)
+        self._hand_over(outs)
         await self._enqueue(None, Writes())
+
+    def _hand_over(self, outs: Iterable[tuple[Any, ...]]) -> None:
+        try:
+            self._plain.write(outs)
+        except _Failed as failed:
+            self._end(failed)
 
     def _enqueue(self, batch: Batch | None, writes: Writes) -> asyncio.Future[None]:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -136,16 +215,14 @@ class Writer:
     def _work(self) -> None:
         while True:
             group = self._group()
-            if not group:
-                self._plain.poll(0)
-                self._atomic.poll()
-                continue
-            stopping = group[-1] is None
+            stopping = bool(group) and group[-1] is None
             jobs = [job for job in group if job is not None]
             try:
-                self._write(jobs)
+                self._write(jobs) if jobs else self._look()
+            except _Failed as failed:
+                self._end(failed)
             except BaseException as error:  # noqa: BLE001  # whatever it is: not confirmed
-                die(Exit.DELIVERY, "a write failed", error)
+                self._end(_Failed(Exit.DELIVERY, f"a write failed with {error!r}", _kafka_error(error)))
             for job in jobs:
                 job.done.get_loop().call_soon_threadsafe(_resolve, job.done)
             if stopping:
@@ -167,8 +244,22 @@ class Writer:
         if batches:
             self._atomic.write(batches, itertools.chain.from_iterable(job.writes.first for job in jobs))
             self._atomic.fence(batches)
-        _produce(self._plain, itertools.chain.from_iterable(job.writes.then for job in jobs))
-        _confirm(self._plain)
+        self._plain.write(itertools.chain.from_iterable(job.writes.then for job in jobs))
+        self._plain.confirm()
+
+    def _look(self) -> None:
+        """Serves librdkafka's callbacks while nothing is written."""
+        for producer in (self._plain, self._atomic.producer):
+            producer.poll(0)
+            producer.check()
+
+    def _end(self, failed: _Failed) -> NoReturn:
+        """Ends the process, for the reason behind what failed: records are dropped because of it, and tell of
+        themselves first.
+        """
+        error = self._atomic.cause() or failed.error
+        reason, blame = _blame(error) or (failed.reason, "")
+        die(reason, failed.sentence + blame + ("" if error is None else f": {error.str()}"))
 
 
 class _Idempotent:
@@ -176,22 +267,22 @@ class _Idempotent:
     this mode, so it fences itself, by the age of its last heartbeat.
     """
 
-    def __init__(self, plain: Producer) -> None:
-        self._producer = plain
+    def __init__(self, plain: _Producer) -> None:
+        self.producer = plain
 
     def start(self) -> None:
         """Nothing to do."""
 
-    def poll(self) -> None:
-        """Nothing to do."""
+    def cause(self) -> KafkaError | None:
+        """Nothing is behind a failure."""
 
     def fence(self, batches: Sequence[Batch]) -> None:
         batches[-1].membership.check_alive()
 
     def write(self, batches: Sequence[Batch], outs: Iterable[tuple[Any, ...]]) -> None:
         self.fence(batches)
-        _produce(self._producer, outs)
-        _confirm(self._producer)
+        self.producer.write(outs)
+        self.producer.confirm()
 
 
 class _Transactional:
@@ -201,7 +292,7 @@ class _Transactional:
 
     def __init__(self, config: Mapping[str, Any], group: str) -> None:
         self._writer: str = config["client.id"]
-        self._producer = _producer(
+        self.producer = _Producer(
             {
                 **config,
                 "transactional.id": _transactional_id(group, self._writer),
@@ -212,30 +303,31 @@ class _Transactional:
 
     def start(self) -> None:
         """Fences whoever wrote under this id before, and ends what he left open."""
-        self._producer.init_transactions(START_S)
-
-    def poll(self) -> None:
-        self._producer.poll(0)
+        self.producer.init_transactions(START_S)
 
     def fence(self, batches: Sequence[Batch]) -> None:
         """The broker did."""
 
     def write(self, batches: Sequence[Batch], outs: Iterable[tuple[Any, ...]]) -> None:
         metadata = batches[-1].membership.metadata
-        producer = self._producer
+        producer = self.producer
         try:
             producer.begin_transaction()
-            _produce(producer, outs)
-            _confirm(producer)
+            producer.write(outs)
+            producer.confirm()
             producer.send_offsets_to_transaction(offsets_of(batches, self._writer), metadata, FLUSH_S)
             producer.commit_transaction(NO_LIMIT)
         except KafkaException as error:
-            self._fail(error)
+            raise _Failed(Exit.TRANSACTION, "a transaction did not commit", error.args[0]) from error
 
-    def _fail(self, error: KafkaException) -> NoReturn:
-        with contextlib.suppress(KafkaException):
-            self._producer.abort_transaction(ABORT_S)
-        _end(Exit.TRANSACTION, "a transaction did not commit", error.args[0])
+    def cause(self) -> KafkaError | None:
+        """Aborts what is open, and so hears from the broker whether another has taken this id over."""
+        try:
+            self.producer.abort_transaction(ABORT_S)
+        except Exception as error:  # noqa: BLE001  # a fatal one may come wrapped
+            told = _kafka_error(error)
+            return told if told is not None and told.fatal() else None
+        return None
 
 
 _FENCED: Final = {
@@ -251,17 +343,27 @@ _NOT_A_MEMBER: Final = {
 }
 
 
-def _end(otherwise: Exit, what: str, error: KafkaError | None) -> NoReturn:
-    """Ends the process, and tells apart who else is to blame."""
-    reason = otherwise
+def _blame(error: KafkaError | None) -> tuple[Exit, str] | None:
+    """Who else is to blame, if anyone."""
     if error is not None and error.code() in _FENCED:
-        reason, what = (
-            Exit.FENCED,
-            f"{what}: another process uses this transactional id, or took its partitions over",
-        )
-    elif error is not None and error.code() in _NOT_A_MEMBER:
-        reason, what = Exit.MEMBERSHIP, f"{what}: the group gave its partitions to others"
-    die(reason, what if error is None else f"{what}: {error.str()}")
+        return Exit.FENCED, ", as another process claims the slot of this one"
+    if error is not None and error.code() in _NOT_A_MEMBER:
+        return Exit.MEMBERSHIP, ", as the group gave its partitions to others"
+    return None
+
+
+def _kafka_error(error: BaseException | None) -> KafkaError | None:
+    """What Kafka said. A fatal error is raised by whatever call serves librdkafka's callbacks; if that call
+    then tells of a dropped record, it is the cause of a SystemError.
+    """
+    while error is not None and not isinstance(error, KafkaException):
+        error = error.__cause__ or error.__context__
+    return None if error is None else error.args[0]
+
+
+def _on_error(error: KafkaError) -> None:
+    """What is not fatal: librdkafka tries again by itself."""
+    log.warning("kafka: %s", error.str())
 
 
 def _transactional_id(group: str, writer: str) -> str:
@@ -275,54 +377,7 @@ def end_transactions(config: Mapping[str, Any], group: str, writer: str) -> None
         KafkaException: the broker did not do so within START_S.
     """
     log.warning("ending the transaction that %s left open", writer)
-    _producer({**config, "transactional.id": _transactional_id(group, writer)}).init_transactions(START_S)
-
-
-def _producer(config: Mapping[str, Any]) -> Producer:
-    return Producer(
-        {
-            "acks": "all",
-            "linger.ms": 0,
-            "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
-            "delivery.report.only.error": True,  # a callback per record costs a tenth; flush() tells the rest
-            "queue.buffering.max.messages": QUEUE_RECORDS_MAX,
-            "queue.buffering.max.kbytes": QUEUE_KIB_MAX,
-            "error_cb": _on_error,
-            **config,
-        }
-    )
-
-
-def _produce(producer: Producer, outs: Iterable[tuple[Any, ...]]) -> None:
-    produce = producer.produce
-    for topic, partition, key, value, headers in outs:
-        while True:
-            try:
-                produce(topic, value, key, partition, _on_failure, headers=list(headers) if headers else None)
-            except BufferError:
-                producer.poll(FULL_WAIT_S)
-            except KafkaException as error:
-                producer.poll(0)  # where the reason is fatal and of its own, `_on_error` is told
-                _end(Exit.DELIVERY, f"a record for {topic}/{partition} was refused", error.args[0])
-            else:
-                break
-
-
-def _confirm(producer: Producer) -> None:
-    """Returns when every record handed to the producer is acknowledged by all replicas in sync."""
-    left = producer.flush(FLUSH_S)
-    if left:
-        die(Exit.DELIVERY, f"{left} records were not confirmed within {FLUSH_S:g} s")
-
-
-def _on_failure(error: KafkaError | None, message: Message) -> None:
-    _end(Exit.DELIVERY, f"a record for {message.topic()}/{message.partition()} was not confirmed", error)
-
-
-def _on_error(error: KafkaError) -> None:
-    if error.fatal():
-        _end(Exit.TRANSACTION, "the writer cannot go on", error)
-    log.warning("kafka: %s", error.str())
+    _Producer({**config, "transactional.id": _transactional_id(group, writer)}).init_transactions(START_S)
 
 
 def _resolve(done: asyncio.Future[None]) -> None:

@@ -109,9 +109,6 @@ def test_a_paused_owner_writes_nothing_more(run: Harness, mode: str) -> None:
     assert (told.applied_once, told.lost) == (True, 0)
 
 
-# Not in every run: now and then librdkafka tells of the records it dropped before it tells who fenced it,
-# and the exit code is then that of a failed delivery.
-@pytest.mark.full
 def test_two_processes_cannot_hold_one_slot(run: Harness) -> None:
     """The first of two workers that claim one slot is fenced by the second, and ends with a sentence."""
     first = run.start("transactional", "slot").ready(PARTITIONS)

@@ -131,7 +131,7 @@ def _break() -> None:
 
         setattr(owner, name, wrapped)
 
-    after(writer, "_confirm", "written")
+    after(writer._Producer, "confirm", "written")
     after(writer._Transactional, "write", "atomic")
     after(writer._Idempotent, "write", "atomic")
     after(writer.Writer, "_write", "confirmed")
