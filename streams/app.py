@@ -7,44 +7,33 @@ settings.
 
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, cast
 
-from faust.types import TP
+import faust
 
 from schemas.settings import Settings, load
-from streams import stock
+from streams import transport
 from streams.agents import add_agent
-from streams.committer import Place
 from streams.crash import crash
+from streams.record import Out
 from streams.shell import Shell
-from streams.tables import JobTable
+from streams.tables import Router, add_table
 from streams.web import add_pages
 
-SESSION_TIMEOUT_S = 6.0
-"""How long a worker may be silent before its partitions go to another: the least that brokers allow by
-default.
-"""
-
-HEARTBEAT_S = 1.5
-"""Three of them in a session timeout, and one to spare."""
-
-BUFFERED_MAX = 1_024
-"""Fetched records that wait to be decided: what a tick may have to queue behind."""
-
-REBALANCE_TIMEOUT_S = 30.0
-"""How long the members of the group have to finish what they are at when it changes."""
+BATCH_RECORDS_MAX = 500
+"""Most records that are decided in one go: what pages, and a tick, may have to wait for."""
 
 _INSTANCE_UNFIT = re.compile(r"[^A-Za-z0-9._-]")
 
 
-class StreamsApp(stock.App):
+class StreamsApp(faust.App):
     """Faust's app with the shell's life tied to its own."""
 
     shell: Shell
 
     async def on_start(self) -> None:
-        """Before anything is read: pages, topics and writer can be, or the process ends with a sentence."""
+        """Before anything is read: pages and topics can be, or the process ends with a sentence."""
         await super().on_start()
         try:
             _check_free(self.conf.web_bind, self.conf.web_port)
@@ -53,9 +42,12 @@ class StreamsApp(stock.App):
             crash("can't start", error)
 
     async def on_stop(self) -> None:
-        """No more records come: finishes what was decided, then lets Faust leave the group."""
+        """Nothing is due any more; what was decided becomes durable as Faust's consumer stops."""
         await super().on_stop()
-        await self.shell.stop()
+        self.shell.stop()
+
+    def _create_directories(self) -> None:
+        """Nothing is kept on disk."""
 
 
 def create_app(settings: Settings) -> StreamsApp:
@@ -63,56 +55,32 @@ def create_app(settings: Settings) -> StreamsApp:
     host, _, port = settings.web.rpartition(":")
     app = StreamsApp(
         f"{settings.prefix}streams",
-        broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
+        **transport.faust_settings(
+            settings.bootstrap, slot=_slot(settings), batch_records_max=BATCH_RECORDS_MAX
+        ),
         origin="streams",
         autodiscover=False,
-        store="memory://",
-        # All topics are ours to make, with partitions and retention that Faust knows nothing of.
-        topic_allow_declare=False,
-        topic_disable_leader=True,
         topic_partitions=settings.partitions,
-        # Its exactly_once does not hold; the Committer writes first and commits then.
-        processing_guarantee="at_least_once",
-        table_standby_replicas=0,
-        recovery_consistency_check=True,
-        TableManager=stock.TableManager,
-        Router=stock.Router,
-        stream_recovery_delay=0.0,
-        stream_buffer_maxsize=BUFFERED_MAX,
-        # Faust's own waiting goes by acknowledgements, which are off; `on_partitions_revoked` below waits.
-        stream_wait_empty=False,
-        consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=_instance_id(settings),
-        broker_session_timeout=SESSION_TIMEOUT_S,
-        broker_heartbeat_interval=HEARTBEAT_S,
-        broker_rebalance_timeout=REBALANCE_TIMEOUT_S,
+        Router=Router,
         # Faust binds to all addresses and shows its tables on them.
         web_bind=host.strip("[]"),
         web_host=host.strip("[]"),
         web_port=int(port),
         worker_redirect_stdouts=False,
     )
-    app.shell = Shell(settings, _commit_of(app))
-    app.tables.add(JobTable(app, app.shell, app.shell.topics))
-    app.on_partitions_revoked.connect(cast("Any", _settle), weak=False)
+
+    async def send(outs: Iterable[Out]) -> None:
+        await transport.writer_of(app).send(outs)
+
+    async def recovered(*_: object, **__: object) -> None:
+        await app.shell.recovered()
+
+    app.shell = Shell(settings, send)
+    app.on_rebalance_complete.connect(cast("Any", recovered), weak=False)
+    add_table(app, app.shell)
     add_agent(app, app.shell)
     add_pages(app, app.shell)
     return app
-
-
-def _commit_of(app: StreamsApp) -> Any:
-    """Commits with Faust's membership, which leaves out partitions that are not ours any more."""
-
-    async def commit(offsets: Mapping[Place, int]) -> bool:
-        by_partition = {TP(topic, number): offset for (topic, number), offset in offsets.items()}
-        return bool(await cast("Any", app.consumer)._commit(by_partition))
-
-    return commit
-
-
-async def _settle(app: StreamsApp, *_: object, **__: object) -> None:
-    """Partitions are taken away: what was decided becomes durable and committed before anyone else begins."""
-    await app.shell.settle()
 
 
 def _check_free(host: str, port: int) -> None:
@@ -133,7 +101,7 @@ def _check_free(host: str, port: int) -> None:
             ) from error
 
 
-def _instance_id(settings: Settings) -> str:
+def _slot(settings: Settings) -> str:
     """A name for this worker's place in the group (KIP-345), so that one that was killed and started again
     takes its place at once. Two workers of one host differ in the port of their pages.
     """

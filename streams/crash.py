@@ -5,9 +5,9 @@ another record. A restart recovers from the log. Nothing here may flush, close o
 """
 
 import os
-import sys
 from typing import NoReturn
 
+STDERR = 2
 EXIT_CODE = 70
 """EX_SOFTWARE of sysexits.h: a supervisor may start it again."""
 
@@ -16,14 +16,5 @@ def crash(what: str, error: BaseException | None = None) -> NoReturn:
     """Ends the process at once with one line on standard error that says what and why."""
     why = f": {type(error).__name__}: {' '.join(str(error).split())}" if error is not None else ""
     line = f"jobstream streams: {what}{why}; stopping, a restart goes on from the log\n"
-    os.write(sys.stderr.fileno() if _has_fileno() else 2, line.encode())
+    os.write(STDERR, line.encode())  # sys.stderr may be something of Faust's
     os._exit(EXIT_CODE)
-
-
-def _has_fileno() -> bool:
-    """False where standard error was replaced by something that is no file."""
-    try:
-        sys.stderr.fileno()
-    except (OSError, AttributeError, ValueError):
-        return False
-    return True

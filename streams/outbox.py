@@ -85,10 +85,7 @@ class Outbox:
         self._state(key, None)
 
     def _state(self, key: str, value: bytes | None) -> None:
-        self._first.append(self._row(key, value))
-
-    def _row(self, key: str, value: bytes | None) -> Out:
-        return Out(self._topics.state, self._number, key.encode(), value)
+        self._first.append(Out(self._topics.state, self._number, key.encode(), value))
 
     # Facts.
 
@@ -168,19 +165,9 @@ class Outbox:
 
     def dispatch(self, row: JobRow, args: bytes | None) -> None:
         """The current epoch of a ready job, to the relays."""
-        self._then.append(self._dispatch(row, args))
-
-    def release(self, row: JobRow, args: bytes | None) -> None:
-        """The dispatch of a job that had to wait for its queue. Here the row comes second: the log has it
-        already, and it may say that the job waits no more only when the dispatch is durable.
-        """
-        self._first.append(self._dispatch(row, args))
-        self._then.append(self._row(JOB_ROW + row.spec.id, encode(row)))
-
-    def _dispatch(self, row: JobRow, args: bytes | None) -> Out:
-        dispatch = records.dispatch_record(row, args)
+        dispatch = encode(records.dispatch_record(row, args))
         topic = self._topics.dispatch(row.spec.queue)
-        return Out(topic, self._number, row.spec.key.encode(), encode(dispatch))
+        self._then.append(Out(topic, self._number, row.spec.key.encode(), dispatch))
 
     def submit(self, request: JobRequest) -> None:
         """A request of the machine's own, to its home."""

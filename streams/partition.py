@@ -132,18 +132,17 @@ class Partition:
 
     def _job_again(self, row: JobRow) -> None:
         """Sends what a job awaits once more, and tells its end once more."""
-        if _waits_for_queue(row):
-            if self._queues.exists(row.spec.queue):
-                self._release(row)
-            else:
-                self._wait_for_queue(row)
+        if _waits_for_queue(row):  # a tick dispatches it, when the queue is there
+            self._wait_for_queue(row)
             return
         if row.ended_at_ms is not None:
             self._outbox.end_again(row)
         self._job_effects(row, job.outstanding(row), row.dispatched_at_ms or row.ended_at_ms or 0)
 
     def next_due_ms(self) -> int | None:
-        """When a row wants a tick, epoch ms; None: none does."""
+        """When a tick is wanted, epoch ms; None: nothing wants one."""
+        if any(map(self._queues.exists, self._waiting)):
+            return 0
         return self.rows.dues.next_ms()
 
     # Records.
@@ -161,20 +160,6 @@ class Partition:
         self._guarded(record, None, partial(self._apply[record.topic], record))
         self._next[record.topic] = record.offset + 1
         return self._outbox.take()
-
-    def queue_made(self, queue: str) -> Writes:
-        """A queue exists from now on: the jobs that waited for it are dispatched."""
-        for id in self._waiting.pop(queue, ()):
-            row = self.jobs.get(id)
-            if row is not None and _waits_for_queue(row):
-                self._release(row)
-        return self._outbox.take()
-
-    def _release(self, row: JobRow) -> None:
-        """Dispatches a job whose queue has come into being."""
-        after = replace(row, wait_reason=None)
-        self._outbox.release(after, self.rows.args(after))
-        self.rows.keep_job(row.spec.id, after)
 
     def _wait_for_queue(self, row: JobRow) -> None:
         self._queues.want(row.spec.queue)
@@ -380,6 +365,23 @@ class Partition:
             and self._next[self._topics.heartbeats] >= tick.heartbeats_end
         )
         self._decide_dues(record, heard=heard)
+        self._dispatch_waiting(record)
+
+    def _dispatch_waiting(self, record: Record) -> None:
+        """Queues may have come into being: the jobs that waited for them are dispatched. The tick is noted in
+        their rows, so that they are in doubt until all of it has left.
+        """
+        for queue in [queue for queue in self._waiting if self._queues.exists(queue)]:
+            for id in self._waiting.pop(queue):
+                row = self.jobs.get(id)
+                if row is not None and _waits_for_queue(row):
+                    self._guarded(record, id, partial(self._dispatch_late, row, record.offset))
+
+    def _dispatch_late(self, row: JobRow, offset: int) -> None:
+        after = replace(row, wait_reason=None, applied_timers=offset)
+        self._outbox.job_row(after)
+        self._outbox.dispatch(after, self.rows.args(after))
+        self.rows.keep_job(row.spec.id, after)
 
     def _reprieve_all(self, record: Record) -> None:
         """Nobody listened until now: every lease gets one more heartbeat timeout."""

@@ -18,9 +18,6 @@ RETRY_S = 2.0
 Make = Callable[[str], Awaitable[None]]
 """Makes the dispatch topic of a queue; returns when it is there, raises `QueueNotMade`."""
 
-Made = Callable[[str], Awaitable[None]]
-"""Told of a queue that exists from now on."""
-
 
 class QueueNotMade(Exception):
     """The broker refused or did not answer."""
@@ -58,8 +55,8 @@ class Queues:
             self._wanted[queue] = None
             self._asked.set()
 
-    async def make_for_ever(self, make: Make, made: Made, retry_s: float = RETRY_S) -> None:
-        """The loop that makes what is wanted, and tells `made` of each queue that exists from now on."""
+    async def make_for_ever(self, make: Make, retry_s: float = RETRY_S) -> None:
+        """The loop that makes what is wanted."""
         while True:
             await self._asked.wait()
             self._asked.clear()
@@ -70,9 +67,5 @@ class Queues:
                     log.warning("queue %s could not be made, its jobs wait: %s", queue, error)
                     asyncio.get_running_loop().call_later(retry_s, self._asked.set)
                 else:
-                    await self._tell(queue, made)
-
-    async def _tell(self, queue: str, made: Made) -> None:
-        self.add(queue)
-        log.info("queue %s exists now", queue)
-        await made(queue)
+                    self.add(queue)
+                    log.info("queue %s exists now", queue)

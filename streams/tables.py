@@ -1,153 +1,118 @@
-"""The job table as Faust sees it: a table whose rows lie in the worker's partitions, and a store that
-restores them.
+"""The job table as Faust sees it: a table whose rows lie in the worker's partitions.
 
-Owns the bridge between Faust's recovery and `streams.partition`. Must never write the changelog (the
-Committer does, with everything else), nor keep a row of a partition that was taken away.
+Owns the bridge between the transport's restore and `streams.partition`. Must never write the changelog, which
+the agent hands over with everything else, nor keep a row of a partition that was taken away.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from collections.abc import Set as AbstractSet
-from typing import Any, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import faust
-from faust.stores.base import Store
-from faust.types import TP, EventT
-from yarl import URL
+from faust.app import router as faust_router
+from faust.web import Request, Response, Web
 
-from schemas.topics import Topics
 from streams.core.status import job_status, schedule_status
-from streams.crash import crash
 from streams.rows import JOB_ROW, SCHEDULE_ROW, split
 from streams.shell import Shell
-from streams.stock import TableManager
+from streams.transport.table import Row
 
 
-class PartitionStore(Store[Any, Any]):
-    """The rows of the assigned partitions, in memory, per partition. All of them go when partitions move."""
+class JobPartition:
+    """One partition of the table, for as long as this worker owns it: a `transport.PartitionState`."""
 
-    def __init__(self, *arguments: Any, shell: Shell, **options: Any) -> None:
-        """`shell` has the partitions; the rest is Faust's."""
-        self.shell = shell
-        super().__init__(*arguments, **options)
+    def __init__(self, shell: Shell, number: int) -> None:
+        """Empty; `shell` decides on it from now on."""
+        self._shell = shell
+        self._partition = shell.assign(number)
+        self.rows: Mapping[Any, Any] = RowView(shell, number)
+        """For Faust's own table pages."""
 
-    async def on_rebalance(
-        self,
-        assigned: AbstractSet[TP],
-        revoked: AbstractSet[TP],
-        newly_assigned: AbstractSet[TP],
-        generation_id: int = 0,
-    ) -> None:
-        """Drops every partition and begins the assigned ones anew: a generation starts from the log.
+    def restore(self, records: Sequence[Row]) -> None:
+        """Takes a run of the changelog."""
+        for key, value in records:
+            self._partition.restore(key, value)
 
-        A partition that this worker seems to have kept may have had another owner in between.
+    async def restored(self, doubtful: Mapping[str, range]) -> None:
+        """Every row is there: reads them, and sends again what may not have left.
+
+        Raises:
+            BadRow: one can't be read; it ends the process, as a partition with holes must not be worked on.
         """
-        state = self.shell.topics.state
-        self.shell.assign({tp.partition for tp in assigned if tp.topic == state})
+        await self._shell.begin(self._partition, doubtful)
 
-    def apply_changelog_batch(
-        self, batch: Iterable[EventT[Any]], to_key: Callable[[Any], Any], to_value: Callable[[Any], Any]
-    ) -> None:
-        """Restores rows. Faust would log an exception and go on without them; here it ends the process."""
-        try:
-            for event in batch:
-                message = event.message
-                self.shell.partitions[message.partition].restore(message.key or b"", message.value)
-        except Exception as error:  # noqa: BLE001  whatever it is, a partition with holes must not be worked on
-            crash("a row of the job table can't be restored", error)
+    def revoked(self) -> None:
+        """It is no longer ours."""
+        self._shell.revoke(self._partition)
 
-    async def on_recovery_completed(self, active_tps: AbstractSet[TP], standby_tps: AbstractSet[TP]) -> None:
-        """Every row is there: lets the partitions begin where their topics go on."""
-        recovery = cast("TableManager", self.app.tables).recovery
-        await self.shell.begin(
-            {(tp.topic, tp.partition): offset for tp, offset in recovery.begins.items()},
-            {(tp.topic, tp.partition): offset for tp, offset in recovery.committed.items()},
-        )
 
-    def persisted_offset(self, tp: TP) -> int | None:
-        """None: nothing is kept on disk."""
-        return None
+class RowView(Mapping[str, dict[str, object]]):
+    """The rows of one partition as JSON-ready values, by `j:<job id>` and `s:<schedule id>`."""
 
-    def reset_state(self) -> None:
-        """Nothing is kept on disk."""
-
-    async def backup_partition(
-        self, tp: TP | int, flush: bool = True, purge: bool = False, keep: int = 1
-    ) -> None:
-        """Nothing is kept on disk."""
-
-    def restore_backup(self, tp: TP | int, latest: bool = True, backup_id: int = 0) -> None:
-        """Nothing is kept on disk."""
+    def __init__(self, shell: Shell, number: int) -> None:
+        """Of partition `number`, while the worker has it."""
+        self._shell = shell
+        self._number = number
 
     def __getitem__(self, key: str | bytes) -> dict[str, object]:
-        """One row for Faust's own table pages, as JSON-ready values; its key is `j:<job id>` or `s:<schedule
-        id>`.
+        """One row.
+
+        Raises:
+            KeyError: there is none.
         """
         name = key.decode(errors="replace") if isinstance(key, bytes) else key
         kind, id = split(name)
-        now_ms = self.shell.ticker.now_ms()
-        for partition in self.shell.partitions.values():
-            if kind == JOB_ROW and id in partition.jobs:
-                row = partition.jobs[id]
-                return job_status(row, now_ms, partition.rows.args(row))
-            if kind == SCHEDULE_ROW and id in partition.schedules:
-                return schedule_status(partition.schedules[id], now_ms)
+        partition, now_ms = self._shell.partitions[self._number], self._shell.ticker.now_ms()
+        if kind == JOB_ROW and id in partition.jobs:
+            row = partition.jobs[id]
+            return job_status(row, now_ms, partition.rows.args(row))
+        if kind == SCHEDULE_ROW and id in partition.schedules:
+            return schedule_status(partition.schedules[id], now_ms)
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
         """The keys of all rows."""
-        for partition in self.shell.partitions.values():
-            yield from (JOB_ROW + id for id in partition.jobs)
-            yield from (SCHEDULE_ROW + id for id in partition.schedules)
+        partition = self._shell.partitions[self._number]
+        yield from (JOB_ROW + id for id in partition.jobs)
+        yield from (SCHEDULE_ROW + id for id in partition.schedules)
 
     def __len__(self) -> int:
         """How many rows there are."""
-        return sum(len(partition.rows) for partition in self.shell.partitions.values())
-
-    def __contains__(self, key: object) -> bool:
-        """True if there is such a row."""
-        return isinstance(key, str | bytes) and self._has(key)
-
-    def _has(self, key: str | bytes) -> bool:
-        try:
-            self[key]
-        except KeyError:
-            return False
-        return True
+        return len(self._shell.partitions[self._number].rows)
 
 
-class JobTable(faust.Table[Any, Any]):
-    """The table of jobs and schedules. Records change its rows, and the Committer writes them."""
+class Router(faust_router.Router):
+    """Answers table pages from this worker's own rows.
 
-    def __init__(self, app: faust.App, shell: Shell, topics: Topics, **options: Any) -> None:
-        """Its changelog is the state topic of the prefix, with as many partitions as every source."""
-        self.shell = shell
-        super().__init__(
-            app,
-            name="jobs",
-            help="Jobs and schedules, by j:<job id> and s:<schedule id>.",
-            partitions=topics.partitions,
-            changelog_topic=raw_topic(app, topics.state),
-            key_type=bytes,
-            value_type=bytes,
-            **options,
-        )
+    Faust looks for the owner of a row by the hash of the row's key; here a row is where its job's key says.
+    """
 
-    def _new_store_by_url(self, url: str | URL) -> PartitionStore:
-        return PartitionStore(url, self.app, self, table_name=self.name, shell=self.shell)
+    async def route_req(self, table_name: str, key: Any, web: Web, request: Request) -> Response:
+        """Asks no other worker."""
+        raise faust_router.SameNode  # type: ignore[attr-defined]
+
+
+def add_table(app: faust.App, shell: Shell) -> None:
+    """Gives the app the table of jobs and schedules. Its changelog is the state topic of the prefix, with as
+    many partitions as every source.
+    """
+    app.Table(
+        "jobs",
+        help="Jobs and schedules, by j:<job id> and s:<schedule id>.",
+        partitions=shell.topics.partitions,
+        changelog_topic=raw_topic(app, shell.topics.state),
+        key_type=bytes,
+        value_type=bytes,
+        partition_state=lambda number: JobPartition(shell, number),
+    )
 
 
 def raw_topic(app: faust.App, *names: str) -> Any:
-    """One channel over topics, of bytes as they are.
-
-    Faust decodes nothing (its decode errors skip the record), and acknowledges nothing: the Committer commits
-    what is durable. Stock Faust acknowledges an event that it skips because a rebalance began.
-    """
+    """One channel over topics, of bytes as they are."""
     return app.topic(
         *names,
         key_type=bytes,
         value_type=bytes,
         key_serializer="raw",
         value_serializer="raw",
-        acks=False,
         allow_empty=True,
     )

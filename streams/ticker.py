@@ -59,9 +59,9 @@ class Ticker:
         self._skews_ms.append(record.timestamp_ms - tick.at_ms)
         self._under_way.discard(record.partition)
 
-    def forget(self) -> None:
-        """The partitions changed: what was under way may never come back."""
-        self._under_way.clear()
+    def forget(self, number: int) -> None:
+        """The partition begins anew: a tick that was under way may never come back."""
+        self._under_way.discard(number)
 
     async def tick_for_ever(self) -> None:
         """The loop; raises what `write` raises."""

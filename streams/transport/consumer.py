@@ -31,6 +31,7 @@ from streams.transport.batch import Batch, Position
 from streams.transport.crash import Exit, die
 from streams.transport.ledger import Ledger
 from streams.transport.membership import NO_GENERATION, Membership
+from streams.transport.offsets import metadata
 from streams.transport.source import Fetched
 from streams.transport.writer import Mode
 
@@ -92,7 +93,11 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         """Commits as this member of this generation. False if the group has moved on: the records come again
         then.
         """
-        offsets = {driver.ensure_aiokafka_TP(tp): offset for tp, offset in confirmed.items()}
+        writer = self.app.conf.broker_client_id
+        offsets = {
+            driver.ensure_aiokafka_TP(tp): (offset, metadata(offset, writer))
+            for tp, offset in confirmed.items()
+        }
         try:
             await self._ensure_consumer().commit(offsets)
         except (CommitFailedError, IllegalStateError) as error:
@@ -113,11 +118,12 @@ class Consumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.ledger = Ledger(self.transport.writer, commits_apart=self.transport.mode is Mode.IDEMPOTENT)
+        self.ledger = Ledger(self.transport.writer)
         self._source = self.transport.source
         self._queued: list[tuple[Batch, asyncio.Queue[Batch]]] = []
         self._membership: Membership | None = None
         self._stops = 0
+        self._committing = asyncio.Lock()
         self._begun = asyncio.Event()
 
     def _new_consumer_thread(self) -> _ConsumerThread:
@@ -128,7 +134,7 @@ class Consumer(driver.Consumer):
         membership, stops = self._thread.membership, self._stops
         if membership is None or membership.generation != generation:
             return False
-        self.ledger.committable()  # what is left from before belongs to the former generation
+        self.ledger.confirmed()  # what is left from before belongs to the former generation
         self.resume_flow()
         self.app.flow_control.resume()
         await self._source.begin(generation, offsets)
@@ -209,11 +215,11 @@ class Consumer(driver.Consumer):
 
     async def wait_empty(self) -> None:
         """Waits for the batches in flight, then commits: the last thing done with partitions before they are
-        given away.
+        given away. In transactions it says that nothing is in doubt any more, which can't be said before: a
+        commit that overtakes the next transaction's would take its offsets back.
         """
         await self.ledger.settled()
-        while self.ledger.has_committable:
-            await self.commit()  # commits nothing if it found another commit under way
+        await self._commit_confirmed()
 
     async def on_stop(self) -> None:
         """A clean leave."""
@@ -229,8 +235,12 @@ class Consumer(driver.Consumer):
         """Commits what is confirmed; in transactions that has happened already. Called every
         `broker_commit_interval`.
         """
-        confirmed = self.ledger.committable()
-        return bool(confirmed) and bool(await self._in_thread(self._thread.commit_confirmed(confirmed)))
+        return self.transport.mode is Mode.IDEMPOTENT and await self._commit_confirmed()
+
+    async def _commit_confirmed(self) -> bool:
+        async with self._committing:
+            confirmed = self.ledger.confirmed()
+            return bool(confirmed) and bool(await self._in_thread(self._thread.commit_confirmed(confirmed)))
 
     def close(self) -> None:
         """Nothing: stock closes aiokafka from the wrong loop when it is told to stop within a rebalance;

@@ -24,10 +24,8 @@ RECORDS_MAX: Final = 10_000
 class Ledger:
     """The batches: at most one with each agent, any number with the writer."""
 
-    def __init__(self, writer: Writer, *, commits_apart: bool) -> None:
-        """`commits_apart`: offsets are committed by the consumer and not with what the writer writes."""
+    def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._commits_apart = commits_apart
         self._with_agents: set[Batch] = set()
         self._with_writer: deque[Batch] = deque()
         self._turn = asyncio.Event()
@@ -57,15 +55,8 @@ class Ledger:
         while self._with_writer:
             await self._with_writer[-1].written()
 
-    @property
-    def has_committable(self) -> bool:
-        """True if positions were confirmed since `committable` was last called."""
-        return bool(self._confirmed)
-
-    def committable(self) -> dict[TP, int]:
-        """The positions confirmed since the last call; none ever in transactions, which commit them
-        themselves.
-        """
+    def confirmed(self) -> dict[TP, int]:
+        """The positions confirmed since the last call: all that lies before them was done and has left."""
         confirmed, self._confirmed = self._confirmed, {}
         return confirmed
 
@@ -84,8 +75,7 @@ class Ledger:
 
     def _confirm(self, batch: Batch) -> None:
         self._with_writer.remove(batch)
-        if self._commits_apart:
-            self._confirmed.update((tp, position.end) for tp, position in batch.positions.items())
+        self._confirmed.update((tp, position.end) for tp, position in batch.positions.items())
 
     def _gone(self, batch: Batch) -> None:
         self._with_agents.discard(batch)

@@ -13,6 +13,11 @@ from confluent_kafka import OFFSET_INVALID, KafkaException, TopicPartition
 
 from streams.transport.batch import Batch
 
+END: Final = ";"
+"""What was committed ends here. librdkafka copies metadata without an end (seen in 2.16), so that bytes of
+something else may follow.
+"""
+
 SETTLED: Final = "settled"
 WRITER: Final = "writer"
 
@@ -41,10 +46,12 @@ def offsets_of(batches: Sequence[Batch], writer: str) -> list[TopicPartition]:
     """
     ends = {tp: position.end for batch in batches for tp, position in batch.positions.items()}
     starts = {tp: position.start for batch in reversed(batches) for tp, position in batch.positions.items()}
-    return [
-        TopicPartition(*tp, end, metadata=f"{SETTLED}={starts[tp]} {WRITER}={writer}")
-        for tp, end in ends.items()
-    ]
+    return [TopicPartition(*tp, end, metadata=metadata(starts[tp], writer)) for tp, end in ends.items()]
+
+
+def metadata(settled: int, writer: str) -> str:
+    """What is committed beside an offset."""
+    return f"{SETTLED}={settled} {WRITER}={writer}{END}"
 
 
 def committed(place: TopicPartition, first: int) -> Committed:
@@ -57,8 +64,16 @@ def committed(place: TopicPartition, first: int) -> Committed:
         raise KafkaException(place.error)
     if place.offset == OFFSET_INVALID:
         return Committed(first, first)
-    words = dict(word.split("=", 1) for word in (place.metadata or "").split() if "=" in word)
+    note, end, _ = _text(place).partition(END)
+    words = dict(word.split("=", 1) for word in note.split() if "=" in word) if end else {}
     settled = words.get(SETTLED, "")
     return Committed(
         max(place.offset, first), int(settled) if settled.isdecimal() else place.offset, words.get(WRITER)
     )
+
+
+def _text(place: TopicPartition) -> str:
+    try:
+        return place.metadata or ""
+    except UnicodeDecodeError as error:  # what follows the end need not be text
+        return error.object.decode(errors="replace")

@@ -65,6 +65,14 @@ OPEN_S: Final = 1.0
 its timeout, and looks for such every 10 s.
 """
 
+_PASSING: Final = {
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_PARTITION,
+}
+"""What a broker says of a topic that it does not know yet."""
+
 END_WAIT_MS: Final = 10
 """How long the broker may hold the empty answer back that tells of the end of a changelog."""
 
@@ -114,6 +122,17 @@ class Log:
         return self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
     def _offsets(self, places: Sequence[TopicPartition], which: Any) -> dict[TP, int]:
+        """Asks again while a topic of this very moment is not known everywhere, or a leader is elected."""
+        deadline_s = time.monotonic() + ASK_S
+        while True:
+            try:
+                return self._offsets_now(places, which)
+            except KafkaException as error:
+                if error.args[0].code() not in _PASSING or time.monotonic() > deadline_s:
+                    raise
+                time.sleep(POLL_S)
+
+    def _offsets_now(self, places: Sequence[TopicPartition], which: Any) -> dict[TP, int]:
         if not places:
             return {}
         answers = self._admin.list_offsets(

@@ -233,9 +233,9 @@ class Desk:
         return self.put(self.topics.timers, None, encode(tick))
 
     def queue_made(self, queue: str) -> Written:
-        """A queue comes into being."""
+        """A queue comes into being, and the tick that this asks for comes."""
         self.queues.add(queue)
-        return self._keep(self.partition.queue_made(queue))
+        return self.tick()
 
     def restored(self, *, compact: bool = False) -> Partition:
         """Another partition with the rows that are in the log, not begun yet."""

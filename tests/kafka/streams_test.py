@@ -10,12 +10,9 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from schemas.defaults import RECORD_BYTES_MAX
 from schemas.keys import home
 from schemas.words import Phase
 from streams.crash import EXIT_CODE
-from streams.record import Out
-from streams.writer import WriteFailed, Writer
 from tests.kafka.streams_harness import PARTITIONS, READY_S, STOP_S, Log, Start, Worker
 from tests.waiting import eventually
 
@@ -249,27 +246,6 @@ def test_a_dispatch_topic_with_too_few_partitions(start: Start, log: Log, bootst
     for id in ids:
         log.ask(id=id, function="f")
     eventually(lambda: {dispatch.job for dispatch in log.dispatches()} == set(ids), READY_S)
-
-
-async def test_the_writer(log: Log, bootstrap: str) -> None:
-    """What the writer confirmed is there, in order; what can't be written is told, never swallowed."""
-    topic = log.topics.dispatch("default")
-    writer = Writer(bootstrap)
-    try:
-        admin = AdminClient({"bootstrap.servers": bootstrap})
-        for made in admin.create_topics([NewTopic(topic, 1, 1)]).values():
-            made.result(10)
-        await writer.warm_up()
-        await writer.write([])
-        values = [b"%d" % number for number in range(2_000)]
-        await writer.write(Out(topic, 0, b"k", value, (("h", b"v"),)) for value in values)
-        assert log.values(topic) == values
-        with pytest.raises(WriteFailed, match=f"{topic}/7 was"):
-            await writer.write([Out(topic, 7, None, b"x")])
-        with pytest.raises(WriteFailed, match="too large"):
-            await writer.write([Out(topic, 0, None, bytes(RECORD_BYTES_MAX + 1))])
-    finally:
-        writer.stop(5.0)
 
 
 def test_a_second_worker_of_the_same_name(start: Start, log: Log, bootstrap: str, tmp_path: Path) -> None:

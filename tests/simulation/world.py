@@ -133,8 +133,6 @@ class Worker:
         """What is wanted comes into being, some time."""
         for queue in list(self.world.queues._wanted):
             self.world.queues.add(queue)
-            for partition in self.partitions.values():
-                self.write(partition.queue_made(queue))
 
 
 class World:

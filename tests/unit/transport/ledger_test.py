@@ -47,8 +47,8 @@ def writer() -> HeldWriter:
 
 @pytest.fixture
 def ledger(writer: HeldWriter) -> Ledger:
-    """Of the idempotent mode."""
-    return Ledger(writer, commits_apart=True)  # type: ignore[arg-type]
+    """No batch yet."""
+    return Ledger(writer)  # type: ignore[arg-type]
 
 
 def deliver(ledger: Ledger, start: int, count: int = 1) -> Batch:
@@ -63,20 +63,12 @@ async def test_a_position_may_be_committed_when_its_batch_is_confirmed(
 ) -> None:
     """Neither delivery nor writing is enough; and each position is told once."""
     batch = deliver(ledger, 5, 3)
-    assert not ledger.has_committable
+    assert ledger.confirmed() == {}
     await batch.write()
-    assert not ledger.has_committable
+    assert ledger.confirmed() == {}
     await writer.confirm(0)
-    assert ledger.committable() == {A0: 8}
-    assert ledger.committable() == {}
-
-
-async def test_in_transactions_no_position_is_committed_apart(writer: HeldWriter) -> None:
-    """They carry their offsets themselves."""
-    ledger = Ledger(writer, commits_apart=False)  # type: ignore[arg-type]
-    await deliver(ledger, 0).write()
-    await writer.confirm(0)
-    assert not ledger.has_committable
+    assert ledger.confirmed() == {A0: 8}
+    assert ledger.confirmed() == {}
 
 
 async def test_the_next_batch_waits_for_the_agent_and_not_for_the_writer(ledger: Ledger) -> None:
