@@ -19,6 +19,7 @@ import itertools
 import logging
 import queue
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -35,6 +36,15 @@ DELIVERY_TIMEOUT_MS: Final = 10_000
 
 FLUSH_S: Final = 2 * DELIVERY_TIMEOUT_MS / 1000
 """How long to wait for confirmations: longer than any record may take."""
+
+STUCK_S: Final = 15.0
+"""How long one group may take before the process ends. Every record has failed by then, and the broker may
+give the transaction up; but librdkafka (2.16) was seen to wait for ever, whatever its time limits, for a
+group coordinator that had been killed and had come back.
+"""
+
+LOOK_S: Final = 1.0
+"""How often that is looked at."""
 
 ABORT_S: Final = 5.0
 """How long a failed transaction may take to abort before the process ends. It saves readers the wait for its
@@ -163,6 +173,8 @@ class Writer:
             self._atomic = _Transactional(config, group)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="transport-writer", daemon=True)
+        self._began_s: float | None = None  # the group that is being written; None: none is
+        self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Returns when the producers have their ids and know the cluster, so that the first batch waits for
@@ -170,12 +182,22 @@ class Writer:
         """
         await asyncio.to_thread(self._warm_up)
         self._thread.start()
+        self._watch = asyncio.create_task(self._end_if_stuck())
 
     async def stop(self) -> None:
         """Finishes what was submitted and lets go."""
         if self._thread.is_alive():
             self._jobs.put(None)
             await asyncio.to_thread(self._thread.join)
+        if self._watch is not None:
+            self._watch.cancel()
+
+    async def _end_if_stuck(self) -> NoReturn:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            began_s = self._began_s
+            if began_s is not None and time.monotonic() - began_s > STUCK_S:
+                die(Exit.DELIVERY, f"a write has not ended for {STUCK_S:g} s")
 
     def submit(self, batch: Batch, writes: Writes) -> asyncio.Future[None]:
         """Writes a batch after all that was submitted before; the future resolves when all of it is
@@ -217,12 +239,14 @@ class Writer:
             group = self._group()
             stopping = bool(group) and group[-1] is None
             jobs = [job for job in group if job is not None]
+            self._began_s = time.monotonic()
             try:
                 self._write(jobs) if jobs else self._look()
             except _Failed as failed:
                 self._end(failed)
             except BaseException as error:  # noqa: BLE001  # whatever it is: not confirmed
                 self._end(_Failed(Exit.DELIVERY, f"a write failed with {error!r}", _kafka_error(error)))
+            self._began_s = None
             for job in jobs:
                 job.done.get_loop().call_soon_threadsafe(_resolve, job.done)
             if stopping:
