@@ -36,6 +36,13 @@ HEARTBEAT_S: Final = 0.5
 REBALANCE_TIMEOUT_S: Final = 30.0
 """How long a member may take to finish its batch and join again when others come or go."""
 
+RECOVERY: Final = "none"
+"""Of metadata, when no broker is left. By default librdkafka (2.16) begins anew with the bootstrap servers
+and forgets the brokers it knew, but goes on asking the group coordinator of before, which is none: after
+a restart of the only broker `send_offsets_to_transaction` waited for ever. Brokers that come back elsewhere
+end the process, and a restart asks the bootstrap servers.
+"""
+
 NEVER_S: Final = 10 * 365 * 86400.0
 """aiokafka leaves the group when nothing was fetched through it for so long; nothing ever is."""
 
@@ -143,6 +150,7 @@ class Transport(driver.Transport):
         return {
             "bootstrap.servers": ",".join(servers),
             "client.id": self.app.conf.broker_client_id,
+            "metadata.recovery.strategy": RECOVERY,
             **security.for_librdkafka(),
         }
 

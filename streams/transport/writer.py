@@ -39,8 +39,7 @@ FLUSH_S: Final = 2 * DELIVERY_TIMEOUT_MS / 1000
 
 STUCK_S: Final = 15.0
 """How long one group may take before the process ends. Every record has failed by then, and the broker may
-give the transaction up; but librdkafka (2.16) was seen to wait for ever, whatever its time limits, for a
-group coordinator that had been killed and had come back.
+give the transaction up; but librdkafka does not keep its time limits everywhere (see `transport.RECOVERY`).
 """
 
 LOOK_S: Final = 1.0

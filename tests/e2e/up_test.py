@@ -266,10 +266,10 @@ def test_kafka_itself_is_started_again(tmp_path: Path) -> None:
         _restarted(cluster, "kafka", before)
         for name in cluster.names:
             cluster.wait_until_ready(name)
-        cancelled = eventually(lambda: _cancelled(cluster, id), timeout_s=60)
-        assert cancelled == f"{id}: cancelled\n"
+        eventually(lambda: _cancelled(cluster, id), timeout_s=60)
 
 
-def _cancelled(cluster: Cluster, id: str) -> str:
-    done = jobstream(cluster, "cancel", id)
-    return done.stdout if done.returncode == 0 else ""
+def _cancelled(cluster: Cluster, id: str) -> bool:
+    """Asks for it; what was asked before, and got no answer in time, may be done meanwhile."""
+    asked = jobstream(cluster, "cancel", id)
+    return asked.returncode == 0 or "in phase cancelled" in asked.stderr
