@@ -20,7 +20,7 @@ from jobstream.cluster import Broker, ClusterError
 from tests.containers import NoContainer, engine, kafka_container
 
 TESTS = Path(__file__).parent
-KINDS = ("tidy", "unit", "properties", "simulation", "conformance", "kafka", "e2e", "bench")
+KINDS = ("tidy", "unit", "properties", "simulation", "upgrade", "conformance", "kafka", "e2e", "bench")
 ON_THE_BROKER = ("kafka", "e2e", "bench")
 
 # A shared machine is slow at times, and a slow example is no wrong one.

@@ -97,6 +97,7 @@ class Worker:
             if record is None:
                 break
             self.positions[record.topic, record.partition] += 1
+            world.decided.append(record)
             group.append(self.partitions[record.partition].apply(record))
             if record.topic == world.topics.timers:
                 self.ticking.discard(record.partition)
@@ -154,6 +155,8 @@ class World:
         )
         self.used = QUEUES
         self.asked: dict[str, Asked] = {}
+        self.decided: list[Record] = []
+        """Every record that was decided, in that order; again after a crash."""
         self.bad = 0
         self.crashes = 0
         self.edge = Edge(self)
