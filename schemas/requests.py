@@ -150,9 +150,9 @@ def from_json(value: bytes, expect: tuple[type, ...]) -> JobRequest | Command | 
     if not any(kind in expect for kind in JSON_RECORDS):
         names = " or ".join(kind.__name__ for kind in expect)
         _refuse(RejectCode.UNEXPECTED_TYPE, f"a {names} must be in Avro, got JSON")
-    body = _parse(value)
+    body = parse_object(value)
     try:
-        return _read_record(body, expect)
+        return read_object(body, expect)
     except Undecodable as refusal:
         claimed = body.get("id")
         raise Undecodable(
@@ -179,7 +179,8 @@ def to_json(event: JobRequest | Command | Schedule, *, with_args: bool = True) -
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
-def _parse(value: bytes) -> dict[str, Any]:
+def parse_object(value: bytes) -> dict[str, Any]:
+    """The JSON object that `value` is, which starts with `{`, within the depth allowed. Undecodable else."""
     try:
         body = json.loads(value.decode(), parse_constant=_no_number)
     except RecursionError:
@@ -231,7 +232,8 @@ def _check_unicode(body: dict[str, Any]) -> None:
         _refuse(RejectCode.UNDECODABLE, f"JSON must hold whole characters, got half of a pair: \\u{code:04x}")
 
 
-def _read_record(body: dict[str, Any], expect: tuple[type, ...]) -> JobRequest | Command | Schedule:
+def read_object(body: dict[str, Any], expect: tuple[type, ...]) -> JobRequest | Command | Schedule:
+    """The record that a parsed JSON object is, one of those expected. Undecodable with a sentence else."""
     given = {name: found for name, found in body.items() if found is not None}
     if JobRequest not in expect and Command not in expect:
         return _schedule(given)

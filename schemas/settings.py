@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas import defaults
+from schemas.names import check_function
 from schemas.topics import PREFIX
 
 FILE = "jobstream.toml"
@@ -56,6 +57,29 @@ def _partitions(found: str) -> int:
     return int(found)
 
 
+def _path(found: str) -> str:
+    if "\0" in found:
+        raise ValueError("the path of a file")
+    return found
+
+
+def _maybe(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A setting that may also be empty, and then says nothing."""
+    return lambda found: read(found) if found else found
+
+
+def _yes(found: str) -> str:
+    if found not in {"yes", "no"}:
+        raise ValueError("yes or no")
+    return found
+
+
+def _functions(found: str) -> str:
+    for part in found.split(","):
+        check_function(part)
+    return found
+
+
 def _setting(default: Any, read: Callable[[str], Any], doc: str, unit: str = "") -> Any:
     return dataclasses.field(default=default, metadata={"read": read, "doc": doc, "unit": unit})
 
@@ -75,6 +99,20 @@ class Settings:
     relay: str = _setting("127.0.0.1:7071", _address, "Where the relay listens for minions", "host:port")
     web: str = _setting(
         "127.0.0.1:6066", _address, "Where the streams worker shows status pages", "host:port"
+    )
+    http: str = _setting("127.0.0.1:8088", _address, "Where the HTTP service listens", "host:port")
+    http_open: str = _setting("no", _yes, "Whether it may listen beyond loopback without tokens", "yes or no")
+    http_tokens: str = _setting("", _path, "Its bearer tokens, as TOML; none if empty", "file")
+    http_secret: str = _setting(
+        "", _path, "What signs the tokens of attempts; made anew at each start if empty", "file"
+    )
+    http_cert: str = _setting("", _path, "Its certificate: with one it speaks TLS, HTTP/3 too", "file")
+    http_key: str = _setting("", _path, "The key of that certificate", "file")
+    http_trust: str = _setting(
+        "", _maybe(_functions), "Functions whose receipts need no token of their attempt", "name,..."
+    )
+    views: str = _setting(
+        "", _maybe(_addresses), "Status pages that the HTTP service asks; `web` if empty", "host:port,..."
     )
 
 

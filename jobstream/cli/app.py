@@ -41,6 +41,7 @@ app.command("up", rich_help_panel=_RUN)(services.up)
 app.command("demo", rich_help_panel=_RUN)(services.demo)
 app.command("minion", rich_help_panel=_RUN)(services.minion)
 app.command("relay", rich_help_panel=_RUN)(services.relay)
+app.command("gateway", rich_help_panel=_RUN)(services.gateway)
 app.command("streams", rich_help_panel=_RUN)(services.streams)
 
 app.add_typer(topic_verbs.app, rich_help_panel=_KAFKA)

@@ -41,6 +41,16 @@ Web = Annotated[
         show_default=False,
     ),
 ]
+Http = Annotated[
+    str | None,
+    typer.Option(
+        "--http",
+        metavar="HOST:PORT",
+        help="Address of the HTTP service. Else JOBSTREAM_HTTP.",
+        rich_help_panel=_WHERE,
+        show_default=False,
+    ),
+]
 Relay = Annotated[
     str | None,
     typer.Option(

@@ -9,7 +9,7 @@ import typer
 
 from jobstream.cli import read, show
 from jobstream.cli.exits import Exit
-from jobstream.cli.options import Bootstrap, Data, Partitions, Prefix, Relay, Web
+from jobstream.cli.options import Bootstrap, Data, Http, Partitions, Prefix, Relay, Web
 
 
 def up(
@@ -20,9 +20,10 @@ def up(
     partitions: Partitions = None,
     relay: Relay = None,
     web: Web = None,
+    http: Http = None,
 ) -> int:
-    """Start the whole cluster on this machine: Kafka, the topics, the streams worker, the relay. Ctrl-C
-    stops it.
+    """Start the whole cluster on this machine: Kafka, the topics, the streams worker, the relay, the HTTP
+    service. Ctrl-C stops it.
 
     Kafka is fetched once and cached; it needs Java 17 or newer. Its data stays in .jobstream unless --data
     says otherwise. With JOBSTREAM_BOOTSTRAP or --bootstrap that Kafka is used, and none is started. What
@@ -43,6 +44,7 @@ def up(
         "partitions": partitions,
         "relay": relay,
         "web": web,
+        "http": http,
     }
     settings, origins = load(flags)
     return run_up(settings, given_kafka=origins["bootstrap"] != "default", tell=show.talk)
@@ -109,6 +111,22 @@ def relay(*, bootstrap: Bootstrap = None, prefix: Prefix = None, relay: Relay = 
 
     main()
     return Exit.OK
+
+
+def gateway(*, bootstrap: Bootstrap = None, prefix: Prefix = None, http: Http = None, web: Web = None) -> int:
+    """Run the HTTP service: asks for jobs, tells of them and changes them, for whoever speaks HTTP.
+
+    `jobstream up` runs one for you; this is for a cluster of your own. Beyond loopback it wants tokens
+    (`http_tokens`); docs/http.md tells of all that it does.
+
+    ```
+    jobstream gateway --bootstrap kafka-1:9092 --http 127.0.0.1:8088
+    ```
+    """
+    from jobstream.cli.options import settings_of
+    from jobstream.gateway.main import main
+
+    return main(settings_of(bootstrap=bootstrap, prefix=prefix, http=http, web=web))
 
 
 def streams(

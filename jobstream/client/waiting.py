@@ -9,8 +9,9 @@ need.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -32,6 +33,8 @@ AWAY_GRACE_S = 10.0
 AWAY_POLL_S = 0.25
 """How often they are asked meanwhile."""
 
+Fits = Callable[[Fact], bool]
+"""Whether a fact answers a question."""
 LookEnds = Callable[[], list[int]]
 """Asks Kafka for the end offset of each partition of the facts. Blocks. Raises NotReachable."""
 LookUp = Callable[[Watch], Awaitable[Fact | None]]
@@ -182,25 +185,42 @@ class Waiting:
             NotReachable: Kafka does not answer.
             WaitTimedOut: None came in `within_s` seconds after it was written.
         """
-        facts: asyncio.Queue[tuple[int, Fact]] = asyncio.Queue()
-        watch.followers.append(facts)
+        [fact] = await self.answers([watch], lambda fact: fact.fact in wanted, writing, within_s)
+        if fact is None:
+            raise WaitTimedOut(f"the service did not answer about {watch.id} within {within_s:g} s")
+        return fact
+
+    async def answers(
+        self, watches: Sequence[Watch], fits: Fits, writing: Awaitable[None], within_s: float
+    ) -> list[Fact | None]:
+        """Writes something, and waits for the first fact about each watch that fits and was written after it.
+
+        Returns:
+            In the order of the watches; None for those that had none in `within_s` seconds after the write.
+
+        Raises:
+            NotReachable: Kafka does not answer.
+        """
+        queues: list[asyncio.Queue[tuple[int, Fact]]] = [asyncio.Queue() for _ in watches]
+        for watch, facts in zip(watches, queues, strict=True):
+            watch.followers.append(facts)
+            self._hold(watch)
         self._reader.want_everything(+1)
-        self._hold(watch)
         try:
             await self._note_ends()
-            first = self._ends[watch.partition]
+            firsts = [self._ends[watch.partition] for watch in watches]
             await writing
-            async with asyncio.timeout(within_s):
-                while True:
-                    offset, fact = await facts.get()
-                    if offset >= first and fact.fact in wanted:
-                        return fact
-        except TimeoutError:
-            raise WaitTimedOut(f"the service did not answer about {watch.id} within {within_s:g} s") from None
+            found: list[Fact | None] = [None] * len(watches)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    for index, (facts, first) in enumerate(zip(queues, firsts, strict=True)):
+                        found[index] = await _first(facts, first, fits)
+            return found
         finally:
-            self._release(watch.partition)
             self._reader.want_everything(-1)
-            watch.followers.remove(facts)
+            for watch, facts in zip(watches, queues, strict=True):
+                self._release(watch.partition)
+                watch.followers.remove(facts)
 
     def _hold(self, watch: Watch) -> None:
         """Reads the watch's partition, from the first fact that this or another live watch may need."""
@@ -224,3 +244,11 @@ class Waiting:
         position = self._reader.end(partition)
         if position is not None:
             self._resume[partition] = position
+
+
+async def _first(facts: asyncio.Queue[tuple[int, Fact]], offset: int, fits: Fits) -> Fact:
+    """The first fact from an offset on that fits."""
+    while True:
+        at, fact = await facts.get()
+        if at >= offset and fits(fact):
+            return fact

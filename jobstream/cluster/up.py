@@ -9,6 +9,7 @@ process ends, in whatever way, they end too. It decides nothing about jobs, and 
 is given addresses.
 """
 
+import importlib.util
 import os
 import signal
 import socket
@@ -267,13 +268,18 @@ class Cluster:
         return self.settings.web
 
     @property
+    def http(self) -> str:
+        """The address of the HTTP service, host:port."""
+        return self.settings.http
+
+    @property
     def logs(self) -> Path:
         """Where the parts write what they say."""
         return Path(self.settings.data) / "logs"
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The parts that run: `kafka` unless it was there, `streams`, `relay`."""
+        """The parts that run: `kafka` unless it was there, `streams`, `relay`, `gateway`."""
         return tuple(self._parts)
 
     def pid(self, name: str) -> int:
@@ -328,6 +334,10 @@ class Cluster:
             self._begin(self._kafka_plan()).mind()
         self._apply_topics()
         starting = [self._begin(self._streams_plan()), self._begin(self._relay_plan())]
+        if _has_http():
+            starting.append(self._begin(self._gateway_plan()))
+        else:
+            self._say("no HTTP service: it needs the extra http (pip install 'jobstream[http]')")
         while starting:
             starting = [part for part in starting if not part.became_ready()]
             time.sleep(POLL_S)
@@ -342,12 +352,21 @@ class Cluster:
         """The addresses that the parts will have; a port that is taken is told before anything starts."""
         settings = self.settings
         if free_ports:
-            settings = replace(settings, relay=f"{LOOPBACK}:{free_port()}", web=f"{LOOPBACK}:{free_port()}")
+            settings = replace(
+                settings,
+                relay=f"{LOOPBACK}:{free_port()}",
+                web=f"{LOOPBACK}:{free_port()}",
+                http=f"{LOOPBACK}:{free_port()}",
+            )
             if own_kafka:
                 settings = replace(settings, bootstrap=f"{LOOPBACK}:{free_port()}")
         elif own_kafka:
             settings = replace(settings, bootstrap=f"{LOOPBACK}:{_port(settings.bootstrap)}")
-        wanted = {"the relay": settings.relay, "the status pages": settings.web}
+        wanted = {
+            "the relay": settings.relay,
+            "the status pages": settings.web,
+            "the HTTP service": settings.http,
+        }
         if own_kafka:
             wanted["Kafka"] = settings.bootstrap
         for what, address in wanted.items():
@@ -384,19 +403,32 @@ class Cluster:
 
     def _streams_plan(self) -> _Plan:
         return self._service_plan(
-            "streams", lambda: _answers(self.web), f"status pages at http://{self.web}/jobstream/counts"
+            "streams",
+            lambda: _answers(f"{self.web}/jobstream/health"),
+            f"status pages at http://{self.web}/jobstream/counts",
         )
 
     def _relay_plan(self) -> _Plan:
         return self._service_plan("relay", lambda: _connects(self.relay), f"minions connect to {self.relay}")
 
-    def _service_plan(self, name: str, ready: Callable[[], bool], told: str) -> _Plan:
+    def _gateway_plan(self) -> _Plan:
+        ready = f"{self.http}/healthz"
+        module = ("jobstream", "gateway")
+        return self._service_plan(
+            "gateway", lambda: _answers(ready), f"jobs at http://{self.http}/job", module
+        )
+
+    def _service_plan(
+        self, name: str, ready: Callable[[], bool], told: str, module: tuple[str, ...] = ()
+    ) -> _Plan:
         """A service of the project: `python -m <name>`, with the settings as its environment."""
         env = {**os.environ, "PYTHONUNBUFFERED": "1"}
         env |= {environment_name(each): str(getattr(self.settings, each)) for each in NAMES}
         return _Plan(
             name=name,
-            start=lambda: Child.start([sys.executable, "-m", name], log=self.logs / f"{name}.log", env=env),
+            start=lambda: Child.start(
+                [sys.executable, "-m", *(module or (name,))], log=self.logs / f"{name}.log", env=env
+            ),
             ready=ready,
             stop=_stop,
             why=_why,
@@ -500,11 +532,16 @@ def _connects(address: str) -> bool:
         return False
 
 
-def _answers(web: str) -> bool:
-    """Whether the status pages say that the worker has recovered and works."""
+def _has_http() -> bool:
+    """Whether the extra for the HTTP service is installed."""
+    return all(importlib.util.find_spec(name) for name in ("fastapi", "hypercorn", "httpx"))
+
+
+def _answers(page: str) -> bool:
+    """Whether a part says on its page that it is ready."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"http://{web}/jobstream/health", timeout=ASK_S) as answer:
+        with opener.open(f"http://{page}", timeout=ASK_S) as answer:
             return bool(answer.status == 200)  # noqa: PLR2004  # OK
     except OSError:
         return False

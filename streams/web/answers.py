@@ -57,10 +57,11 @@ Seen = tuple[Glance, Partition]
 class NoAnswer(Exception):
     """There is nothing to show; the text is a sentence for people."""
 
-    def __init__(self, status: int, sentence: str) -> None:
-        """`status` is the HTTP one."""
+    def __init__(self, status: int, sentence: str, missing: tuple[int, ...] = ()) -> None:
+        """`status` is the HTTP one; `missing` are partitions that others would have to be asked for."""
         super().__init__(sentence)
         self.status = status
+        self.missing = missing
 
 
 BAD_QUESTION, NOT_FOUND, NOT_NOW = 400, 404, 503
@@ -90,8 +91,9 @@ class Answers:
         if found is None:
             missing = self._missing(id, key)
             if missing:
+                where = ", ".join(map(str, missing))
                 raise NoAnswer(
-                    NOT_NOW, f"job {id} may be in partition {missing}, which this worker does not have"
+                    NOT_NOW, f"job {id} may be in partition {where}, which this worker does not have", missing
                 )
             raise NoAnswer(NOT_FOUND, f"no job {id} is kept; ended jobs are forgotten after a day")
         partition, row = found
@@ -122,6 +124,7 @@ class Answers:
             ),
             "jobs": [{name: status[name] for name in LISTED} for status in shown],
             "next": _cursor_of(seen[count - 1][0]) if len(seen) > count else None,
+            **self._whose(),
         }
 
     def counts(self) -> Answer:
@@ -141,6 +144,7 @@ class Answers:
             "total": phases.total(),
             "phases": dict(phases),
             "queues": queues,
+            **self._whose(),
         }
 
     def schedules(self) -> Answer:
@@ -153,7 +157,7 @@ class Answers:
         now_ms = self._shell.ticker.now_ms()
         rows = [row for partition in self._partitions() for row in partition.schedules.values()]
         shown = [schedule_status(row, now_ms) for row in sorted(rows, key=lambda row: row.id)]
-        return {"now": format_time(now_ms), "schedules": shown}
+        return {"now": format_time(now_ms), "schedules": shown, **self._whose()}
 
     def health(self) -> Answer:
         """What the worker says of itself; `ready` tells whether it has recovered."""
@@ -165,8 +169,7 @@ class Answers:
             "ready": self._ready,
             "recovered": shell.recovered_line,
             "prefix": shell.topics.prefix,
-            "partitions": [partition.number for partition in partitions],
-            "partitions_total": shell.topics.partitions,
+            **self._whose(),
             "jobs": sum(len(partition.jobs) for partition in partitions),
             "schedules": sum(len(partition.schedules) for partition in partitions),
             "leases": sum(partition.rows.leases for partition in partitions),
@@ -209,11 +212,16 @@ class Answers:
         hinted = likely_homes(id, total)
         return [*hinted, *(number for number in range(total) if number not in hinted)]
 
-    def _missing(self, id: str, key: str | None) -> str:
+    def _missing(self, id: str, key: str | None) -> tuple[int, ...]:
         """The partitions that this worker would have to ask others for."""
-        return ", ".join(
-            str(number) for number in self._likely(id, key) if number not in self._shell.partitions
-        )
+        return tuple(number for number in self._likely(id, key) if number not in self._shell.partitions)
+
+    def _whose(self) -> Answer:
+        """Which partitions an answer is about; the others are another worker's."""
+        return {
+            "partitions": sorted(self._shell.partitions),
+            "partitions_total": self._shell.topics.partitions,
+        }
 
     async def _newest(
         self, queue: str | None, phase: str | None, before: tuple[int, str] | None, count: int

@@ -71,6 +71,8 @@ async def _answer(view: View, request: Request, known: tuple[str, ...], ask: Ask
         status = OK if answer.get("ready", True) else NOT_READY
     except NoAnswer as no:
         answer, status = {"error": str(no)}, no.status
+        if no.missing:
+            answer["missing"] = list(no.missing)
     return _as_asked(view, request, answer, status)
 
 

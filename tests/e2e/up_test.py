@@ -27,7 +27,7 @@ from tests.waiting import eventually
 @pytest.fixture
 def ports(tmp_path: Path) -> dict[str, str]:
     """The environment of a cluster of one's own."""
-    addresses = {name: f"127.0.0.1:{free_port()}" for name in ("RELAY", "WEB")}
+    addresses = {name: f"127.0.0.1:{free_port()}" for name in ("RELAY", "WEB", "HTTP")}
     own = {f"JOBSTREAM_{name}": address for name, address in addresses.items()}
     return {**os.environ, **own, "JOBSTREAM_DATA": str(tmp_path / "data"), "JOBSTREAM_PREFIX": "up."}
 
@@ -66,11 +66,11 @@ def runs(pid: int) -> bool:
 def test_up_says_when_each_part_is_ready_and_stops_at_ctrl_c(up: Child, ports: dict[str, str]) -> None:
     """Times for each part; then the pages and the relay answer; Ctrl-C ends all of it within seconds."""
     eventually(lambda: said(up, "Ctrl-C stops everything"), timeout_s=60)
-    for part in ("topics", "streams", "relay", "all"):
+    for part in ("topics", "streams", "relay", "gateway", "all"):
         assert re.search(rf"^{part} ready in \d+\.\d s", up.log.read_text(), re.MULTILINE)
     assert Pages(f"http://{ports['JOBSTREAM_WEB']}").counts()["queues"] == {}
     parts = children(up.pid)
-    assert len(parts) == 2
+    assert len(parts) == 3
     up.send(signal.SIGINT)
     assert up.wait(60)
     assert up.exit_code == 0

@@ -22,6 +22,7 @@ VERBS = {
     "minion",
     "relay",
     "streams",
+    "gateway",
     "topics",
     "config",
     "completion",

@@ -1,0 +1,132 @@
+"""Runs the HTTP service with the settings of the environment until it is told to stop."""
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import socket
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobstream.errors import (
+    JobstreamError,
+    JobUnknown,
+    NotReachable,
+    SubmitFailed,
+    SubmitTimedOut,
+    TopicsMissing,
+)
+from jobstream.gateway.desk import KafkaDesk
+from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from relay.doors.http.views import WorkerPages
+
+log = logging.getLogger("gateway")
+
+SECRET_BYTES_MIN = 16
+
+EXCUSES: dict[type[Exception], int] = {
+    NotReachable: HTTPStatus.SERVICE_UNAVAILABLE,
+    TopicsMissing: HTTPStatus.SERVICE_UNAVAILABLE,
+    SubmitTimedOut: HTTPStatus.SERVICE_UNAVAILABLE,
+    SubmitFailed: HTTPStatus.BAD_GATEWAY,
+}
+
+
+class GatewayFailed(JobstreamError):
+    """The HTTP service cannot run so; the text is one sentence."""
+
+
+def main(settings: Settings) -> int:
+    """Serves until SIGTERM or Ctrl-C; the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    asyncio.run(run(settings))
+    return 0
+
+
+async def run(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT.
+
+    Raises:
+        GatewayFailed: The settings do not allow it, its address is taken, or the extra `http` is missing.
+        NotReachable, TopicsMissing: Kafka does not answer, or the topics are not there.
+    """
+    try:
+        from relay.doors.http.serve import CannotServe
+    except ModuleNotFoundError as missing:
+        raise GatewayFailed(
+            f"the HTTP service needs the extra http, which is not installed ({missing.name} is missing):"
+            " pip install 'jobstream[http]'"
+        ) from None
+    try:
+        await _run(settings)
+    except CannotServe as cannot:
+        raise GatewayFailed(str(cannot)) from None
+
+
+async def _run(settings: Settings) -> None:
+    from relay.doors.http.app import create_app
+    from relay.doors.http.door import Door
+    from relay.doors.http.metrics import Metrics
+    from relay.doors.http.serve import Listen, check_listen, serve, tokens_of
+    from relay.doors.http.views import WorkerPages
+
+    listen = Listen(settings.http, settings.http_cert, settings.http_key)
+    tokens = tokens_of(settings.http_tokens)
+    loopback_only = check_listen(listen, tokens, may_be_open=settings.http_open == "yes")
+    workers = (settings.views or settings.web).split(",")
+    pages = WorkerPages(lambda: workers)
+    name = f"gateway:{socket.gethostname()}:{os.getpid()}"
+    trusting = frozenset(part for part in settings.http_trust.split(",") if part)
+    async with KafkaDesk(settings, _look_up(pages)) as desk:
+        door = Door(desk, pages, Metrics(), _secret(settings.http_secret), name, trusting)
+        app = create_app(door, tokens, EXCUSES, loopback_only=loopback_only)
+        stop = asyncio.Event()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+        log.info(
+            "gateway listens url=%s prefix=%s tokens=%s",
+            listen.url,
+            settings.prefix,
+            "yes" if tokens else "no",
+        )
+
+        async def stopped() -> None:
+            await stop.wait()
+
+        await serve(app, listen, stopped)
+        await pages.close()
+    log.info("gateway stopped")
+
+
+def _look_up(pages: "WorkerPages") -> Any:
+    from relay.doors.http.problem import Problem
+
+    async def look_up(id: str, key: str | None) -> dict[str, Any]:
+        try:
+            return await pages.job(id, key)
+        except Problem as problem:
+            if problem.status == HTTPStatus.NOT_FOUND:
+                raise JobUnknown(problem.sentence) from None
+            raise NotReachable(problem.sentence) from None
+
+    return look_up
+
+
+def _secret(path: str) -> bytes:
+    """What signs tokens: of the file, else made for this process alone."""
+    if not path:
+        return secrets.token_bytes(32)
+    try:
+        secret = Path(path).read_bytes().strip()
+    except OSError as error:
+        raise GatewayFailed(f"http_secret must be a file, got {path!r}: {error.strerror}") from None
+    if len(secret) < SECRET_BYTES_MIN:
+        raise GatewayFailed(
+            f"http_secret must have {SECRET_BYTES_MIN} bytes at least, got {len(secret)} in {path!r}"
+        )
+    return secret

@@ -1,0 +1,109 @@
+"""All facts as they are written, for one listener. Owns a consumer without a group, and the thread of it.
+
+What the listener does not take stops the reading: nothing piles up, nothing is left out. Never commits.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import AsyncIterator, Mapping
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from schemas.codec import Undecodable, decode
+from schemas.events import Fact
+
+log = logging.getLogger("gateway.tail")
+
+POLL_S = 0.1
+"""How long the thread sleeps at most in one call: bounds how long close() takes."""
+
+QUIET_S = 10.0
+"""After how long without a fact the listener is told that there was none."""
+
+BATCH_RECORDS_MAX = 500
+BATCHES_MAX = 4
+"""Batches that wait for the listener."""
+
+FETCH_KIB_MAX = 1_024
+"""What librdkafka reads ahead."""
+
+Found = tuple[int, int, Fact]
+"""A fact with its partition and offset."""
+
+
+class Tail:
+    """Reads from given offsets on. Bound to the event loop it is made in."""
+
+    def __init__(self, bootstrap: str, topic: str, start: Mapping[int, int]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._batches: asyncio.Queue[list[Found]] = asyncio.Queue()
+        self._room = threading.Semaphore(BATCHES_MAX)
+        self._closing = False
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "client.id": "jobstream-gateway-facts",
+                "group.id": "jobstream-gateway-facts",  # the library wants one; nothing joins or commits
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 100,
+                "queued.max.messages.kbytes": FETCH_KIB_MAX,
+                "allow.auto.create.topics": False,
+                "log_level": 2,
+                "error_cb": _on_error,
+            }
+        )
+        self._consumer.assign([TopicPartition(topic, number, offset) for number, offset in start.items()])
+        self._thread = threading.Thread(target=self._serve, name="jobstream-tail", daemon=True)
+        self._thread.start()
+
+    async def facts(self) -> AsyncIterator[Found | None]:
+        """Facts in the order of their partition; None after a while without any."""
+        while True:
+            try:
+                async with asyncio.timeout(QUIET_S):
+                    batch = await self._batches.get()
+            except TimeoutError:
+                yield None
+                continue
+            for found in batch:
+                yield found
+            self._room.release()
+
+    async def close(self) -> None:
+        """Stops the thread and the consumer."""
+        self._closing = True
+        self._room.release()
+        await asyncio.to_thread(self._thread.join)
+
+    def _serve(self) -> None:
+        while not self._closing:
+            messages = self._consumer.consume(BATCH_RECORDS_MAX, POLL_S)
+            found = [
+                (message.partition() or 0, message.offset() or 0, fact)
+                for message in messages
+                if message.error() is None and (fact := _fact_of(message.value())) is not None
+            ]
+            if found:
+                self._room.acquire()
+                with contextlib.suppress(RuntimeError):  # the loop has ended, and with it who listened
+                    self._loop.call_soon_threadsafe(self._batches.put_nowait, found)
+        self._consumer.close()
+
+
+def _fact_of(value: bytes | None) -> Fact | None:
+    if value is None:
+        return None
+    try:
+        fact: Fact = decode(value, (Fact,))
+    except Undecodable as undecodable:
+        log.warning("fact_undecodable why=%s", undecodable)
+        return None
+    return fact
+
+
+def _on_error(error: KafkaError) -> None:
+    log.info("kafka_says error=%s text=%s", error.name(), error.str())

@@ -1,0 +1,122 @@
+"""Facts as server-sent events: which of them, from where, and in what form.
+
+The id of an event says how far each partition was read, so a listener that was cut off goes on with
+Last-Event-ID, and misses and repeats nothing that Kafka still has.
+"""
+
+import base64
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import ClassVar, Self
+
+from relay.doors.http.desk import Told
+from relay.doors.http.door import Door
+from relay.doors.http.problem import Problem, refusal
+from relay.doors.http.tokens import Grant, Scope
+from schemas.events import Fact
+from schemas.times import format_time
+from schemas.words import FactKind, RejectCode
+
+STREAMS_MAX = 20
+"""How many streams one gateway serves at once; each is a consumer of its own."""
+
+RETRY_MS = 1_000
+"""What a listener that was cut off is told to wait."""
+
+_POSITION = re.compile(r"\d{1,18}(\.\d{1,18}){0,511}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which facts a listener wants."""
+
+    NAMES: ClassVar[tuple[str, ...]] = ("job", "key", "queue", "function", "fact")
+
+    grant: Grant
+    wanted: Mapping[str, str]
+
+    @classmethod
+    def of(cls, query: Mapping[str, str], grant: Grant) -> Self:
+        """From the parameters of an address. Problem if they cannot be."""
+        grant.check(Scope.READ, query.get("queue"))
+        kind = query.get("fact")
+        if kind is not None and kind not in set(FactKind):
+            raise refusal(
+                RejectCode.BAD_FIELD, f"fact must be one of {', '.join(FactKind)}, got {kind!r:.100}"
+            )
+        return cls(grant, query)
+
+    def takes(self, fact: Fact) -> bool:
+        """Whether this fact is one of them."""
+        return self.grant.sees(fact.queue) and all(
+            getattr(fact, name) == value for name, value in self.wanted.items()
+        )
+
+
+async def stream(door: Door, chosen: Filter, after: str | None) -> AsyncIterator[bytes]:
+    """The lines of the stream. Problem before the first if there can be none."""
+    streams = door.metrics.streams
+    partitions = door.desk.topics.partitions
+    positions = _positions(after, partitions)
+    if streams._value.get() >= STREAMS_MAX:  # noqa: SLF001  # a gauge has no other way to be read
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"a gateway has at most {STREAMS_MAX} streams of facts, and all are taken",
+            headers={"Retry-After": "10"},
+        )
+    streams.inc()
+    try:
+        yield f"retry: {RETRY_MS}\n\n".encode()
+        async for told in door.desk.facts(positions):
+            if told is None:
+                yield b": nothing happened\n\n"
+                continue
+            positions[told.partition] = told.offset + 1
+            if chosen.takes(told.fact):
+                yield _event(told, positions, partitions)
+    finally:
+        streams.dec()
+
+
+def told_fact(fact: Fact) -> dict[str, object]:
+    """A fact as JSON: what it does not tell is left out."""
+    shown: dict[str, object] = {}
+    for name, value in vars(fact).items():
+        if value is None:
+            continue
+        if name.endswith("_at_ms") or name == "at_ms":
+            shown[name.removesuffix("_ms")] = format_time(value)
+        elif name == "result":
+            shown |= _result(value, fact.result_type)
+        elif name != "result_type":
+            shown[name] = value
+    return shown
+
+
+def _result(result: bytes, media: str | None) -> dict[str, object]:
+    if media == "application/json":
+        try:
+            return {"result": json.loads(result)}
+        except ValueError:
+            pass
+    return {"result_base64": base64.b64encode(result).decode(), "result_type": media}
+
+
+def _event(told: Told, positions: Mapping[int, int], partitions: int) -> bytes:
+    place = ".".join(str(positions[number]) for number in range(partitions))
+    data = json.dumps(told_fact(told.fact), ensure_ascii=False, separators=(",", ":"))
+    return f"id: {place}\nevent: {told.fact.fact}\ndata: {data}\n\n".encode("utf-8", "replace")
+
+
+def _positions(after: str | None, partitions: int) -> dict[int, int]:
+    if not after:
+        return {}
+    found = [int(part) for part in after.split(".")] if _POSITION.fullmatch(after) else []
+    if len(found) != partitions:
+        raise refusal(
+            RejectCode.BAD_FIELD, f"Last-Event-ID must be the id of an earlier event, got {after!r:.100}"
+        )
+    return dict(enumerate(found))

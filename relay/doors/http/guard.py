@@ -1,0 +1,211 @@
+"""What stands before every route: who asks, how much they may send and how long that may take, and counting.
+
+An ASGI layer. It reads the whole body within its limits before anything parses it, so that neither an endless
+nor a creeping one costs more than its bytes. Every refusal is a problem document.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from relay.doors.http.metrics import Metrics
+from relay.doors.http.problem import MEDIA, Problem
+from relay.doors.http.tokens import Grant, Tokens
+from schemas import defaults
+
+log = logging.getLogger("gateway")
+
+BODY_BYTES_MAX = defaults.VALUE_BYTES_MAX
+"""Of one call, but for those that bring many jobs."""
+
+MANY_BYTES_MAX = 16 * defaults.MIB
+"""Of one call with many jobs."""
+
+BODY_S = 15.0
+"""How long a body may take to come."""
+
+ATTEMPT_PATHS = ("/receipt", "/heartbeat")
+
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+"""What may be asked without a token: it tells nothing about jobs."""
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Gone(Exception):
+    """Who asks went away before the question was complete."""
+
+
+class Guard:
+    """Stands before an app."""
+
+    def __init__(self, app: App, tokens: Tokens, metrics: Metrics, *, loopback_only: bool) -> None:
+        """`loopback_only`: the service is for this machine, so no other name for it is right."""
+        self._app = app
+        self._tokens = tokens
+        self._metrics = metrics
+        self._loopback_only = loopback_only
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+            return
+        if scope["type"] != "http":  # a web socket: nothing here speaks that
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        began_s = time.monotonic()
+        sent = _Sent(send)
+        try:
+            await self._admit(scope, receive, sent)
+        except Problem as problem:
+            await _refuse(problem, sent)
+        except Gone:
+            sent.status = sent.status or 499
+        finally:
+            self._metrics.request(scope, sent.status, time.monotonic() - began_s)
+
+    async def _admit(self, scope: Scope, receive: Receive, send: "_Sent") -> None:
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        self._check_host(headers)
+        _check_origin(headers)
+        if scope["path"] not in OPEN_PATHS:
+            scope["grant"] = self._grant(scope["path"], headers.get(b"authorization"))
+        if scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+            await self._app(scope, receive, send)
+            return
+        limit = MANY_BYTES_MAX if scope["path"] == "/jobs" else BODY_BYTES_MAX
+        body = await _body(receive, headers, limit)
+        if body:
+            _check_media(headers)
+        await self._app(scope, _Replayed(body, receive), send)
+
+    def _grant(self, path: str, authorization: str | None) -> Grant | None:
+        """What who asks may do; None for a word about an attempt, which has a token of its own."""
+        if authorization is None and self._tokens and path.endswith(ATTEMPT_PATHS):
+            return None
+        return self._tokens.grant(authorization)
+
+    def _check_host(self, headers: dict[bytes, str]) -> None:
+        """A page of a stranger whose name was made to point here must not pass for this machine's own."""
+        if not self._loopback_only:
+            return
+        name = urlsplit(f"//{headers.get(b'host', '')}").hostname or "localhost"
+        if not is_loopback(name):
+            raise Problem(
+                HTTPStatus.MISDIRECTED_REQUEST, f"Host must be a name of this machine, got {name!r:.100}"
+            )
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Nothing begins or ends with the app itself."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+class _Sent:
+    """Sends on, and remembers the status."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+
+class _Replayed:
+    """Gives a body that was read once more, then what else comes."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        if self._body is None:
+            return await self._receive()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+
+async def _body(receive: Receive, headers: dict[bytes, str], limit: int) -> bytes:
+    said = headers.get(b"content-length", "")
+    if said.isascii() and said.isdigit() and int(said[:18]) > limit:
+        raise _too_large(limit, said)
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_S):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Gone
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > limit:
+                    raise _too_large(limit, f"{size} so far")
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+    except TimeoutError:
+        raise Problem(
+            HTTPStatus.REQUEST_TIMEOUT,
+            f"the body must come within {BODY_S:g} seconds, got {size} bytes by then",
+            headers={"Connection": "close"},
+        ) from None
+
+
+def _too_large(limit: int, found: str) -> Problem:
+    return Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"the body must be at most {limit} bytes, got {found:.40}",
+        "oversize",
+        headers={"Connection": "close"},
+    )
+
+
+def _check_media(headers: dict[bytes, str]) -> None:
+    """A form of another site can post text, but not JSON."""
+    media = headers.get(b"content-type", "application/json").partition(";")[0].strip().lower()
+    if media != "application/json" and not media.endswith("+json"):
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type must be application/json, got {media!r:.100}"
+        )
+
+
+def _check_origin(headers: dict[bytes, str]) -> None:
+    """A browser says which site asks; only this one may."""
+    origin = headers.get(b"origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != headers.get(b"host", "").lower():
+        raise Problem(
+            HTTPStatus.FORBIDDEN, f"other sites must not ask from a browser, got Origin {origin!r:.100}"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's own."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+async def _refuse(problem: Problem, send: _Sent) -> None:
+    body = problem.body()
+    headers = {"Content-Type": MEDIA, "Content-Length": str(len(body)), **problem.headers}
+    raw = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,190 @@
+"""Asks the streams workers' pages over HTTP, and makes one answer of several. Keeps nothing but connections.
+
+A worker tells of the partitions it has. What no worker that answers has cannot be told: that is 503 with
+Retry-After, never an answer that leaves something out.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from relay.doors.http.desk import Answer
+from relay.doors.http.problem import Problem, unavailable
+from schemas.times import parse_time
+
+log = logging.getLogger("gateway.views")
+
+ANSWER_S = 10.0
+"""How long a worker may take to answer."""
+
+CONNECT_S = 2.0
+"""How long it may take to be reached."""
+
+CONNECTIONS_MAX = 100
+
+AGAIN_S = (0.05, 0.2, 0.5)
+"""Pauses before a worker is asked again that was not there or was just taking over partitions."""
+
+Find = Callable[[], Sequence[str]]
+"""Where workers are at the moment, host:port."""
+
+
+class WorkerPages:
+    """The pages of all workers as one."""
+
+    def __init__(self, find: Find) -> None:
+        self._find = find
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
+            limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
+            headers={"Accept": "application/json"},
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Closes its connections."""
+        await self._client.aclose()
+
+    async def job(self, id: str, key: str | None) -> Answer:
+        """One job. Problem 404 if all partitions where it may be were asked, 503 if that can't be told."""
+        query = {} if key is None else {"key": key}
+        return await _patiently(lambda: self._job(f"/jobstream/job/{quote(id, safe='')}", query))
+
+    async def jobs(self, query: Mapping[str, str]) -> Answer:
+        """Jobs of all workers, the newest first."""
+        return await _patiently(lambda: self._jobs(query))
+
+    async def counts(self) -> Answer:
+        """The counts of all workers, added up."""
+        return await _patiently(self._counts)
+
+    async def schedules(self) -> Answer:
+        """The schedules of all workers, by id."""
+        return await _patiently(self._schedules)
+
+    async def check(self) -> None:
+        """Problem 503 unless every partition is some worker's that is ready."""
+        await self._all("/jobstream/health", {})
+
+    async def _job(self, path: str, query: Mapping[str, str]) -> Answer:
+        answers = await self._ask_all(path, query)
+        missing: set[int] | None = None
+        sentences: list[str] = []
+        for status, answer in answers:
+            if status == HTTPStatus.OK:
+                return answer
+            sentences.append(str(answer.get("error", f"a worker answered {status}")))
+            if status == HTTPStatus.NOT_FOUND:
+                raise Problem(HTTPStatus.NOT_FOUND, sentences[-1], "unknown_job")
+            lacks = answer.get("missing")
+            if lacks is not None:
+                missing = set(lacks) if missing is None else missing & set(lacks)
+        if missing is not None and not missing and len(sentences) == len(self._find()):
+            raise Problem(
+                HTTPStatus.NOT_FOUND, "no such job is kept; ended jobs are forgotten", "unknown_job"
+            )
+        raise unavailable(f"it can't be told at the moment: {sentences[0]}")
+
+    async def _jobs(self, query: Mapping[str, str]) -> Answer:
+        answers = await self._all("/jobstream/jobs", query)
+        count = int(query.get("limit") or 100)
+        found = sorted((job for answer in answers for job in answer["jobs"]), key=_age, reverse=True)
+        more = len(found) > count or any(answer["next"] is not None for answer in answers)
+        return {
+            **{name: answers[0][name] for name in ("now", "queue", "phase")},
+            "total": sum(answer["total"] for answer in answers),
+            "jobs": found[:count],
+            "next": _cursor(found[:count]) if more and found else None,
+        }
+
+    async def _counts(self) -> Answer:
+        answers = await self._all("/jobstream/counts", {})
+        queues: dict[str, dict[str, int]] = {}
+        for answer in answers:
+            for queue, phases in answer["queues"].items():
+                _add(queues.setdefault(queue, {}), phases)
+        total: dict[str, int] = {}
+        for found in queues.values():
+            _add(total, found)
+        return {"now": answers[0]["now"], "total": sum(total.values()), "phases": total, "queues": queues}
+
+    async def _schedules(self) -> Answer:
+        answers = await self._all("/jobstream/schedules", {})
+        found = sorted(
+            (each for answer in answers for each in answer["schedules"]), key=lambda each: str(each["id"])
+        )
+        return {"now": answers[0]["now"], "schedules": found}
+
+    async def _all(self, path: str, query: Mapping[str, str]) -> list[Answer]:
+        """Answers that together are about every partition, each of them once."""
+        answers = await self._ask_all(path, query)
+        bad = next((found for found in answers if found[0] == HTTPStatus.BAD_REQUEST), None)
+        if bad is not None:
+            raise Problem(HTTPStatus.BAD_REQUEST, str(bad[1].get("error")), "bad_request")
+        told = [answer for status, answer in answers if status == HTTPStatus.OK]
+        numbers = [number for answer in told for number in answer["partitions"]]
+        total = told[0]["partitions_total"] if told else 0
+        if not told or sorted(numbers) != list(range(total)):
+            why = next((str(answer.get("error")) for status, answer in answers if "error" in answer), None)
+            raise unavailable(
+                f"{len(set(numbers))} of {total or 'all'} partitions can be told of" + _because(why)
+            )
+        return told
+
+    async def _ask_all(self, path: str, query: Mapping[str, str]) -> list[tuple[int, Answer]]:
+        workers = self._find()
+        if not workers:
+            raise unavailable("no streams worker is known")
+        return list(await asyncio.gather(*(self._ask(worker, path, query) for worker in workers)))
+
+    async def _ask(self, worker: str, path: str, query: Mapping[str, str]) -> tuple[int, Answer]:
+        """What a worker answers; 503 for one that does not."""
+        try:
+            response = await self._client.get(f"http://{worker}{path}", params=dict(query))
+            answer = response.json()
+            if isinstance(answer, dict):
+                return response.status_code, answer
+            said = f"got {type(answer).__name__}"
+        except httpx.HTTPError as error:
+            said = str(error) or type(error).__name__
+        except ValueError:
+            said = "no JSON"
+        return HTTPStatus.SERVICE_UNAVAILABLE, {"error": f"the worker at {worker} does not answer ({said})"}
+
+
+async def _patiently(ask: Callable[[], Any]) -> Answer:
+    """Asks again for a moment while something is not there: a worker that restarts, a group that changes."""
+    for pause_s in AGAIN_S:
+        try:
+            answer: Answer = await ask()
+            return answer
+        except Problem as problem:
+            if problem.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+        await asyncio.sleep(pause_s)
+    last: Answer = await ask()
+    return last
+
+
+def _because(why: str | None) -> str:
+    return f": {why}" if why else "; the others are being taken over"
+
+
+def _age(job: Mapping[str, Any]) -> tuple[str, str]:
+    return str(job["created_at"]), str(job["id"])
+
+
+def _cursor(jobs: Sequence[Mapping[str, Any]]) -> str:
+    """Where the next page begins, in the form of the workers' own."""
+    created_at, id = _age(jobs[-1])
+    return f"{parse_time(created_at)}/{id}"
+
+
+def _add(sums: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, count in more.items():
+        sums[name] = sums.get(name, 0) + count

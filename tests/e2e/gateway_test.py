@@ -1,0 +1,98 @@
+"""The HTTP service on a real cluster. Its rules are those of tests/unit/gateway."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from jobstream.cluster.up import Cluster
+from tests.e2e.conftest import Start
+from tests.waiting import eventually_async
+
+
+@pytest.fixture
+async def http(cluster: Cluster) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the cluster's service."""
+    async with httpx.AsyncClient(base_url=f"http://{cluster.http}", timeout=60) as one:
+        yield one
+
+
+async def ask(http: httpx.AsyncClient, path: str, body: Any) -> tuple[int, Any]:
+    """The status and JSON of a post."""
+    answer = await http.post(path, json=body)
+    return answer.status_code, answer.json()
+
+
+async def test_a_job_by_http_from_ask_to_result(http: httpx.AsyncClient, start: Start) -> None:
+    """Asked for and waited for in one call, in two, and by one that asks late."""
+    start()
+    status, job = await ask(http, "/job", {"worker": "e2e.echo", "args": {"value": 7}, "wait": 50})
+    assert (status, job["phase"], job["result"]) == (201, "succeeded", 7), job
+    status, job = await ask(http, "/job", {"worker": "e2e.echo", "args": {"value": 8}, "key": "k"})
+    assert (status, job["outcome"]) == (201, "accepted")
+    for _ in range(2):
+        found = (await http.get(f"/job/{job['id']}?wait=50")).json()
+        assert (found["phase"], found["result"], found["key"]) == ("succeeded", 8, "k"), found
+    listed = (await http.get("/jobs", params={"queue": "default", "limit": 1_000})).json()["jobs"]
+    assert job["id"] in {each["id"] for each in listed}
+
+
+async def test_an_id_is_taken_once(http: httpx.AsyncClient) -> None:
+    """201, then 200 with the job that exists, 409 for another one; of many at once each has its answer."""
+    first = {"function": "e2e.nobody", "id": "http-once", "delay": "1h"}
+    asked = {**first, "delay": None, "runAt": "2026-12-31 10:00 PM", "timezone": "Europe/Berlin"}
+    assert (await ask(http, "/job", asked))[0] == 201
+    status, job = await ask(http, "/job", asked)
+    assert (status, job["outcome"], job["phase"]) == (200, "duplicate", "scheduled"), job
+    assert job["policy"]["run_at"] == "2026-12-31T21:00:00.000Z"
+    assert (await ask(http, "/job", {**asked, "args": [1]}))[0] == 409
+    both = [asked, {"function": "e2e.nobody", "delay": "1h", "id": "http-new"}]
+    status, many = await ask(http, "/jobs", both)
+    assert (status, [each["outcome"] for each in many["jobs"]]) == (201, ["duplicate", "accepted"])
+    assert (await http.delete("/job/http-once")).json()["outcome"] == "cancelled"
+    assert (await http.delete("/job/http-once")).status_code == 409
+
+
+async def test_facts_go_on_where_a_listener_was_cut_off(http: httpx.AsyncClient) -> None:
+    """Events of a job as they happen; with the id of the last, nothing is missed and nothing comes twice."""
+    kinds: list[str] = []
+    last = ""
+    for path in ("/job", "/job/http-facts/cancel"):
+        headers = {"Last-Event-ID": last} if last else {}
+        async with http.stream("GET", "/facts?job=http-facts", headers=headers) as stream:
+            assert stream.status_code == 200
+            body = {"function": "e2e.nobody", "id": "http-facts", "delay": "1h"} if path == "/job" else {}
+            lines = stream.aiter_lines()
+            assert await anext(lines) == "retry: 1000"
+            assert (await ask(http, path, body))[0] in {200, 201}
+            event: dict[str, str] = {}
+            async with asyncio.timeout(30):
+                while "data" not in event:
+                    name, _, value = (await anext(lines)).partition(": ")
+                    event[name] = value
+            kinds.append(json.loads(event["data"])["fact"])
+            last = event["id"]
+    assert kinds == ["admitted", "cancelled"]
+
+
+async def test_while_no_worker_answers_it_is_503_and_nothing_is_lost(
+    http: httpx.AsyncClient, cluster: Cluster
+) -> None:
+    """Jobs are taken all the same; what can't be told is not guessed."""
+    cluster.kill("streams")
+    status, job = await ask(http, "/job", {"function": "e2e.nobody", "delay": "1h"})
+    assert status == 201
+    looked = await http.get(f"/job/{job['id']}")
+    assert looked.status_code in {200, 503}  # it may be back already
+    if looked.status_code == 503:
+        assert looked.headers["retry-after"] == "1"
+    await asyncio.to_thread(cluster.wait_until_ready, "streams")
+
+    async def there() -> bool:
+        return (await http.get(f"/job/{job['id']}")).status_code == 200
+
+    await eventually_async(there, timeout_s=60)
+    assert (await http.get("/readyz")).status_code == 200

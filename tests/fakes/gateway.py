@@ -1,0 +1,146 @@
+"""The HTTP service without Kafka: the real state machine in this process is its desk and pages."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from jobstream.errors import JobUnknown
+from jobstream.testing.machine import Machine
+from jobstream.testing.pages import LocalPages
+from relay.doors.http.app import create_app
+from relay.doors.http.desk import Ask, Fits, Told
+from relay.doors.http.door import Door
+from relay.doors.http.metrics import Metrics
+from relay.doors.http.problem import Problem
+from relay.doors.http.tokens import Tokens
+from schemas.events import Fact
+from schemas.topics import Topics
+from schemas.words import PHASES_TERMINAL
+
+SECRET = b"a secret of sixteen bytes or more"
+
+
+class Away(Exception):
+    """Kafka does not answer."""
+
+
+class MachineDesk:
+    """Kafka with one partition, decided at once."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.written: list[Ask] = []
+        self.away = False
+        self.silent = False
+        self._facts: list[tuple[int, Fact]] = []
+        machine.on_fact = lambda offset, fact: self._facts.append((offset, fact))
+
+    @property
+    def topics(self) -> Topics:
+        """The topics."""
+        return self.machine.topics
+
+    async def write(self, asks: Sequence[Ask]) -> None:
+        """Appends and decides; with `silent` it only appends."""
+        await self.check()
+        for ask in asks:
+            self.written.append(ask)
+            if not self.silent:
+                self.machine.write(ask.topic, ask.value, ask.record_key.encode())
+
+    async def decide(self, asks: Sequence[Ask], fits: Fits, within_s: float) -> list[Fact | None]:
+        """The first fact of each that came with its write."""
+        assert within_s > 0
+        found: list[Fact | None] = []
+        for ask in asks:
+            before = len(self._facts)
+            await self.write([ask])
+            facts = [fact for _, fact in self._facts[before:] if fact.job == ask.id and fits(fact)]
+            found.append(facts[0] if facts else None)
+        return found
+
+    async def run(self, ask: Ask, within_s: float) -> bool:
+        """Writes; jobs end only by what the test does."""
+        await self.write([ask])
+        return await self.ended(ask.id, ask.job_key or ask.id, ask.partition, within_s)
+
+    async def ended(self, id: str, key: str, partition: int, within_s: float) -> bool:
+        """Waits until the job has ended."""
+        assert key
+        assert partition == 0
+        try:
+            async with asyncio.timeout(within_s):
+                while (  # noqa: ASYNC110  # the machine tells nobody
+                    row := self.machine.job(id)
+                ) is None or row.phase not in PHASES_TERMINAL:
+                    await asyncio.sleep(0.001)
+        except TimeoutError:
+            return False
+        return True
+
+    async def facts(self, start: dict[int, int]) -> AsyncIterator[Told | None]:
+        """Facts from an offset on, then one None, then the end."""
+        first = start.setdefault(0, self.machine.facts_end())
+        for offset, fact in self._facts:
+            if offset >= first:
+                yield Told(0, offset, fact)
+        yield None
+
+    async def check(self) -> None:
+        """Away if the test says so."""
+        if self.away:
+            raise Away("Kafka does not answer at nowhere")
+
+
+class MachinePages:
+    """The pages of the machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._pages = LocalPages(machine)
+
+    async def job(self, id: str, key: str | None) -> dict[str, Any]:
+        """One job."""
+        try:
+            return self._pages.status(id, key)
+        except JobUnknown as unknown:
+            raise Problem(HTTPStatus.NOT_FOUND, str(unknown), "unknown_job") from None
+
+    async def jobs(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """The jobs of a queue."""
+        return self._pages.list(query.get("queue", "default"), query.get("phase"))
+
+    async def counts(self) -> dict[str, Any]:
+        """Counts."""
+        return self._pages.counts()
+
+    async def schedules(self) -> dict[str, Any]:
+        """Schedules."""
+        return self._pages.schedules()
+
+    async def check(self) -> None:
+        """They are always there."""
+
+
+class Gateway:
+    """A whole service in this process, and a client of it."""
+
+    def __init__(
+        self, *, tokens: Tokens | None = None, trusting: frozenset[str] = frozenset(), now_ms: int
+    ) -> None:
+        self.machine = Machine(Topics("t.", 1), now_ms)
+        self.desk = MachineDesk(self.machine)
+        self.door = Door(
+            self.desk, MachinePages(self.machine), Metrics(), SECRET, "gateway:test", frozenset(trusting)
+        )
+        given = Tokens({}) if tokens is None else tokens
+        self.app = create_app(self.door, given, {Away: 503}, loopback_only=not given)
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8088")
+
+    async def ask(self, method: str, path: str, body: Any = None, **more: Any) -> tuple[int, Any]:
+        """The status and the JSON of an answer."""
+        answer = await self.http.request(method, path, json=body, **more)
+        return answer.status_code, answer.json()
