@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jobstream.functions import Retry, function
     from jobstream.minion import Minion
     from jobstream.resources import resource
+    from jobstream.schedules import Schedule
 
 __all__ = [
     "Client",
@@ -40,6 +41,7 @@ __all__ = [
     "Minion",
     "NonRetryable",
     "Retry",
+    "Schedule",
     "Snooze",
     "WaitTimedOut",
     "function",
@@ -52,6 +54,7 @@ _HOMES = {
     "Job": "client",
     "Minion": "minion",
     "Retry": "functions",
+    "Schedule": "schedules",
     "function": "functions",
     "resource": "resources",
 }  # every other public name is an error's

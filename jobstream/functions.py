@@ -22,6 +22,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, Unpack,
 from jobstream import resources
 from jobstream.context import Context, current
 from jobstream.errors import BadArguments, BadFunction, BadRequest
+from jobstream.schedules import Schedule, schedules_of
 from schemas import defaults
 from schemas.names import BadName, check_function, check_queue
 
@@ -216,6 +217,7 @@ class Function(Generic[P, R]):
         run: Where minions run it: on the event loop, in threads, or in processes.
         heartbeat: "auto", "off", or seconds between heartbeats.
         retry: What follows a failed attempt; None: the service's defaults.
+        schedules: When it runs by itself.
         call: The function itself.
     """
 
@@ -232,6 +234,7 @@ class Function(Generic[P, R]):
         self.expected_ms: int | None = None
         self.heartbeat: Literal["auto", "off"] | float = "auto"
         self.retry: Retry | None = None
+        self.schedules: tuple[Schedule, ...] = ()
         self.signature = inspect.signature(call)
         self.context_name = _context_name(call, self.signature)
         self._check()
@@ -400,8 +403,9 @@ def function(
     heartbeat: Literal["auto", "off"] | Seconds = "auto",
     expected: Seconds | None = None,
     run: Run | None = None,
+    schedule: str | Schedule | Iterable[Schedule] | None = None,
 ) -> Callable[[Callable[P, R]], Function[P, R]]: ...
-def function(
+def function(  # noqa: PLR0913  # a function's options are its arguments
     declared: Callable[..., Any] | None = None,
     *,
     name: str | None = None,
@@ -411,6 +415,7 @@ def function(
     heartbeat: Literal["auto", "off"] | Seconds = "auto",
     expected: Seconds | None = None,
     run: Run | None = None,
+    schedule: str | Schedule | Iterable[Schedule] | None = None,
 ) -> Any:
     """Declares a function that jobs run; it stays as callable as it was. Times in seconds.
 
@@ -426,10 +431,12 @@ def function(
             silence is noticed at the timeout only.
         expected: How long an attempt usually takes; longer is shown as slow.
         run: "threads" (plain functions, unless told otherwise), "processes", or "async" (async ones, always).
+        schedule: When it runs by itself: an expression as `0 3 * * *`, a Schedule, or several of them. In
+            force once `jobstream schedules apply` (or `Client.declare_schedules`) was told of its module.
 
     Raises:
         BadFunction: A name outside its pattern, or a function that cannot be run so.
-        BadRequest: A time or a retry policy outside its limits.
+        BadRequest: A time, a retry policy or a schedule outside its limits.
     """
 
     def declare(target: Callable[..., Any]) -> Function[..., Any]:
@@ -440,6 +447,7 @@ def function(
         if retry is not None:
             retry.fields()
             made.retry = retry
+        made.schedules = schedules_of(schedule)
         DECLARED[target.__module__, target.__qualname__] = made
         return made
 
@@ -537,7 +545,7 @@ def option_fields(options: Options) -> dict[str, Any]:
         )
     for name in ("run_at", "expires_at"):
         if name in options:
-            fields[f"{name}_ms"] = _epoch_ms(name, options[name])  # type: ignore[literal-required]
+            fields[f"{name}_ms"] = epoch_ms(name, options[name])  # type: ignore[literal-required]
     if "tags" in options:
         fields["tags"] = tuple(options["tags"])
     if "retry" in options:
@@ -548,7 +556,18 @@ def option_fields(options: Options) -> dict[str, Any]:
 _AS_THEY_ARE = {"id", "queue", "key", "priority"}
 
 
-def _epoch_ms(name: str, value: datetime) -> int:
+@overload
+def epoch_ms(name: str, value: datetime) -> int: ...
+@overload
+def epoch_ms(name: str, value: datetime | None) -> int | None: ...
+def epoch_ms(name: str, value: datetime | None) -> int | None:
+    """A datetime as epoch milliseconds.
+
+    Raises:
+        BadRequest: It has no time zone.
+    """
+    if value is None:
+        return None
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise BadRequest(f"{name} must be a datetime with a time zone, got {value!r}")
     return round(value.astimezone(UTC).timestamp() * 1_000)

@@ -83,11 +83,22 @@ JOB_RETENTION_MS = DAY_MS  # of a job that reached its end
 
 # Schedules.
 TIMEZONE = "UTC"
-CATCHUP_WINDOW_MS = HOUR_MS  # a fire missed by less than this still happens
+CATCHUP_WINDOW_MS = 365 * DAY_MS  # a fire missed by less than this still happens
 CATCHUP_WINDOW_MS_MIN = 10 * SECOND_MS
 CATCHUP_WINDOW_MS_MAX = 366 * DAY_MS
 CATCHUP_FIRES_MAX = 1_000  # by one schedule in one step
 CRON_CHARS_MAX = 200
+CRONS_MAX = 20  # expressions of one schedule, and as many exclusions
+INTERVAL_MS_MAX = 400 * DAY_MS  # of @every
+JITTER_MS_MAX = DAY_MS
+EXCLUDED_FIRES_MAX = 5_000  # times that exclusions take out before the next fire; more, and there is none
+OVERLAP = "skip"
+SCHEDULE_BUFFER_MAX = 1_000  # fires of one schedule that wait for the one before
+SCHEDULE_RUNNING_MAX = 1_000  # jobs of one schedule whose end is awaited; of more, the oldest is forgotten
+SCHEDULE_HISTORY_MAX = 20  # entries in the row
+BACKFILL_FIRES_MAX = 10_000  # in one range
+SIMULATED_FIRES_MAX = 1_000
+RUNS_MAX_MAX = 1_000_000_000
 NOTE_CHARS_MAX = 1_000
 SCHEDULE_BYTES_MAX = 4 * KIB  # of a request's schedule rule as JSON
 
@@ -110,4 +121,5 @@ assert ARGS_BYTES_MAX + CHECKPOINT_BYTES_MAX + 64 * KIB < VALUE_BYTES_MAX < RECO
 assert RESULT_BYTES_MAX + CHECKPOINT_BYTES_MAX + 64 * KIB < VALUE_BYTES_MAX
 assert RUN_AT_AHEAD_MS_MAX < EXPIRES_AT_AHEAD_MS_MAX
 assert CATCHUP_WINDOW_MS_MIN <= CATCHUP_WINDOW_MS <= CATCHUP_WINDOW_MS_MAX
+assert CATCHUP_FIRES_MAX <= SCHEDULE_RUNNING_MAX, "what one step fires is known to run"
 assert 1 <= PARTITIONS <= PARTITIONS_PRODUCTION <= PARTITIONS_MAX

@@ -20,6 +20,7 @@ __all__ = [
     "Dispatch",
     "Fact",
     "FunctionConfig",
+    "Happening",
     "Heartbeat",
     "JobRequest",
     "JobRow",
@@ -50,7 +51,8 @@ class Command:
     """Asks to change a job, or a schedule."""
 
     command: str
-    """What is asked: cancel, retry or remove_schedule."""
+    """What is asked: cancel, terminate, retry, remove_schedule, pause_schedule, resume_schedule,
+    trigger_schedule, backfill_schedule, orphan_schedule; schedule_job_ended is the machine's own."""
     id: str
     """Id of the job or schedule."""
     key: str | None = None
@@ -59,6 +61,16 @@ class Command:
     """Why, in the asker's words."""
     by: str | None = None
     """Who asks."""
+    since_at_ms: int | None = None
+    """Of a backfill: the fires after this time, epoch ms."""
+    until_at_ms: int | None = None
+    """Of a backfill: and until this one, epoch ms."""
+    overlap: str | None = None
+    """Of a trigger or a backfill: how it overlaps, in place of the schedule's own policy."""
+    job: str | None = None
+    """Of schedule_job_ended: the job that has ended."""
+    phase: str | None = None
+    """Of schedule_job_ended: the phase in which it ended, or rejected."""
 
 
 @quick
@@ -186,7 +198,8 @@ class Fact:
     fact: str
     """What happened, past tense: admitted, readied, started, progressed, succeeded, failed, lost, snoozed,
     handed_back, died, cancel_requested, cancelled, expired, retried, purged, deduplicated, rejected,
-    schedule_saved, schedule_fired, schedule_missed or schedule_removed."""
+    schedule_saved, schedule_fired, schedule_missed, schedule_skipped, schedule_buffered, schedule_dropped,
+    schedule_paused, schedule_resumed, schedule_backfilling, schedule_orphaned or schedule_removed."""
     job: str
     """Id of the job; of the schedule for a schedule's fact."""
     key: str
@@ -243,6 +256,12 @@ class Fact:
     """Schedule that fired the job."""
     parent: str | None = None
     """Job that asked for this one."""
+    fire_at_ms: int | None = None
+    """Of a schedule's fact: time of the fire, of the first of several, epoch ms."""
+    fire_until_ms: int | None = None
+    """Of a schedule's fact: time of the last of several fires, epoch ms."""
+    fires: int | None = None
+    """Of a schedule's fact: how many fires it is about."""
 
 
 @quick
@@ -698,9 +717,10 @@ class Schedule:
     id: str
     """Id of the schedule; its home partition is that of the id."""
     cron: str
-    """Cron expression with five or six fields, or @hourly and friends."""
+    """Cron expression with five or six fields, @hourly and friends, or @every 90m/5m; empty: crons has all of
+    them."""
     timezone: str = "UTC"
-    """IANA time zone in which cron is read."""
+    """IANA time zone in which the expressions are read."""
     function: str
     """Function of each fired job."""
     queue: str = "default"
@@ -721,6 +741,46 @@ class Schedule:
     """No fires while true."""
     note: str | None = None
     """Free words, for people."""
+    crons: tuple[str, ...] | None = None
+    """More expressions: it fires at the times of any of them."""
+    excluded: tuple[str, ...] | None = None
+    """Expressions at whose times it does not fire; five fields are the whole minute."""
+    start_at_ms: int | None = None
+    """No fire before this time, epoch ms."""
+    end_at_ms: int | None = None
+    """No fire after this time, epoch ms."""
+    jitter_ms: int | None = None
+    """A fire is put off by up to so many ms, derived from the schedule's id and the fire's time."""
+    overlap: str | None = None
+    """What happens to a fire while a job of an earlier one has not ended: skip, buffer_one, buffer_all,
+    cancel_other, terminate_other or allow_all; null: the default in force."""
+    runs_max: int | None = None
+    """So many fires, then no more; null: without end. Those that someone triggers or backfills do not
+    count."""
+    pause_on_failure: bool | None = None
+    """True: it pauses itself when a job of it dies or expires."""
+    declared_by: str | None = None
+    """The code that declares it, such as a module; null: somebody wrote it. A declaration leaves a pause as
+    it is."""
+
+
+@quick
+@dataclass(frozen=True, kw_only=True)
+class Happening:
+    """What became of a fire of a schedule, or of the schedule: one line of its history."""
+
+    at_ms: int
+    """When it was decided, broker's time, epoch ms."""
+    what: str
+    """The fact: schedule_fired, schedule_skipped and so on."""
+    fire_at_ms: int | None = None
+    """Time of the fire, of the first of several, epoch ms."""
+    fire_until_ms: int | None = None
+    """Time of the last of several fires, epoch ms."""
+    fires: int | None = None
+    """How many fires."""
+    reason: str | None = None
+    """Sentence that says why."""
 
 
 @quick
@@ -761,9 +821,9 @@ class ScheduleRow:
     next_fire_at_ms: int | None = None
     """Next fire, epoch ms; null: none to come, or paused."""
     fired: tuple[int, ...] = ()
-    """Fire times of the latest step, epoch ms: sent again after a crash."""
+    """Fire times of the latest step that fired, epoch ms."""
     fires: int
-    """How many fires there were."""
+    """How many fires there were, triggered and backfilled ones too."""
     missed: int
     """How many were missed by policy."""
     applied_requests: int
@@ -772,6 +832,60 @@ class ScheduleRow:
     """Offset of the last schedule record applied to it; -1: none."""
     applied_timers: int
     """Offset of the last tick applied to it; -1: none."""
+    crons: tuple[str, ...] | None = None
+    """More expressions: it fires at the times of any of them."""
+    excluded: tuple[str, ...] | None = None
+    """Expressions at whose times it does not fire; five fields are the whole minute."""
+    start_at_ms: int | None = None
+    """No fire before this time, epoch ms."""
+    end_at_ms: int | None = None
+    """No fire after this time, epoch ms."""
+    jitter_ms: int | None = None
+    """A fire is put off by up to so many ms, derived from the schedule's id and the fire's time."""
+    overlap: str | None = None
+    """What happens to a fire while a job of an earlier one has not ended: skip, buffer_one, buffer_all,
+    cancel_other, terminate_other or allow_all; null: the default in force."""
+    runs_max: int | None = None
+    """So many fires, then no more; null: without end. Those that someone triggers or backfills do not
+    count."""
+    pause_on_failure: bool | None = None
+    """True: it pauses itself when a job of it dies or expires."""
+    declared_by: str | None = None
+    """The code that declares it; null: somebody wrote it."""
+    next_due_at_ms: int | None = None
+    """When the next fire shall happen, with its jitter, epoch ms; null: at its time."""
+    runs: int | None = None
+    """How many fires counted against runs_max."""
+    running: tuple[int, ...] | None = None
+    """Fire times of the jobs whose end is awaited, epoch ms: what is asked for again after a crash."""
+    stopping: tuple[int, ...] | None = None
+    """Fire times of the jobs that were asked to end and have not, epoch ms."""
+    buffer: tuple[int, ...] | None = None
+    """Fire times that wait for the end of the jobs before, epoch ms, in order."""
+    skipped: int | None = None
+    """How many fires were skipped because a job of an earlier one ran."""
+    dropped: int | None = None
+    """How many buffered fires were given up."""
+    succeeded: int | None = None
+    """How many jobs of it succeeded."""
+    failed: int | None = None
+    """How many jobs of it died, expired or were refused."""
+    cancelled: int | None = None
+    """How many jobs of it were cancelled."""
+    triggered_at_ms: int | None = None
+    """The time that the latest triggered fire got, epoch ms."""
+    backfill_at_ms: int | None = None
+    """The fires after this time are yet to be backfilled, epoch ms; null: no backfill."""
+    backfill_until_ms: int | None = None
+    """The last time of the backfill, epoch ms."""
+    backfill_overlap: str | None = None
+    """How the fires of the backfill overlap: buffer_all or allow_all."""
+    pause_note: str | None = None
+    """Why it is paused, in the words of who paused it."""
+    orphaned_at_ms: int | None = None
+    """Since when the code that declared it does so no more, epoch ms."""
+    history: tuple[Happening, ...] | None = None
+    """What happened last, the latest at the end."""
 
 
 @quick

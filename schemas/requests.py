@@ -126,21 +126,38 @@ _REQUEST: dict[str, tuple[str, Reader]] = {
     "trace": ("trace", _text),
 }
 _COMMAND: dict[str, tuple[str, Reader]] = {
-    name: (name, _text) for name in ("command", "id", "key", "reason", "by")
+    **{name: (name, _text) for name in ("command", "id", "key", "reason", "by")},
+    "since": ("since_at_ms", _time),
+    "until": ("until_at_ms", _time),
+    "overlap": ("overlap", _text),
+    "job": ("job", _text),
+    "phase": ("phase", _text),
+}
+_RULE: dict[str, tuple[str, Reader]] = {
+    "cron": ("cron", _text),
+    "crons": ("crons", _texts),
+    "excluded": ("excluded", _texts),
+    "timezone": ("timezone", _text),
+    "start_at": ("start_at_ms", _time),
+    "end_at": ("end_at_ms", _time),
+    "jitter_ms": ("jitter_ms", _LONG),
+    "overlap": ("overlap", _text),
+    "catchup_window_ms": ("catchup_window_ms", _LONG),
+    "runs_max": ("runs_max", _LONG),
+    "paused": ("paused", _flag),
+    "pause_on_failure": ("pause_on_failure", _flag),
+    "note": ("note", _text),
+    "declared_by": ("declared_by", _text),
 }
 _SCHEDULE: dict[str, tuple[str, Reader]] = {
     "id": ("id", _text),
-    "cron": ("cron", _text),
-    "timezone": ("timezone", _text),
     "function": ("function", _text),
     "queue": ("queue", _text),
     "key": ("key", _text),
     "content_type": ("content_type", _text),
     "timeout_ms": ("timeout_ms", _LONG),
     "attempts_max": ("attempts_max", _INT),
-    "catchup_window_ms": ("catchup_window_ms", _LONG),
-    "paused": ("paused", _flag),
-    "note": ("note", _text),
+    **_RULE,
 }
 _ARGS = ("args", "args_base64")
 
@@ -177,6 +194,33 @@ def to_json(event: JobRequest | Command | Schedule, *, with_args: bool = True) -
         else:
             body.update(_written_args(event.args, event.content_type))
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def schedule_rule(text: str) -> dict[str, Any]:
+    """The fields of a Schedule that the schedule rule of a request, a JSON object, names. Undecodable with a
+    sentence if it is none.
+    """
+    try:
+        rule = json.loads(text)
+    except (ValueError, RecursionError):
+        rule = None
+    if not isinstance(rule, dict):
+        example = '{"cron": "0 3 * * *"}'
+        _refuse(
+            RejectCode.BAD_SCHEDULE, f"schedule must be a JSON object such as {example}, got {shown(text)}"
+        )
+    given = {name: found for name, found in rule.items() if found is not None}
+    _check_names("schedule rule", given, [*_RULE])
+    _check_cron("schedule rule", given)
+    try:
+        return {"cron": ""} | _fields("schedule.", given, _RULE)
+    except Undecodable as refusal:
+        raise Undecodable(RejectCode.BAD_SCHEDULE, refusal.sentence) from None
+
+
+def rule_json(schedule: Schedule) -> str:
+    """The schedule rule of a request that would make this schedule, beside what its fires are."""
+    return json.dumps(_written(schedule, _RULE), ensure_ascii=False, separators=(",", ":"))
 
 
 def parse_object(value: bytes) -> dict[str, Any]:
@@ -268,8 +312,14 @@ def _command(given: dict[str, Any]) -> Command:
 
 def _schedule(given: dict[str, Any]) -> Schedule:
     _check_names("schedule", given, [*_SCHEDULE, *_ARGS])
-    _check_needed("schedule", given, ["id", "cron", "function"])
-    return Schedule(**_fields("", given, _SCHEDULE), **_args(given))
+    _check_needed("schedule", given, ["id", "function"])
+    _check_cron("schedule", given)
+    return Schedule(**{"cron": ""} | _fields("", given, _SCHEDULE), **_args(given))
+
+
+def _check_cron(record: str, given: Mapping[str, Any]) -> None:
+    if "cron" not in given and "crons" not in given:
+        _refuse(RejectCode.BAD_SCHEDULE, f"a {record} must have cron or crons, got {shown(dict(given))}")
 
 
 def _check_names(record: str, given: Mapping[str, Any], known: list[str]) -> None:

@@ -32,6 +32,7 @@ from schemas.events import (
     Dispatch,
     Fact,
     FunctionConfig,
+    Happening,
     Heartbeat,
     JobRequest,
     JobRow,
@@ -106,6 +107,37 @@ def write_Command(out: bytearray, event: Command) -> None:
         part = text.encode()
         out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
         out += part
+    if (number := event.since_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.until_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.overlap) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.job) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.phase) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
 
 
 def read_Command(data: bytes, at: int) -> tuple[Command, int]:
@@ -164,6 +196,72 @@ def read_Command(data: bytes, at: int) -> tuple[Command, int]:
             raw, at = read_length(data, at, raw)
         end = at + (raw >> 1)
         row["by"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["since_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["since_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["until_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["until_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["overlap"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["overlap"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["job"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["job"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["phase"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["phase"] = data[at:end].decode()
         at = end
     else:
         raise Broken
@@ -786,6 +884,21 @@ def write_Fact(out: bytearray, event: Fact) -> None:
         part = text.encode()
         out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
         out += part
+    if (number := event.fire_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.fire_until_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.fires) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
 
 
 def read_Fact(data: bytes, at: int) -> tuple[Fact, int]:
@@ -1122,6 +1235,42 @@ def read_Fact(data: bytes, at: int) -> tuple[Fact, int]:
         end = at + (raw >> 1)
         row["parent"] = data[at:end].decode()
         at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["fire_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["fire_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["fire_until_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["fire_until_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["fires"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["fires"] = ~(raw >> 1) if raw & 1 else raw >> 1
     else:
         raise Broken
     return event, at
@@ -1599,8 +1748,8 @@ def read_Heartbeat(data: bytes, at: int) -> tuple[Heartbeat, int]:
     count, at = read_count(data, at)
     while count:
         for _ in range(count):
-            item, at = read_Beat(data, at)
-            found.append(item)
+            beat, at = read_Beat(data, at)
+            found.append(beat)
         count, at = read_count(data, at)
     row["beats"] = tuple(found)
     return event, at
@@ -1990,9 +2139,9 @@ def read_JobRequest(data: bytes, at: int) -> tuple[JobRequest, int]:
             if raw & 129:
                 raw, at = read_length(data, at, raw)
             end = at + (raw >> 1)
-            item = data[at:end].decode()
+            each_text = data[at:end].decode()
             at = end
-            found.append(item)
+            found.append(each_text)
         count, at = read_count(data, at)
     row["non_retryable"] = tuple(found)
     raw = data[at]
@@ -2018,9 +2167,9 @@ def read_JobRequest(data: bytes, at: int) -> tuple[JobRequest, int]:
             if raw & 129:
                 raw, at = read_length(data, at, raw)
             end = at + (raw >> 1)
-            item = data[at:end].decode()
+            each_text = data[at:end].decode()
             at = end
-            found.append(item)
+            found.append(each_text)
         count, at = read_count(data, at)
     row["tags"] = tuple(found)
     raw = data[at]
@@ -2369,9 +2518,9 @@ def read_JobSpec(data: bytes, at: int) -> tuple[JobSpec, int]:
             if raw & 129:
                 raw, at = read_length(data, at, raw)
             end = at + (raw >> 1)
-            item = data[at:end].decode()
+            each_text = data[at:end].decode()
             at = end
-            found.append(item)
+            found.append(each_text)
         count, at = read_count(data, at)
     row["non_retryable"] = tuple(found)
     raw = data[at]
@@ -2390,9 +2539,9 @@ def read_JobSpec(data: bytes, at: int) -> tuple[JobSpec, int]:
             if raw & 129:
                 raw, at = read_length(data, at, raw)
             end = at + (raw >> 1)
-            item = data[at:end].decode()
+            each_text = data[at:end].decode()
             at = end
-            found.append(item)
+            found.append(each_text)
         count, at = read_count(data, at)
     row["tags"] = tuple(found)
     raw = data[at]
@@ -3055,8 +3204,8 @@ def read_JobRow(data: bytes, at: int) -> tuple[JobRow, int]:
     count, at = read_count(data, at)
     while count:
         for _ in range(count):
-            item, at = read_Attempt(data, at)
-            found.append(item)
+            attempt, at = read_Attempt(data, at)
+            found.append(attempt)
         count, at = read_count(data, at)
     row["attempts"] = tuple(found)
     raw = data[at]
@@ -3920,11 +4069,73 @@ def write_Schedule(out: bytearray, event: Schedule) -> None:
         part = text.encode()
         out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
         out += part
+    if (texts := event.crons) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        if texts:
+            out += number_bytes(len(texts))
+            for each_text in texts:
+                part = each_text.encode()
+                out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+                out += part
+        out.append(0)
+    if (texts := event.excluded) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        if texts:
+            out += number_bytes(len(texts))
+            for each_text in texts:
+                part = each_text.encode()
+                out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+                out += part
+        out.append(0)
+    if (number := event.start_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.end_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.jitter_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.overlap) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.runs_max) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (flag := event.pause_on_failure) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out.append(1 if flag else 0)
+    if (text := event.declared_by) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
 
 
 def read_Schedule(data: bytes, at: int) -> tuple[Schedule, int]:
     event = _new(Schedule)
     row: dict[str, Any] = event.__dict__
+    found: list[Any]
     raw = data[at]
     at += 1
     if raw & 129:
@@ -4050,6 +4261,233 @@ def read_Schedule(data: bytes, at: int) -> tuple[Schedule, int]:
         at = end
     else:
         raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["crons"] = None
+    elif raw == 2:
+        found = []
+        count, at = read_count(data, at)
+        while count:
+            for _ in range(count):
+                raw = data[at]
+                at += 1
+                if raw & 129:
+                    raw, at = read_length(data, at, raw)
+                end = at + (raw >> 1)
+                each_text = data[at:end].decode()
+                at = end
+                found.append(each_text)
+            count, at = read_count(data, at)
+        row["crons"] = tuple(found)
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["excluded"] = None
+    elif raw == 2:
+        found = []
+        count, at = read_count(data, at)
+        while count:
+            for _ in range(count):
+                raw = data[at]
+                at += 1
+                if raw & 129:
+                    raw, at = read_length(data, at, raw)
+                end = at + (raw >> 1)
+                each_text = data[at:end].decode()
+                at = end
+                found.append(each_text)
+            count, at = read_count(data, at)
+        row["excluded"] = tuple(found)
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["start_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["start_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["end_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["end_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["jitter_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["jitter_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["overlap"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["overlap"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["runs_max"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["runs_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["pause_on_failure"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 1:
+            raise Broken
+        row["pause_on_failure"] = raw == 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["declared_by"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["declared_by"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    return event, at
+
+
+def write_Happening(out: bytearray, event: Happening) -> None:
+    out += SHORT[whole] if 0 <= (whole := event.at_ms) < 4096 else number_bytes(whole)
+    part = event.what.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    if (number := event.fire_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.fire_until_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.fires) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.reason) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+
+
+def read_Happening(data: bytes, at: int) -> tuple[Happening, int]:
+    event = _new(Happening)
+    row: dict[str, Any] = event.__dict__
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["what"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["fire_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["fire_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["fire_until_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["fire_until_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["fires"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["fires"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["reason"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["reason"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
     return event, at
 
 
@@ -4118,6 +4556,172 @@ def write_ScheduleRow(out: bytearray, event: ScheduleRow) -> None:
     out += SHORT[whole] if 0 <= (whole := event.applied_requests) < 4096 else number_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.applied_schedules) < 4096 else number_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.applied_timers) < 4096 else number_bytes(whole)
+    if (texts := event.crons) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        if texts:
+            out += number_bytes(len(texts))
+            for each_text in texts:
+                part = each_text.encode()
+                out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+                out += part
+        out.append(0)
+    if (texts := event.excluded) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        if texts:
+            out += number_bytes(len(texts))
+            for each_text in texts:
+                part = each_text.encode()
+                out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+                out += part
+        out.append(0)
+    if (number := event.start_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.end_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.jitter_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.overlap) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.runs_max) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (flag := event.pause_on_failure) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out.append(1 if flag else 0)
+    if (text := event.declared_by) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.next_due_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.runs) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (numbers := event.running) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        if numbers:
+            out += number_bytes(len(numbers))
+            for each_number in numbers:
+                out += SHORT[whole] if 0 <= (whole := each_number) < 4096 else number_bytes(whole)
+        out.append(0)
+    if (numbers := event.stopping) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        if numbers:
+            out += number_bytes(len(numbers))
+            for each_number in numbers:
+                out += SHORT[whole] if 0 <= (whole := each_number) < 4096 else number_bytes(whole)
+        out.append(0)
+    if (numbers := event.buffer) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        if numbers:
+            out += number_bytes(len(numbers))
+            for each_number in numbers:
+                out += SHORT[whole] if 0 <= (whole := each_number) < 4096 else number_bytes(whole)
+        out.append(0)
+    if (number := event.skipped) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.dropped) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.succeeded) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.failed) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.cancelled) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.triggered_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.backfill_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.backfill_until_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.backfill_overlap) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.pause_note) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.orphaned_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (happenings := event.history) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        if happenings:
+            out += number_bytes(len(happenings))
+            for happening in happenings:
+                write_Happening(out, happening)
+        out.append(0)
 
 
 def read_ScheduleRow(data: bytes, at: int) -> tuple[ScheduleRow, int]:
@@ -4265,8 +4869,8 @@ def read_ScheduleRow(data: bytes, at: int) -> tuple[ScheduleRow, int]:
             at += 1
             if raw > 127:
                 raw, at = read_more(data, at, raw)
-            item = ~(raw >> 1) if raw & 1 else raw >> 1
-            found.append(item)
+            each_number = ~(raw >> 1) if raw & 1 else raw >> 1
+            found.append(each_number)
         count, at = read_count(data, at)
     row["fired"] = tuple(found)
     raw = data[at]
@@ -4294,6 +4898,368 @@ def read_ScheduleRow(data: bytes, at: int) -> tuple[ScheduleRow, int]:
     if raw > 127:
         raw, at = read_more(data, at, raw)
     row["applied_timers"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["crons"] = None
+    elif raw == 2:
+        found = []
+        count, at = read_count(data, at)
+        while count:
+            for _ in range(count):
+                raw = data[at]
+                at += 1
+                if raw & 129:
+                    raw, at = read_length(data, at, raw)
+                end = at + (raw >> 1)
+                each_text = data[at:end].decode()
+                at = end
+                found.append(each_text)
+            count, at = read_count(data, at)
+        row["crons"] = tuple(found)
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["excluded"] = None
+    elif raw == 2:
+        found = []
+        count, at = read_count(data, at)
+        while count:
+            for _ in range(count):
+                raw = data[at]
+                at += 1
+                if raw & 129:
+                    raw, at = read_length(data, at, raw)
+                end = at + (raw >> 1)
+                each_text = data[at:end].decode()
+                at = end
+                found.append(each_text)
+            count, at = read_count(data, at)
+        row["excluded"] = tuple(found)
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["start_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["start_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["end_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["end_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["jitter_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["jitter_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["overlap"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["overlap"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["runs_max"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["runs_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["pause_on_failure"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 1:
+            raise Broken
+        row["pause_on_failure"] = raw == 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["declared_by"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["declared_by"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["next_due_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["next_due_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["runs"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["runs"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["running"] = None
+    elif raw == 2:
+        found = []
+        count, at = read_count(data, at)
+        while count:
+            for _ in range(count):
+                raw = data[at]
+                at += 1
+                if raw > 127:
+                    raw, at = read_more(data, at, raw)
+                each_number = ~(raw >> 1) if raw & 1 else raw >> 1
+                found.append(each_number)
+            count, at = read_count(data, at)
+        row["running"] = tuple(found)
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["stopping"] = None
+    elif raw == 2:
+        found = []
+        count, at = read_count(data, at)
+        while count:
+            for _ in range(count):
+                raw = data[at]
+                at += 1
+                if raw > 127:
+                    raw, at = read_more(data, at, raw)
+                each_number = ~(raw >> 1) if raw & 1 else raw >> 1
+                found.append(each_number)
+            count, at = read_count(data, at)
+        row["stopping"] = tuple(found)
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["buffer"] = None
+    elif raw == 2:
+        found = []
+        count, at = read_count(data, at)
+        while count:
+            for _ in range(count):
+                raw = data[at]
+                at += 1
+                if raw > 127:
+                    raw, at = read_more(data, at, raw)
+                each_number = ~(raw >> 1) if raw & 1 else raw >> 1
+                found.append(each_number)
+            count, at = read_count(data, at)
+        row["buffer"] = tuple(found)
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["skipped"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["skipped"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["dropped"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["dropped"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["succeeded"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["succeeded"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["failed"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["failed"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["cancelled"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["cancelled"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["triggered_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["triggered_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["backfill_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["backfill_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["backfill_until_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["backfill_until_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["backfill_overlap"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["backfill_overlap"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["pause_note"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["pause_note"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["orphaned_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["orphaned_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["history"] = None
+    elif raw == 2:
+        found = []
+        count, at = read_count(data, at)
+        while count:
+            for _ in range(count):
+                happening, at = read_Happening(data, at)
+                found.append(happening)
+            count, at = read_count(data, at)
+        row["history"] = tuple(found)
+    else:
+        raise Broken
     return event, at
 
 
@@ -4395,13 +5361,13 @@ IDS: dict[type, int] = {
 """Schema ids in the Confluent wire format."""
 FINGERPRINTS: dict[type, bytes] = {
     ArgsRow: bytes.fromhex("a54af6de8f33fa83"),
-    Command: bytes.fromhex("bbe0910e46e754f1"),
+    Command: bytes.fromhex("bf88f34f833f41fa"),
     ConfigChanged: bytes.fromhex("5abebfdd0cca104d"),
     ConfigRow: bytes.fromhex("2221b4b28d5f1c98"),
     Control: bytes.fromhex("b283216839191f57"),
     DeadLetter: bytes.fromhex("b7cb92c6cf765137"),
     Dispatch: bytes.fromhex("b7e06874b44e2dc4"),
-    Fact: bytes.fromhex("ddf589e5f43bcfa9"),
+    Fact: bytes.fromhex("de99434f58db0ddf"),
     FunctionConfig: bytes.fromhex("e70491d9ed9cf8a2"),
     Heartbeat: bytes.fromhex("e70176122921544e"),
     JobRequest: bytes.fromhex("a6d634e5057bc5cb"),
@@ -4409,8 +5375,8 @@ FINGERPRINTS: dict[type, bytes] = {
     QueueConfig: bytes.fromhex("689187f69d4dba53"),
     Receipt: bytes.fromhex("b123fcb1ee9b7308"),
     Reject: bytes.fromhex("afcedaec28d52586"),
-    Schedule: bytes.fromhex("ea181617ed360a58"),
-    ScheduleRow: bytes.fromhex("aa67ee10475e3cbf"),
+    Schedule: bytes.fromhex("044fbf0859dd0c07"),
+    ScheduleRow: bytes.fromhex("9f7c4846a6a3a898"),
     Tick: bytes.fromhex("edd9db23a43720d6"),
 }
 """CRC-64-AVRO of the schemas, little endian."""

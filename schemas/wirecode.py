@@ -39,7 +39,14 @@ _new = object.__new__
 _double_bytes = DOUBLE.pack
 _read_double = DOUBLE.unpack_from'''
 # The variable that holds an optional value while it is written: one for each type, so that mypy can follow.
-HOLDERS = {"string": "text", "bytes": "data", "int": "number", "long": "number", "double": "real"}
+HOLDERS = {
+    "string": "text",
+    "bytes": "data",
+    "int": "number",
+    "long": "number",
+    "double": "real",
+    "boolean": "flag",
+}
 LINE_CHARS_MAX = 110
 Lines = list[str]
 
@@ -47,6 +54,17 @@ Lines = list[str]
 def indented(lines: Lines) -> Lines:
     """The lines one step to the right."""
     return ["    " + line for line in lines]
+
+
+def holder_of(avro_type: Any) -> str:
+    """The variable for a value of the type: for an array one that is named by its items."""
+    match avro_type:
+        case {"type": "array", "items": {"name": str(name)}}:
+            return f"{name.lower()}s"
+        case {"type": "array", "items": str(items)}:
+            return f"{HOLDERS[items]}s"
+        case _:
+            return HOLDERS[avro_type]
 
 
 def write_lines(avro_type: Any, value: str, mark: str = "") -> Lines:
@@ -64,8 +82,8 @@ def write_lines(avro_type: Any, value: str, mark: str = "") -> Lines:
         case "boolean":
             return [f"out.append(1 if {value} else 0)"]
         case ["null", inner]:
-            holder = HOLDERS[inner]
-            written = indented(["out.append(2)", *write_lines(inner, holder)])
+            holder = holder_of(inner)
+            written = indented(["out.append(2)", *write_lines(inner, holder, mark)])
             return [f"if ({holder} := {value}) is None:", "    out.append(0)", "else:", *written]
         case {"type": "array", "items": items}:
             holder = items["name"].lower() if isinstance(items, dict) else "each_" + HOLDERS[items]
@@ -99,10 +117,11 @@ def read_lines(avro_type: Any, target: str, mark: str = "") -> Lines:
         case "boolean":
             return [*raw, "if raw > 1:", "    raise Broken", f"{target} = raw == 1"]
         case ["null", inner]:
-            some = ["elif raw == 2:", *indented(read_lines(inner, target))]
+            some = ["elif raw == 2:", *indented(read_lines(inner, target, mark))]
             return [*raw, "if raw == 0:", f"    {target} = None", *some, "else:", "    raise Broken"]
         case {"type": "array", "items": items}:
-            item = [*read_lines(items, "item", mark), "found.append(item)"]
+            each = items["name"].lower() if isinstance(items, dict) else "each_" + HOLDERS[items]
+            item = [*read_lines(items, each, mark), f"found.append({each})"]
             blocks = ["for _ in range(count):", *indented(item), "count, at = read_count(data, at)"]
             start = ["found = []", "count, at = read_count(data, at)", "while count:"]
             return [*start, *indented(blocks), f"{target} = tuple(found)"]

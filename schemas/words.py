@@ -65,16 +65,55 @@ class FactKind(StrEnum):
     REJECTED = "rejected"
     SCHEDULE_SAVED = "schedule_saved"
     SCHEDULE_FIRED = "schedule_fired"
-    SCHEDULE_MISSED = "schedule_missed"
+    SCHEDULE_MISSED = "schedule_missed"  # by more than the catch-up window
+    SCHEDULE_SKIPPED = "schedule_skipped"  # by the overlap policy
+    SCHEDULE_BUFFERED = "schedule_buffered"  # waits for the end of the job before
+    SCHEDULE_DROPPED = "schedule_dropped"  # was buffered, or to be backfilled, and will not happen
+    SCHEDULE_PAUSED = "schedule_paused"
+    SCHEDULE_RESUMED = "schedule_resumed"
+    SCHEDULE_BACKFILLING = "schedule_backfilling"
+    SCHEDULE_ORPHANED = "schedule_orphaned"  # the code that declared it does so no more
     SCHEDULE_REMOVED = "schedule_removed"
+
+
+class Overlap(StrEnum):
+    """What happens to a fire while a job of an earlier one has not ended."""
+
+    SKIP = "skip"
+    BUFFER_ONE = "buffer_one"  # one waits; the rest is skipped
+    BUFFER_ALL = "buffer_all"
+    CANCEL_OTHER = "cancel_other"  # the running one is asked to stop, then the newest fire starts
+    TERMINATE_OTHER = "terminate_other"  # the running one ends at once
+    ALLOW_ALL = "allow_all"
 
 
 class CommandName(StrEnum):
     """What a Command asks."""
 
     CANCEL = "cancel"
+    TERMINATE = "terminate"  # end now, without waiting for the function
     RETRY = "retry"  # run again now
     REMOVE_SCHEDULE = "remove_schedule"
+    PAUSE_SCHEDULE = "pause_schedule"
+    RESUME_SCHEDULE = "resume_schedule"
+    TRIGGER_SCHEDULE = "trigger_schedule"
+    BACKFILL_SCHEDULE = "backfill_schedule"
+    ORPHAN_SCHEDULE = "orphan_schedule"  # the code that declared it does so no more
+    SCHEDULE_JOB_ENDED = "schedule_job_ended"  # the machine's own, from a job to its schedule
+
+
+SCHEDULE_COMMANDS = frozenset(
+    {
+        CommandName.REMOVE_SCHEDULE,
+        CommandName.PAUSE_SCHEDULE,
+        CommandName.RESUME_SCHEDULE,
+        CommandName.TRIGGER_SCHEDULE,
+        CommandName.BACKFILL_SCHEDULE,
+        CommandName.ORPHAN_SCHEDULE,
+        CommandName.SCHEDULE_JOB_ENDED,
+    }
+)
+"""Commands whose id is that of a schedule; they live at the home of it."""
 
 
 class ControlName(StrEnum):

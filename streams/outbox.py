@@ -14,11 +14,11 @@ from schemas.keys import home
 from schemas.records import replace
 from schemas.topics import Topics
 from schemas.words import FactKind, Phase
-from streams.core import facts, records
+from streams.core import facts, records, schedule_fold
 from streams.core.effect import TellRelays
 from streams.core.events import Source
 from streams.core.rejection import Rejection
-from streams.core.schedule import ScheduleFact
+from streams.core.schedule_facts import ScheduleFact
 from streams.record import ROUTED_HEADER, Header, Out, Record, Writes
 from streams.rows import ARGS_ROW, JOB_ROW, SCHEDULE_ROW
 
@@ -98,8 +98,9 @@ class Outbox:
     def schedule_fact(
         self, before: ScheduleRow | None, fact: ScheduleFact, after: ScheduleRow | None
     ) -> None:
-        """What happened to a schedule."""
-        self._tell(records.schedule_fact_record(before, fact, after), self._first)
+        """What happened to a schedule, if it is told at all."""
+        if type(fact) in schedule_fold.KINDS:
+            self._tell(records.schedule_fact_record(before, fact, after), self._first)
 
     def end_again(self, row: JobRow) -> None:
         """The fact that told the end of a job that has ended, once more, from its row alone."""
@@ -174,6 +175,10 @@ class Outbox:
         key = request.key or request.id
         assert key is not None, "a request of the machine's own has an id"
         self._request(request, key, home(key, self._topics.partitions), ())
+
+    def ask(self, command: Command, home_of: str) -> None:
+        """A command of the machine's own, to the home of a job's key, or of a schedule's id."""
+        self._request(command, home_of, home(home_of, self._topics.partitions), ())
 
     def route(self, record: Record, event: JobRequest | Command, key: str | None, partition: int) -> None:
         """A request or command that landed elsewhere, to its home, with where it was first written."""

@@ -13,7 +13,6 @@ cannot be accepted is rejected with a sentence; a fault of our own is rejected w
 the next record.
 """
 
-import json
 import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -27,30 +26,38 @@ from schemas.events import (
     JobRow,
     Receipt,
     Schedule,
+    ScheduleRow,
     Tick,
 )
 from schemas.keys import home
 from schemas.names import BadName, check_id, check_key, likely_homes
 from schemas.records import replace
+from schemas.requests import rule_json
 from schemas.topics import Topics
-from schemas.words import BeatKind, CommandName, Phase, RejectCode, WaitReason
-from streams.core import admission, job, schedule
+from schemas.words import SCHEDULE_COMMANDS, BeatKind, CommandName, Phase, RejectCode, WaitReason
+from streams.core import admission, commands, job, records, schedule, schedule_rule
 from streams.core.admission import Position
-from streams.core.effect import DispatchJob, Effect, Submit, TellRelays, WriteDeadLetter
+from streams.core.effect import (
+    Ask,
+    DispatchJob,
+    Effect,
+    Submit,
+    TellRelays,
+    TellSchedule,
+    WriteDeadLetter,
+)
 from streams.core.events import (
     Beaten,
-    CancelAsked,
     Ended,
     Event,
-    RemoveAsked,
     Restored,
-    RetryAsked,
     Silent,
     Source,
     Submitted,
     TimeEvent,
 )
 from streams.core.rejection import Rejection
+from streams.core.schedule_facts import ScheduleEvent, SchedulePut
 from streams.outbox import Outbox
 from streams.queues import Queues
 from streams.record import NOTHING, Record, Writes
@@ -115,8 +122,8 @@ class Partition:
         for row in self.rows.read(lambda row: self._in_doubt(row, settled)):
             self._job_again(row)
         for plan in self.schedules.values():
-            if plan.applied_timers >= settled[self._topics.timers]:
-                self._submit_fires(schedule.outstanding(plan))
+            if self._in_doubt_plan(plan, settled):
+                self._schedule_effects(schedule.outstanding(plan))
         return self._outbox.take()
 
     def _in_doubt(self, row: JobRow, settled: Mapping[str, int]) -> bool:
@@ -128,6 +135,15 @@ class Partition:
             or row.applied_timers >= settled[topics.timers]
             or row.applied_heartbeats >= settled[topics.heartbeats]
             or _waits_for_queue(row)
+        )
+
+    def _in_doubt_plan(self, row: ScheduleRow, settled: Mapping[str, int]) -> bool:
+        """The same of a schedule."""
+        topics = self._topics
+        return (
+            row.applied_requests >= settled[topics.requests]
+            or row.applied_schedules >= settled[topics.schedules]
+            or row.applied_timers >= settled[topics.timers]
         )
 
     def _job_again(self, row: JobRow) -> None:
@@ -198,23 +214,32 @@ class Partition:
         request = _with_trace(request, record)
         spec = admission.admit(request, record.key, _position(record), self._topics.partitions)
         if isinstance(spec, Rejection):
-            self._refuse_request(record, spec, request.id, request.key)
+            self._refuse_job(record, request, spec, request.id, request.key)
         elif spec.partition != self.number:
             self._route(record, replace(request, id=spec.id, key=spec.key), spec.id, spec.key, spec.partition)
         elif spec.id not in self.jobs and not self._queues.has_room(spec.queue):
-            self._refuse_request(record, _queues_full(spec.queue), spec.id, spec.key)
+            self._refuse_job(record, request, _queues_full(spec.queue), spec.id, spec.key)
         else:
             event = Submitted(record.timestamp_ms, Source.REQUESTS, record.offset, spec)
             refusal = self._job_event(spec.id, event, request.args if spec.args_apart else None)
             if refusal is not None:
-                self._refuse_request(record, refusal, spec.id, spec.key)
+                self._refuse_job(record, request, refusal, spec.id, spec.key)
+
+    def _refuse_job(
+        self, record: Record, request: JobRequest, refusal: Rejection, id: str | None, key: str | None
+    ) -> None:
+        """Refuses a request; the schedule that fired it, if one did, does not wait for its end."""
+        self._refuse_request(record, refusal, id, key)
+        if request.scheduled_by is not None and id is not None and id not in self.jobs:
+            report = records.refusal_command(request.scheduled_by, id, refusal)
+            self._outbox.ask(report, report.id)
 
     def _on_command(self, record: Record, command: Command) -> None:
         address = admission.address(command, record.key, _position(record), self._topics.partitions)
         if isinstance(address, Rejection):
             self._refuse_request(record, address, command.id, command.key)
-        elif command.command == CommandName.REMOVE_SCHEDULE:
-            self._on_removal(record, command)
+        elif command.command in SCHEDULE_COMMANDS:
+            self._on_schedule_command(record, command)
         elif command.command not in set(CommandName):
             words = ", ".join(CommandName)
             reason = f"command must be one of {words}, got {command.command!r:.100}"
@@ -234,11 +259,7 @@ class Partition:
             reason = f"{command.command} refused: job {command.id} is not known with the key {key}"
             refusal = Rejection(RejectCode.UNKNOWN_JOB, reason)
         else:
-            asked = CancelAsked if command.command == CommandName.CANCEL else RetryAsked
-            event = asked(
-                record.timestamp_ms, Source.REQUESTS, record.offset, command.id, command.reason, command.by
-            )
-            refusal = self._job_event(command.id, event)
+            refusal = self._job_event(command.id, commands.to_job(command, _place(record, Source.REQUESTS)))
         if refusal is not None:
             self._refuse_request(record, refusal, command.id, key)
 
@@ -260,7 +281,7 @@ class Partition:
         """What people write to the topic of schedules, which is compacted: the key is the schedule's id."""
         id = _schedule_id(record)
         if record.value is None:
-            self._on_removal(record, Command(command=CommandName.REMOVE_SCHEDULE, id=id))
+            self._on_schedule_command(record, Command(command=CommandName.REMOVE_SCHEDULE, id=id))
             return
         written = decode(record.value, (Schedule,))
         if written.id != id:
@@ -272,7 +293,7 @@ class Partition:
             self._put_schedule(record, Source.SCHEDULES, written)
 
     def _on_schedule_request(self, record: Record, request: JobRequest) -> None:
-        written = schedule.from_request(request, record.key, _position(record), self._topics.partitions)
+        written = schedule_rule.from_request(request, record.key, _position(record), self._topics.partitions)
         if isinstance(written, Rejection):
             self._refuse_request(record, written, request.id, request.key)
             return
@@ -286,21 +307,21 @@ class Partition:
     def _put_schedule(self, record: Record, source: Source, written: Schedule) -> None:
         refusal: Rejection | None
         if self._queues.has_room(written.queue):
-            event = schedule.SchedulePut(record.timestamp_ms, source, record.offset, written, self.number)
+            event = SchedulePut(*_place(record, source), written, self.number)
             refusal = self._schedule_event(written.id, event)
         else:
             refusal = _queues_full(written.queue)
         if refusal is not None:
             self._refuse_request(record, refusal, written.id, written.id)  # told at the home of the id
 
-    def _on_removal(self, record: Record, command: Command) -> None:
+    def _on_schedule_command(self, record: Record, command: Command) -> None:
+        """A command about a schedule, or a tombstone in the topic of schedules, which removes it."""
         partition = home(command.id, self._topics.partitions)
         if partition != self.number:
             self._route(record, command, command.id, command.id, partition)
             return
         source = Source.SCHEDULES if record.topic == self._topics.schedules else Source.REQUESTS
-        event = RemoveAsked(record.timestamp_ms, source, record.offset, command.id)
-        refusal = self._schedule_event(command.id, event)
+        refusal = self._schedule_event(command.id, commands.to_schedule(command, _place(record, source)))
         if refusal is not None:
             self._refuse_request(record, refusal, command.id, command.id)
 
@@ -486,8 +507,11 @@ class Partition:
                     self._outbox.call_off(row, effect, at_ms)
                 case WriteDeadLetter():
                     self._outbox.dead_letter(row, self.rows.args(row))
-                case Submit(request):
-                    self._outbox.submit(request)
+                case TellSchedule():
+                    report = records.report_command(row)
+                    self._outbox.ask(report, report.id)
+                case Submit() | Ask():
+                    raise AssertionError(f"a job asks for no other, got {effect}")
         return row
 
     def _dispatch(self, row: JobRow) -> JobRow:
@@ -499,7 +523,7 @@ class Partition:
         self._wait_for_queue(row)
         return replace(row, wait_reason=WaitReason.QUEUE)
 
-    def _schedule_event(self, id: str, event: schedule.ScheduleEvent) -> Rejection | None:
+    def _schedule_event(self, id: str, event: ScheduleEvent) -> Rejection | None:
         """Steps a schedule, and puts into the outbox what that asks for; a rejection changes nothing."""
         before = self.schedules.get(id)
         step = schedule.step(before, event)
@@ -513,14 +537,19 @@ class Partition:
                 self._outbox.schedule_row(after)
             for fact in step.facts:
                 self._outbox.schedule_fact(before, fact, after)
-        self._submit_fires(step.effects)
+        self._schedule_effects(step.effects)
         self.rows.keep_schedule(id, after)
         return None
 
-    def _submit_fires(self, effects: tuple[Effect, ...]) -> None:
+    def _schedule_effects(self, effects: tuple[Effect, ...]) -> None:
         for effect in effects:
-            assert isinstance(effect, Submit), f"a schedule asks for jobs alone, got {effect}"
-            self._outbox.submit(effect.request)
+            match effect:
+                case Submit(request):
+                    self._outbox.submit(request)
+                case Ask(command):
+                    self._outbox.ask(command, command.key or command.id)
+                case _:
+                    raise AssertionError(f"a schedule asks for jobs alone, got {effect}")
 
     # Saying no.
 
@@ -571,6 +600,10 @@ def _position(record: Record) -> Position:
     return Position(record.topic, record.partition, record.offset, record.timestamp_ms)
 
 
+def _place(record: Record, source: Source) -> commands.Place:
+    return record.timestamp_ms, source, record.offset
+
+
 def _value(record: Record, what: str) -> bytes:
     if record.value is None:
         raise Undecodable(RejectCode.UNDECODABLE, f"a {what} must have a value, got none")
@@ -593,9 +626,8 @@ def _as_request(written: Schedule) -> JobRequest:
     """A schedule in the form that can be written to another partition: people alone write to the topic of
     schedules.
     """
-    rule = {name: found for name in schedule.RULE if (found := getattr(written, name)) is not None}
-    carried = {name: getattr(written, name) for name in schedule.FIRED}
-    return JobRequest(id=written.id, key=written.key, schedule=json.dumps(rule), **carried)
+    carried = {name: getattr(written, name) for name in schedule_rule.FIRED}
+    return JobRequest(id=written.id, key=written.key, schedule=rule_json(written), **carried)
 
 
 def _with_trace(request: JobRequest, record: Record) -> JobRequest:

@@ -93,9 +93,11 @@ class Life:
         """The request is read, with these fields of its specification."""
         return self.apply(Submitted(*self.place(Source.REQUESTS), spec(**fields)))
 
-    def cancel(self, reason: str | None = None, by: str | None = None) -> machine.Step | Rejection:
-        """Someone asks to cancel it."""
-        return self.apply(CancelAsked(*self.place(Source.REQUESTS), SPEC.id, reason, by))
+    def cancel(
+        self, reason: str | None = None, by: str | None = None, *, terminate: bool = False
+    ) -> machine.Step | Rejection:
+        """Someone asks to cancel it, or to end it at once."""
+        return self.apply(CancelAsked(*self.place(Source.REQUESTS), SPEC.id, reason, by, terminate))
 
     def retry(self, reason: str | None = None, by: str | None = None) -> machine.Step | Rejection:
         """Someone asks to run it now."""

@@ -7,20 +7,22 @@ list, counts) asks the status pages. It must never return from a submit before K
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Literal, Self, Unpack
 
+from jobstream import schedules
 from jobstream.client.address import bootstrap_of, web_of
 from jobstream.client.letters import read_letters, request_again
 from jobstream.client.metadata import Metadata
 from jobstream.client.pages import Pages
 from jobstream.client.reader import FactReader
 from jobstream.client.request import Place, place_of, request_record
+from jobstream.client.schedules import SCHEDULE_ANSWERS, Declared, declared_records, schedule_record
 from jobstream.client.status import end_of
 from jobstream.client.waiting import Waiting
 from jobstream.client.watch import ENDS, Watch, Watches
@@ -32,11 +34,12 @@ from jobstream.functions import (
     Options,
     Seconds,
     Submission,
-    encode_args,
+    epoch_ms,
     milliseconds,
     option_fields,
     set_submitter,
 )
+from jobstream.schedules import Overlaps
 from schemas.codec import encode
 from schemas.defaults import CONTENT_TYPE, QUEUE, TIMEZONE
 from schemas.events import Command, DeadLetter, Fact, Schedule
@@ -420,7 +423,7 @@ class Client:
     async def schedule(  # noqa: PLR0913  # a schedule's fields are its arguments
         self,
         id: str,
-        cron: str,
+        cron: str | Sequence[str],
         function: str | Function[..., Any],
         args: Any = None,
         *,
@@ -432,13 +435,20 @@ class Client:
         catchup_window: Seconds | None = None,
         paused: bool = False,
         note: str | None = None,
+        excluded: str | Sequence[str] = (),
+        start_at: datetime | None = None,
+        end_at: datetime | None = None,
+        jitter: Seconds | None = None,
+        overlap: Overlaps | None = None,
+        runs_max: int | None = None,
+        pause_on_failure: bool = False,
         within: Seconds | None = None,
     ) -> Fact | None:
         """Creates a schedule, or replaces the one of that id; returns once Kafka has it.
 
         Args:
             id: Of the schedule; its jobs are called `<id>@<fire time>`.
-            cron: Five or six fields, or @hourly and friends.
+            cron: One expression or several: five or six fields, @hourly and friends, or @every 90m/5m.
             function: A name, or a decorated function, whose queue and timeout then count.
             args: Of every fired job, as for submit.
             timezone: IANA name of the zone in which cron is read.
@@ -449,6 +459,13 @@ class Client:
             catchup_window: A fire missed by less than this still happens.
             paused: No fires while true.
             note: Free words.
+            excluded: Expressions at whose times it does not fire.
+            start_at: No fire before.
+            end_at: No fire after.
+            jitter: A fire is put off by up to so long.
+            overlap: What happens to a fire while a job of an earlier one has not ended; `skip` if left out.
+            runs_max: So many fires, then no more.
+            pause_on_failure: It pauses itself when a job of it dies.
             within: Wait so many seconds for the service's answer.
 
         Returns:
@@ -460,25 +477,63 @@ class Client:
             SubmitTimedOut, SubmitFailed: As submit.
         """
         made = _submission(function, args, {} if queue is None else {"queue": queue})
-        watch = self._schedule_watch(id)
         timeout_ms = milliseconds("timeout", timeout)
-        schedule = Schedule(
-            id=id,
-            cron=cron,
-            timezone=timezone,
-            function=made.function,
-            queue=made.queue,
-            key=key,
-            args=encode_args(made.args),
-            content_type=made.content_type,
+        made = replace(
+            made,
             timeout_ms=made.timeout_ms if timeout_ms is None else timeout_ms,
             attempts_max=made.attempts_max if attempts is None else attempts,
-            catchup_window_ms=milliseconds("catchup_window", catchup_window),
+        )
+        rule = schedules.Schedule(
+            cron,
+            timezone=timezone,
+            excluded=excluded,
+            start_at=start_at,
+            end_at=end_at,
+            jitter=jitter,
+            overlap=overlap,
+            catchup_window=catchup_window,
+            runs_max=runs_max,
+            pause_on_failure=pause_on_failure,
             paused=paused,
             note=note,
+            key=key,
         )
-        record = Record(self._topics.schedules, watch.partition, id.encode(), encode(schedule))
+        return await self._put_schedule(schedule_record(id, rule, made), within)
+
+    async def _put_schedule(self, schedule: Schedule, within: Seconds | None) -> Fact | None:
+        watch = self._schedule_watch(schedule.id)
+        record = Record(self._topics.schedules, watch.partition, schedule.id.encode(), encode(schedule))
         return await self._ask(record, watch, {FactKind.SCHEDULE_SAVED}, within)
+
+    async def declare_schedules(
+        self, functions: Iterable[Function[..., Any]], declared_by: str, *, within: Seconds | None = None
+    ) -> Declared:
+        """Puts the schedules that functions declare in force, and tells which others the same code declared
+        before: those go on, and are shown as orphaned until somebody removes or writes them.
+
+        Args:
+            functions: Decorated ones; those without a schedule are left alone.
+            declared_by: The code that they are of, as a module's name: what it declared before is compared.
+            within: Wait so many seconds for the service's answer to each.
+
+        Raises:
+            BadRequest: A value outside its limits, or two schedules of one id.
+            CommandRefused: The service refused one (only with `within`).
+            NotReachable: The status pages do not answer.
+            SubmitTimedOut, SubmitFailed: As submit.
+        """
+        records = declared_records(functions, declared_by)
+        known = (await self.schedules())["schedules"]
+        for record in records:
+            await self._put_schedule(record, within)
+        ids = {record.id for record in records}
+        orphans = [
+            each["id"] for each in known if each["declared_by"] == declared_by and each["id"] not in ids
+        ]
+        for id in orphans:
+            reason = f"{declared_by} declares it no more"
+            await self._ask_schedule(CommandName.ORPHAN_SCHEDULE, id, within=None, reason=reason)
+        return Declared(tuple(sorted(ids)), tuple(orphans))
 
     async def unschedule(self, id: str, *, within: Seconds | None = None) -> Fact | None:
         """Removes a schedule; its fired jobs go on. Returns once Kafka has the command.
@@ -490,6 +545,96 @@ class Client:
         watch = self._schedule_watch(id)
         record = Record(self._topics.schedules, watch.partition, id.encode(), None)
         return await self._ask(record, watch, {FactKind.SCHEDULE_REMOVED}, within)
+
+    async def pause_schedule(
+        self, id: str, note: str | None = None, *, within: Seconds | None = None
+    ) -> Fact | None:
+        """No more fires of a schedule for now; what waits is given up. `note` says why, for people.
+
+        Raises:
+            CommandRefused: There is no such schedule (only with `within`).
+            SubmitTimedOut, SubmitFailed: As submit.
+        """
+        return await self._ask_schedule(CommandName.PAUSE_SCHEDULE, id, within, reason=note)
+
+    async def resume_schedule(
+        self, id: str, note: str | None = None, *, within: Seconds | None = None
+    ) -> Fact | None:
+        """Fires again, from now on.
+
+        Raises:
+            CommandRefused: There is no such schedule, or it is not paused (only with `within`).
+            SubmitTimedOut, SubmitFailed: As submit.
+        """
+        return await self._ask_schedule(CommandName.RESUME_SCHEDULE, id, within, reason=note)
+
+    async def trigger_schedule(
+        self,
+        id: str,
+        *,
+        overlap: Overlaps | None = None,
+        reason: str | None = None,
+        within: Seconds | None = None,
+    ) -> Fact | None:
+        """One more fire, now, also of a paused schedule.
+
+        Args:
+            id: Of the schedule.
+            overlap: In place of the schedule's own policy.
+            reason: Why, for people.
+            within: Wait so many seconds for what came of it.
+
+        Returns:
+            With `within`: the fact `schedule_fired`, `schedule_skipped`, `schedule_buffered` or
+            `schedule_dropped`. Without: None.
+
+        Raises:
+            CommandRefused: There is no such schedule (only with `within`).
+            SubmitTimedOut, SubmitFailed: As submit.
+        """
+        return await self._ask_schedule(
+            CommandName.TRIGGER_SCHEDULE, id, within, overlap=overlap, reason=reason
+        )
+
+    async def backfill_schedule(
+        self,
+        id: str,
+        since: datetime,
+        until: datetime,
+        *,
+        overlap: Literal["buffer_all", "allow_all"] | None = None,
+        reason: str | None = None,
+        within: Seconds | None = None,
+    ) -> Fact | None:
+        """The fires of a range in the past: after `since`, and until `until` with it. A fire whose job is
+        still known does not run again.
+
+        Args:
+            id: Of the schedule.
+            since: A time of the past.
+            until: A later one.
+            overlap: `buffer_all`, one after the other, if left out; or `allow_all` at once.
+            reason: Why, for people.
+            within: Wait so many seconds for the service's answer.
+
+        Raises:
+            BadRequest: A time without a zone.
+            CommandRefused: No such schedule, no fire in the range, too many, or a backfill is under way (only
+                with `within`).
+            SubmitTimedOut, SubmitFailed: As submit.
+        """
+        times = {"since_at_ms": epoch_ms("since", since), "until_at_ms": epoch_ms("until", until)}
+        return await self._ask_schedule(
+            CommandName.BACKFILL_SCHEDULE, id, within, overlap=overlap, reason=reason, **times
+        )
+
+    async def _ask_schedule(
+        self, name: CommandName, id: str, within: Seconds | None, **fields: Any
+    ) -> Fact | None:
+        watch = self._schedule_watch(id)
+        command = Command(command=name, id=id, by=BY, **fields)
+        record = Record(self._topics.requests, watch.partition, id.encode(), encode(command))
+        return await self._ask(record, watch, SCHEDULE_ANSWERS[name], within)
 
     async def _submit_from_anywhere(self, submission: Submission) -> Job:
         """What `.submit` of decorated functions calls, perhaps on another event loop than the client's."""

@@ -17,14 +17,7 @@ from schemas.words import PHASES_TERMINAL, FactKind, Phase, RejectCode
 
 ENDS = frozenset({FactKind.SUCCEEDED, FactKind.DIED, FactKind.CANCELLED, FactKind.EXPIRED})
 """Facts after which a job does nothing any more, unless it is asked to run again."""
-SCHEDULE_FACTS = frozenset(
-    {
-        FactKind.SCHEDULE_SAVED,
-        FactKind.SCHEDULE_FIRED,
-        FactKind.SCHEDULE_MISSED,
-        FactKind.SCHEDULE_REMOVED,
-    }
-)
+SCHEDULE_FACTS = frozenset(kind for kind in FactKind if kind.startswith("schedule_"))
 """Facts about schedules; their key is that of the jobs that the schedule fires."""
 NEWS = ENDS | {FactKind.REJECTED, FactKind.DEDUPLICATED, FactKind.RETRIED}
 """Facts that a waiter needs; all others matter only to followers."""

@@ -16,7 +16,7 @@ from schemas.events import Command, JobRequest, JobSpec
 from schemas.keys import home
 from schemas.limits import Refused, check_request
 from schemas.names import BadName, check_id, check_key, derived_id
-from schemas.words import CommandName, Priority, RejectCode
+from schemas.words import SCHEDULE_COMMANDS, Priority, RejectCode
 from streams.core.config import NOTHING_SAID, Config
 from streams.core.rejection import Rejection
 
@@ -108,7 +108,7 @@ def address(
     A schedule lives at the home of its id, whatever key its record has.
     """
     try:
-        if command.command == CommandName.REMOVE_SCHEDULE:
+        if command.command in SCHEDULE_COMMANDS:
             return _address(command.id, command.id, None, position, partitions)
         return _address(command.id, command.key, record_key, position, partitions)
     except Refused as refused:

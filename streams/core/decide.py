@@ -112,6 +112,8 @@ def _cancel_asked(job: JobRow, event: CancelAsked) -> Decision:
             return (facts.Cancelled(*_place(event), reason, None),)
         case Phase.READY:
             return (facts.Cancelled(*_place(event), reason, Withdrawal(Verdict.WITHDRAWN)),)
+        case Phase.LEASED if event.terminate:
+            return (facts.Cancelled(*_place(event), reason, Withdrawal(Verdict.WITHDRAWN)),)
         case Phase.LEASED:
             return (facts.CancelRequested(*_place(event), reason),)
         case _:

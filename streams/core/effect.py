@@ -6,7 +6,7 @@ only in memory, and whoever receives one twice drops the second by (job, epoch) 
 
 from dataclasses import dataclass
 
-from schemas.events import JobRequest
+from schemas.events import Command, JobRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +37,16 @@ class Submit:
     request: JobRequest
 
 
-Effect = DispatchJob | TellRelays | WriteDeadLetter | Submit
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask to change a job, at the home of its key."""
+
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class TellSchedule:
+    """Tell the schedule of an ended job how it ended, at the home of the schedule."""
+
+
+Effect = DispatchJob | TellRelays | WriteDeadLetter | TellSchedule | Submit | Ask

@@ -51,6 +51,8 @@ class CancelAsked(Occurrence):
     job: str
     reason: str | None = None
     by: str | None = None
+    terminate: bool = False
+    """True: it ends at once, and what its function does is called off instead of waited for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,10 +50,10 @@ from typing import Final
 
 from schemas import defaults
 from schemas.events import JobRow
-from schemas.words import Phase, Verdict
+from schemas.words import PHASES_TERMINAL, Phase, Verdict
 from streams.core import evolve as fold
 from streams.core.decide import OFFERED, decide
-from streams.core.effect import DispatchJob, Effect, TellRelays, WriteDeadLetter
+from streams.core.effect import DispatchJob, Effect, TellRelays, TellSchedule, WriteDeadLetter
 from streams.core.events import (
     APPLIED,
     DeadlinePassed,
@@ -176,6 +176,12 @@ CALLED_OFF: Final = frozenset({Verdict.TIMEOUT, Verdict.SILENT, Verdict.WITHDRAW
 """How attempts end that a minion may still run."""
 
 
+TELLING: Final = (Succeeded, Cancelled, Died, Expired, Deduplicated)
+"""Facts after which a job that has ended tells its schedule so: the last, since who asks again may not have
+heard.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """What one event did."""
@@ -231,6 +237,11 @@ def effects(job: JobRow | None, fact: Fact) -> tuple[Effect, ...]:
     """What the world must do because of the fact; `job` is the row after it."""
     if job is None:
         return ()
+    told = _tell_schedule(job) if isinstance(fact, TELLING) else ()
+    return (*_effects(job, fact), *told)
+
+
+def _effects(job: JobRow, fact: Fact) -> tuple[Effect, ...]:
     match fact:
         case Admitted() | Retried() | HandedBack():
             return (DispatchJob(job.epoch),)
@@ -252,6 +263,10 @@ def outstanding(job: JobRow) -> tuple[Effect, ...]:
     """What the row still awaits from the world, from the row alone: what is sent again after a crash. Never
     less than the effects of the step that made the row; a little more does no harm.
     """
+    return (*_outstanding(job), *_tell_schedule(job))
+
+
+def _outstanding(job: JobRow) -> tuple[Effect, ...]:
     match job.phase:
         case Phase.READY:
             return (DispatchJob(job.epoch), *_call_off(job))
@@ -263,6 +278,12 @@ def outstanding(job: JobRow) -> tuple[Effect, ...]:
             return ()
         case _:
             return _call_off(job)
+
+
+def _tell_schedule(job: JobRow) -> tuple[Effect, ...]:
+    """A schedule that fired the job waits for its end; once more does no harm."""
+    over = job.phase in PHASES_TERMINAL and job.spec.scheduled_by is not None
+    return (TellSchedule(),) if over else ()
 
 
 def _call_off(job: JobRow) -> tuple[Effect, ...]:

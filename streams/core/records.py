@@ -5,10 +5,12 @@ Decides nothing and knows no topic or partition but the home that the row names.
 
 import json
 from dataclasses import fields
-from typing import Any, assert_never
+from typing import Any
 
+from schemas import defaults
 from schemas.events import (
     Attempt,
+    Command,
     Control,
     DeadLetter,
     Dispatch,
@@ -22,9 +24,12 @@ from schemas.events import Fact as FactRecord
 from schemas.requests import to_json
 from schemas.times import format_time
 from schemas.words import CommandName, ControlName, FactKind, Outcome
-from streams.core import facts, schedule
+from streams.core import facts, schedule_fold
 from streams.core.effect import TellRelays
 from streams.core.facts import End, Fact
+from streams.core.rejection import Rejection
+from streams.core.schedule_facts import FireFact, ScheduleFact
+from streams.core.schedule_names import fire_id
 
 NOT_AGAIN = frozenset({"id", "args", "run_at_ms", "expires_at_ms"})
 """What a request for the same work at once leaves out."""
@@ -50,13 +55,6 @@ KINDS: dict[type[Fact], FactKind] = {
     facts.Purged: FactKind.PURGED,
 }
 """The word of each fact that is told; the others are not."""
-
-SCHEDULE_KINDS: dict[type[schedule.ScheduleFact], FactKind] = {
-    schedule.ScheduleSaved: FactKind.SCHEDULE_SAVED,
-    schedule.ScheduleFired: FactKind.SCHEDULE_FIRED,
-    schedule.ScheduleMissed: FactKind.SCHEDULE_MISSED,
-    schedule.ScheduleRemoved: FactKind.SCHEDULE_REMOVED,
-}
 
 ATTEMPT = tuple(field.name for field in fields(Attempt))
 
@@ -159,27 +157,20 @@ def between_ms(from_ms: int | None, to_ms: int | None) -> int | None:
 
 
 def schedule_fact_record(
-    before: ScheduleRow | None, fact: schedule.ScheduleFact, after: ScheduleRow | None
+    before: ScheduleRow | None, fact: ScheduleFact, after: ScheduleRow | None
 ) -> FactRecord:
-    """A schedule's fact as it is told; its job is the schedule."""
+    """A schedule's fact as it is told; its job is the schedule. `after` is the row after the whole step."""
     row = after or before
     assert row is not None, "a fact is about a schedule"
-    match fact:
-        case schedule.ScheduleFired():
-            times = [schedule.fire_id(row.id, time_ms) for time_ms in (fact.times_ms[0], fact.times_ms[-1])]
-            reason: str | None = f"fired {times[0]}"
-            if len(fact.times_ms) > 1:
-                reason = f"fired {len(fact.times_ms)} times, {times[0]} to {times[1]}"
-        case schedule.ScheduleMissed():
-            reason = f"{fact.count} fires will not happen: {fact.reason}"
-        case schedule.ScheduleSaved():
-            reason = f"{row.cron} in {row.timezone}" + (", paused" if row.paused else "")
-        case schedule.ScheduleRemoved():
-            reason = None
-        case _:
-            assert_never(fact)
+    about: dict[str, Any] = {}
+    if isinstance(fact, FireFact):
+        about = {
+            "fire_at_ms": fact.times_ms[0],
+            "fire_until_ms": fact.times_ms[-1],
+            "fires": len(fact.times_ms),
+        }
     return FactRecord(
-        fact=SCHEDULE_KINDS[type(fact)],
+        fact=schedule_fold.KINDS[type(fact)],
         job=row.id,
         key=row.key,
         partition=row.partition,
@@ -188,7 +179,41 @@ def schedule_fact_record(
         queue=row.queue,
         created_at_ms=row.created_at_ms,
         next_at_ms=None if after is None else row.next_fire_at_ms,
-        reason=reason,
+        reason=_schedule_reason(row, fact),
+        **about,
+    )
+
+
+def _schedule_reason(row: ScheduleRow, fact: ScheduleFact) -> str | None:
+    """Which fires, by the ids of their jobs, and why."""
+    reason = schedule_fold.reason_of(row, fact)
+    if not isinstance(fact, FireFact):
+        return reason
+    first, last = (fire_id(row.id, time_ms) for time_ms in (fact.times_ms[0], fact.times_ms[-1]))
+    which = first if len(fact.times_ms) == 1 else f"{len(fact.times_ms)} fires, {first} to {last}"
+    return which if reason is None else f"{which}: {reason}"
+
+
+def report_command(job: JobRow) -> Command:
+    """What a job that has ended tells the schedule that fired it."""
+    assert job.spec.scheduled_by is not None, f"job {job.spec.id} was fired by no schedule"
+    return Command(
+        command=CommandName.SCHEDULE_JOB_ENDED,
+        id=job.spec.scheduled_by,
+        job=job.spec.id,
+        phase=job.phase,
+        reason=job.end_reason,
+    )
+
+
+def refusal_command(schedule: str, job: str, refusal: Rejection) -> Command:
+    """What a schedule is told of a job that was refused: there is none whose end it could wait for."""
+    return Command(
+        command=CommandName.SCHEDULE_JOB_ENDED,
+        id=schedule,
+        job=job,
+        phase=FactKind.REJECTED,
+        reason=refusal.reason[: defaults.REASON_CHARS_MAX],
     )
 
 

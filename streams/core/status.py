@@ -7,17 +7,23 @@ and the times within sentences are UTC too.
 import base64
 import json
 from datetime import UTC, datetime
+from itertools import islice
 
 from schemas import defaults
-from schemas.events import Attempt, JobRow, ScheduleRow
+from schemas.events import Attempt, Happening, JobRow, ScheduleRow
 from schemas.times import format_time
 from schemas.words import Phase, WaitReason
-from streams.core import events
+from streams.core import events, fires
+from streams.core.cron import BadCron
 from streams.core.job import times
 from streams.core.records import between_ms
+from streams.core.schedule_names import fire_id
 
 Status = dict[str, object]
 """A status, ready for JSON."""
+
+SCHEDULE_COUNTERS = ("skipped", "dropped", "succeeded", "failed", "cancelled")
+"""What a schedule's row counts, beside its fires and those missed."""
 
 COMING: dict[type[events.TimeEvent], str] = {
     events.Due: "ready",
@@ -169,13 +175,32 @@ def schedule_status(row: ScheduleRow, now_ms: int) -> Status:
     return {
         "id": row.id,
         "now": format_time(now_ms),
+        "state": schedule_state(row),
         "cron": row.cron,
+        "crons": list(row.crons or ()),
+        "excluded": list(row.excluded or ()),
         "timezone": row.timezone,
+        "start_at": _time(row.start_at_ms),
+        "end_at": _time(row.end_at_ms),
+        "jitter_ms": row.jitter_ms or 0,
+        "overlap": row.overlap or defaults.OVERLAP,
         "paused": row.paused,
+        "pause_note": row.pause_note,
+        "pause_on_failure": bool(row.pause_on_failure),
         "next_fire_at": _time(row.next_fire_at_ms),
+        "next_due_at": _time(row.next_fire_at_ms if row.next_due_at_ms is None else row.next_due_at_ms),
+        "coming": [_time(time_ms) for time_ms in _coming(row)],
         "last_fires": [_time(time_ms) for time_ms in row.fired[-FIRES_SHOWN_MAX:]],
         "fires": row.fires,
         "missed": row.missed,
+        **{name: getattr(row, name) or 0 for name in SCHEDULE_COUNTERS},
+        "runs_max": row.runs_max,
+        "runs_left": None if row.runs_max is None else max(0, row.runs_max - (row.runs or 0)),
+        "running": [fire_id(row.id, time_ms) for time_ms in row.running or ()],
+        "stopping": [fire_id(row.id, time_ms) for time_ms in row.stopping or ()],
+        "buffered": [fire_id(row.id, time_ms) for time_ms in row.buffer or ()],
+        "backfill": _backfill(row),
+        "history": [_happening(each) for each in row.history or ()],
         "function": row.function,
         "queue": row.queue,
         "key": row.key,
@@ -184,8 +209,53 @@ def schedule_status(row: ScheduleRow, now_ms: int) -> Status:
         "attempts_max": row.attempts_max,
         "catchup_window_ms": row.catchup_window_ms,
         "created_at": _time(row.created_at_ms),
+        "declared_by": row.declared_by,
+        "orphaned_at": _time(row.orphaned_at_ms),
         "note": row.note,
         **_bytes("args", row.args, row.content_type),
+    }
+
+
+def schedule_state(row: ScheduleRow) -> str:
+    """How a schedule stands, in one word. An orphaned one goes on; that is said first, since it wants a
+    decision.
+    """
+    if row.orphaned_at_ms is not None:
+        return "orphaned"
+    if row.paused:
+        return "paused"
+    return "active" if row.next_fire_at_ms is not None else "finished"
+
+
+def _coming(row: ScheduleRow) -> list[int]:
+    """The next fire times, epoch ms: few, for people."""
+    if row.next_fire_at_ms is None:
+        return []
+    try:
+        after = fires.read(row).after(row.next_fire_at_ms)
+    except BadCron:  # this machine knows other zones than the one that saved it
+        return [row.next_fire_at_ms]
+    return [row.next_fire_at_ms, *islice(after, FIRES_SHOWN_MAX - 1)]
+
+
+def _backfill(row: ScheduleRow) -> Status | None:
+    if row.backfill_at_ms is None:
+        return None
+    return {
+        "after": _time(row.backfill_at_ms),
+        "until": _time(row.backfill_until_ms),
+        "overlap": row.backfill_overlap,
+    }
+
+
+def _happening(each: Happening) -> Status:
+    return {
+        "at": _time(each.at_ms),
+        "what": each.what.removeprefix("schedule_"),
+        "fire_at": _time(each.fire_at_ms),
+        "fire_until": _time(each.fire_until_ms),
+        "fires": each.fires,
+        "reason": each.reason,
     }
 
 

@@ -79,7 +79,9 @@ def test_time(start: Start, log: Log) -> None:
     """
     worker = start()
     log.write(
-        log.topics.schedules, b'{"id":"tick","cron":"* * * * * *","function":"f","key":"cron-key"}', b"tick"
+        log.topics.schedules,
+        b'{"id":"tick","cron":"* * * * * *","function":"f","key":"cron-key","overlap":"allow_all"}',
+        b"tick",
     )
     due_ms = time.time_ns() // 1_000_000 + 4_000
     log.ask("delayed", id="delayed", function="f", run_at=due_ms)

@@ -13,7 +13,9 @@ from streams.core import cron, schedule
 from streams.core.cron import BadCron
 from streams.core.effect import Submit
 from streams.core.events import Source
-from streams.core.schedule import SchedulePut, ScheduleStep
+from streams.core.schedule import ScheduleStep
+from streams.core.schedule_facts import SchedulePut
+from streams.core.schedule_names import fire_id
 
 ZONES = [
     "UTC",
@@ -48,7 +50,7 @@ expressions = st.one_of(fives, sixes, st.sampled_from([*cron.MACROS, "30 2 * * *
 times = st.integers(BEGIN_MS, END_MS)
 
 
-def read(expression: str, zone: str) -> cron.Cron:
+def read(expression: str, zone: str) -> cron.Expression:
     """The expression, if it is one that ever fires."""
     try:
         return cron.read(expression, zone)
@@ -92,7 +94,9 @@ def test_every_fire_happens_once_or_is_missed_by_the_rule(
 ) -> None:
     """Whatever the ticks: fires and misses together are the fires of the expression, each once, in order."""
     fires = read(expression, zone)
-    written = Schedule(id="s", cron=expression, timezone=zone, function="f", catchup_window_ms=window_ms)
+    written = Schedule(
+        id="s", cron=expression, timezone=zone, function="f", catchup_window_ms=window_ms, overlap="allow_all"
+    )
     put = schedule.step(None, SchedulePut(begin_ms, Source.SCHEDULES, 0, written, 0))
     assert isinstance(put, ScheduleStep)
     assert put.row is not None
@@ -109,11 +113,14 @@ def test_every_fire_happens_once_or_is_missed_by_the_rule(
         row = step.row
         asked += [effect.request.id or "" for effect in step.effects if isinstance(effect, Submit)]
         if offset == replayed:
-            assert schedule.step(row, event) == ScheduleStep(row, (), step.effects, durable=False)
+            again = schedule.step(row, event)
+            assert isinstance(again, ScheduleStep)
+            assert (again.row, again.facts, again.durable) == (row, (), False)
+            assert {*again.effects} >= {*step.effects[-defaults.SCHEDULE_RUNNING_MAX :]}
     assert len(asked) == len(set(asked)) == row.fires
     assert asked == sorted(asked)
     until = row.next_fire_at_ms if row.next_fire_at_ms is not None else END_MS * 2
     expected = [t for t in islice(fires.after(begin_ms), row.fires + row.missed + 1) if t < until]
     assert len(expected) == row.fires + row.missed, "none is lost, none is made up"
-    assert set(asked) <= {schedule.fire_id("s", fire_ms) for fire_ms in expected}
+    assert set(asked) <= {fire_id("s", fire_ms) for fire_ms in expected}
     assert len(row.fired) <= defaults.CATCHUP_FIRES_MAX

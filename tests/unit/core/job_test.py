@@ -9,7 +9,7 @@ from schemas.events import Receipt
 from schemas.records import replace
 from schemas.words import BeatKind, Outcome, Phase, RejectCode, Verdict
 from streams.core import facts, job
-from streams.core.effect import DispatchJob, Effect, TellRelays, WriteDeadLetter
+from streams.core.effect import DispatchJob, Effect, TellRelays, TellSchedule, WriteDeadLetter
 from streams.core.events import Due, PurgeDue, Source
 from streams.core.facts import Fact
 from streams.core.job import Step
@@ -475,6 +475,30 @@ def test_a_running_attempt_is_asked_to_stop_and_may_still_succeed() -> None:
     assert job.outstanding(life.row) == (TellRelays(1),)
     assert told(life.cancel("stop!")) == (facts.CancelRequested, Phase.LEASED, (TellRelays(1),))
     assert told(life.succeed()) == (facts.Succeeded, Phase.SUCCEEDED, ())
+
+
+def test_a_running_attempt_that_is_terminated_ends_its_job_at_once() -> None:
+    """What the function does then is called off, and its receipt comes too late."""
+    life = in_phase(Phase.LEASED)
+    assert told(life.cancel("now", terminate=True)) == (facts.Cancelled, Phase.CANCELLED, (TellRelays(1),))
+    assert (life.row.end_reason, life.row.attempts[-1].outcome) == ("now", "withdrawn")
+    assert isinstance(life.succeed(), Rejection)
+    waiting = in_phase(Phase.RETRYING)
+    assert told(waiting.cancel(terminate=True)) == (facts.Cancelled, Phase.CANCELLED, ())
+
+
+def test_a_job_that_a_schedule_fired_tells_it_of_its_end() -> None:
+    """Whatever the end; again when somebody asks again, and after a crash; and not before."""
+    life = Life()
+    assert told(life.submit(scheduled_by="tick")) == (facts.Admitted, Phase.READY, (DispatchJob(1),))
+    assert told(life.submit(scheduled_by="tick")) == (facts.Deduplicated, Phase.READY, ())
+    assert told(life.succeed()) == (facts.Succeeded, Phase.SUCCEEDED, (TellSchedule(),))
+    assert job.outstanding(life.row) == (TellSchedule(),)
+    assert told(life.submit(scheduled_by="tick")) == (facts.Deduplicated, Phase.SUCCEEDED, (TellSchedule(),))
+    other = Life()
+    other.submit(scheduled_by="tick")
+    assert told(other.cancel())[2] == (TellRelays(1), TellSchedule())
+    assert TellSchedule() not in job.outstanding(in_phase(Phase.SUCCEEDED).row)
 
 
 @pytest.mark.parametrize("outcome", [each for each in Outcome if each != Outcome.SUCCESS])

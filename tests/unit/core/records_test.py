@@ -8,14 +8,24 @@ import pytest
 from schemas import codec
 from schemas.events import Control, Dispatch, Fact, JobRequest, Schedule
 from schemas.records import replace
-from schemas.words import BeatKind, FactKind, Outcome, Phase
-from streams.core import admission, facts, records, schedule
+from schemas.words import BeatKind, FactKind, Outcome, Phase, RejectCode
+from streams.core import admission, facts, records, schedule, schedule_fold
 from streams.core.effect import TellRelays
 from streams.core.events import RemoveAsked, Source
 from streams.core.facts import Fact as CoreFact
 from streams.core.job import EPHEMERAL, Step
 from streams.core.rejection import Rejection
 from streams.core.schedule import ScheduleStep
+from streams.core.schedule_facts import (
+    BackfillAdvanced,
+    FireDue,
+    ScheduleAdvanced,
+    ScheduleFact,
+    ScheduleJobEnded,
+    SchedulePut,
+    ScheduleRemoved,
+    ScheduleStopping,
+)
 from tests.life import T0, Life, in_phase
 
 
@@ -201,10 +211,30 @@ def test_a_purge_is_told_of_a_row_that_is_gone() -> None:
 def test_every_fact_that_is_written_has_a_word() -> None:
     """Only what is ephemeral goes without."""
     assert set(records.KINDS) | EPHEMERAL == set(CoreFact.__args__)
-    assert set(records.SCHEDULE_KINDS) == set(schedule.ScheduleFact.__args__)
+    untold = {ScheduleAdvanced, ScheduleStopping, ScheduleJobEnded, BackfillAdvanced}
+    assert set(schedule_fold.KINDS) | untold == set(ScheduleFact.__args__)
 
 
 # What effects become.
+
+
+def test_a_schedule_is_told_how_its_job_ended_or_why_there_is_none() -> None:
+    """A command of the machine's own, about the job."""
+    life = Life()
+    life.submit(scheduled_by="tick", attempts_max=1)
+    life.fail("ValueError")
+    report = records.report_command(life.row)
+    assert (report.command, report.id, report.job) == ("schedule_job_ended", "tick", "job-1")
+    assert (report.phase, report.reason) == ("dead", "1 of 1 attempts failed")
+    refused = records.refusal_command("tick", "job-1", Rejection(RejectCode.QUEUES_FULL, "r" * 2_000))
+    assert (refused.id, refused.job, refused.phase, refused.reason) == (
+        "tick",
+        "job-1",
+        "rejected",
+        "r" * 1_000,
+    )
+    with pytest.raises(AssertionError, match="job job-1 was fired by no schedule"):
+        records.report_command(in_phase(Phase.DEAD).row)
 
 
 def test_a_dispatch_carries_all_that_a_minion_needs() -> None:
@@ -284,23 +314,25 @@ def test_a_dead_letter_tells_what_happened_and_how_to_run_it_again() -> None:
 def test_facts_of_a_schedule_say_what_came_of_it() -> None:
     """Saved, fired once or more often, missed, removed; the job of such a fact is the schedule."""
     noon_ms = 1_748_779_200_000
-    written = Schedule(id="tick", cron="* * * * *", function="beat", paused=False, catchup_window_ms=120_000)
+    late = "missed by more than the catch-up window of 120000 ms"
+    written = Schedule(
+        id="tick", cron="* * * * *", function="beat", catchup_window_ms=120_000, overlap="allow_all"
+    )
 
     def put(paused: bool) -> ScheduleStep:  # noqa: FBT001
-        event = schedule.SchedulePut(noon_ms, Source.SCHEDULES, 0, replace(written, paused=paused), 3)
+        event = SchedulePut(noon_ms, Source.SCHEDULES, 0, replace(written, paused=paused), 3)
         step = schedule.step(None, event)
         assert isinstance(step, ScheduleStep)
         return step
 
     def tick(minutes: int) -> ScheduleStep:
-        step = schedule.step(
-            put(paused=False).row, schedule.FireDue(noon_ms + minutes * 60_000, Source.TIMERS, 0)
-        )
+        step = schedule.step(put(paused=False).row, FireDue(noon_ms + minutes * 60_000, Source.TIMERS, 0))
         assert isinstance(step, ScheduleStep)
         return step
 
     def tell(step: ScheduleStep) -> list[tuple[str, str | None]]:
-        told = [records.schedule_fact_record(put(paused=False).row, fact, step.row) for fact in step.facts]
+        facts_told = [fact for fact in step.facts if type(fact) in schedule_fold.KINDS]
+        told = [records.schedule_fact_record(put(paused=False).row, fact, step.row) for fact in facts_told]
         assert {record.job for record in told} == {"tick"}
         return [(record.fact, record.reason) for record in told]
 
@@ -317,18 +349,21 @@ def test_facts_of_a_schedule_say_what_came_of_it() -> None:
         queue="default",
         created_at_ms=noon_ms,
         next_at_ms=noon_ms + 120_000,
-        reason="fired tick@2025-06-01T12:01:00Z",
+        reason="tick@2025-06-01T12:01:00Z",
+        fire_at_ms=noon_ms + 60_000,
+        fire_until_ms=noon_ms + 60_000,
+        fires=1,
     )
     assert records.schedule_fact_record(fire.row, removed.facts[0], None).next_at_ms is None
     assert tell(put(paused=False)) == [("schedule_saved", "* * * * * in UTC")]
     assert tell(put(paused=True)) == [("schedule_saved", "* * * * * in UTC, paused")]
-    assert tell(tick(1)) == [("schedule_fired", "fired tick@2025-06-01T12:01:00Z")]
+    assert tell(tick(1)) == [("schedule_fired", "tick@2025-06-01T12:01:00Z")]
     assert tell(tick(5)) == [
         (
             "schedule_missed",
-            "2 fires will not happen: missed by more than the catch-up window of 120000 ms",
+            f"2 fires, tick@2025-06-01T12:01:00Z to tick@2025-06-01T12:02:00Z: {late}",
         ),
-        ("schedule_fired", "fired 3 times, tick@2025-06-01T12:03:00Z to tick@2025-06-01T12:05:00Z"),
+        ("schedule_fired", "3 fires, tick@2025-06-01T12:03:00Z to tick@2025-06-01T12:05:00Z"),
     ]
     assert tell(removed) == [("schedule_removed", None)]
 
@@ -338,4 +373,4 @@ def test_a_fact_without_a_row_is_a_fault() -> None:
     with pytest.raises(AssertionError, match="a fact is about a job"):
         records.fact_record(None, facts.Purged(T0, Source.TIMERS, 0), None)
     with pytest.raises(AssertionError, match="a fact is about a schedule"):
-        records.schedule_fact_record(None, schedule.ScheduleRemoved(T0, Source.TIMERS, 0), None)
+        records.schedule_fact_record(None, ScheduleRemoved(T0, Source.TIMERS, 0), None)

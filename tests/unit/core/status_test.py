@@ -11,16 +11,19 @@ from schemas.words import BeatKind, Outcome, Phase
 from streams.core import schedule
 from streams.core.events import Source
 from streams.core.schedule import ScheduleStep
+from streams.core.schedule_facts import BackfillAsked, FireDue, PauseAsked, SchedulePut
 from streams.core.status import (
     clock,
     frozen_since_ms,
     is_slow,
     job_status,
     located,
+    schedule_state,
     schedule_status,
     waiting_for,
 )
 from tests.life import T0, Life, in_phase
+from tests.plan import NOON_MS, Planned
 
 DAY_MS = 86_400_000
 # T0 is 22:13:20 UTC on 14 November 2023.
@@ -194,9 +197,9 @@ def test_a_time_of_another_day_has_its_date() -> None:
 def test_the_status_of_a_schedule_is_ready_for_json() -> None:
     """Rule, next fire, what it fires, and how it went."""
     written = Schedule(id="tick", cron="* * * * *", function="beat", args=b"[1]", note="often")
-    put = schedule.step(None, schedule.SchedulePut(T0, Source.SCHEDULES, 0, written, 3))
+    put = schedule.step(None, SchedulePut(T0, Source.SCHEDULES, 0, written, 3))
     assert isinstance(put, ScheduleStep)
-    step = schedule.step(put.row, schedule.FireDue(T0 + 60_000, Source.TIMERS, 0))
+    step = schedule.step(put.row, FireDue(T0 + 60_000, Source.TIMERS, 0))
     assert isinstance(step, ScheduleStep)
     assert step.row is not None
     status = json.loads(json.dumps(schedule_status(step.row, T0 + 61_000)))
@@ -210,3 +213,41 @@ def test_the_status_of_a_schedule_is_ready_for_json() -> None:
     assert status["next_fire_at"] == "2023-11-14T22:15:00.000Z"
     assert (status["fires"], status["missed"], status["args"]) == (1, 0, [1])
     assert schedule_status(replace(step.row, next_fire_at_ms=None), T0)["next_fire_at"] is None
+
+
+def test_the_status_of_a_schedule_tells_its_state_and_what_is_under_way() -> None:
+    """One word, the jobs it waits for, those that wait, the backfill, and the history with reasons."""
+    plan = Planned(overlap="buffer_one", runs_max=5)
+    plan.minute(1)
+    plan.minute(2)
+    plan.do(BackfillAsked, "tick", NOON_MS - 120_000, NOON_MS, None, None)
+    status = json.loads(json.dumps(schedule_status(plan.row, plan.now_ms)))
+    assert status["state"] == "active"
+    assert (status["running"], status["buffered"]) == (
+        ["tick@2025-06-01T12:01:00Z"],
+        ["tick@2025-06-01T12:02:00Z"],
+    )
+    assert status["backfill"] == {
+        "after": "2025-06-01T11:58:00.000Z",
+        "until": "2025-06-01T12:00:00.000Z",
+        "overlap": "buffer_all",
+    }
+    assert status["coming"][:2] == ["2025-06-01T12:03:00.000Z", "2025-06-01T12:04:00.000Z"]
+    assert [each["what"] for each in status["history"]] == ["saved", "fired", "buffered", "backfilling"]
+    assert status["history"][2] == {
+        "at": "2025-06-01T12:02:00.000Z",
+        "what": "buffered",
+        "fire_at": "2025-06-01T12:02:00.000Z",
+        "fire_until": "2025-06-01T12:02:00.000Z",
+        "fires": 1,
+        "reason": "waits for the end of tick@2025-06-01T12:01:00Z",
+    }
+    assert (status["runs_max"], status["runs_left"]) == (5, 4)
+    plan.do(PauseAsked, "tick", None)
+    assert schedule_status(plan.row, plan.now_ms)["state"] == "paused"
+    assert schedule_status(plan.row, plan.now_ms)["coming"] == []
+    finished = replace(plan.row, paused=False)
+    assert schedule_state(finished) == "finished"
+    assert schedule_state(replace(plan.row, orphaned_at_ms=1)) == "orphaned"
+    elsewhere = replace(Planned().row, timezone="Mars/Olympus")
+    assert schedule_status(elsewhere, T0)["coming"] == ["2025-06-01T12:01:00.000Z"]

@@ -128,7 +128,7 @@ def test_leases_that_cannot_be_decided_hold_up_nothing() -> None:
 def test_a_schedule_catches_up_in_bounded_steps() -> None:
     """A schedule that missed more fires than one step takes goes on with the next tick, never within one."""
     desk = Desk()
-    desk.schedule(KEYS[0], {"cron": "* * * * * *", "function": "f", "catchup_window_ms": defaults.DAY_MS})
+    desk.schedule(KEYS[0], {"cron": "* * * * * *", "function": "f", "overlap": "allow_all"})
     at_ms = desk.now_ms + (defaults.CATCHUP_FIRES_MAX + 500) * 1_000
     first = desk.tick(at_ms)
     assert len(first.then) == defaults.CATCHUP_FIRES_MAX

@@ -1,0 +1,94 @@
+"""Schedules as records: what a client writes for one, and which facts answer what it asks of one.
+
+Pure: no Kafka, no clock. Whether an expression fires, and when, is the service's to say.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from jobstream import schedules
+from jobstream.errors import BadRequest
+from jobstream.functions import Function, Submission, encode_args
+from schemas.events import Schedule
+from schemas.words import CommandName, FactKind
+
+SCHEDULE_ANSWERS: dict[CommandName, frozenset[FactKind]] = {
+    CommandName.PAUSE_SCHEDULE: frozenset({FactKind.SCHEDULE_PAUSED}),
+    CommandName.RESUME_SCHEDULE: frozenset({FactKind.SCHEDULE_RESUMED}),
+    CommandName.TRIGGER_SCHEDULE: frozenset(
+        {
+            FactKind.SCHEDULE_FIRED,
+            FactKind.SCHEDULE_SKIPPED,
+            FactKind.SCHEDULE_BUFFERED,
+            FactKind.SCHEDULE_DROPPED,
+        }
+    ),
+    CommandName.BACKFILL_SCHEDULE: frozenset({FactKind.SCHEDULE_BACKFILLING}),
+    CommandName.ORPHAN_SCHEDULE: frozenset({FactKind.SCHEDULE_ORPHANED}),
+}
+"""The facts that tell what came of a command about a schedule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What became of the schedules that code declares."""
+
+    declared: tuple[str, ...]
+    """Ids of those that it declares: they are in force."""
+    orphaned: tuple[str, ...]
+    """Ids of those that it declared before and does not any more: they go on, and are shown so."""
+
+
+def schedule_record(
+    id: str, rule: schedules.Schedule, made: Submission, *, declared_by: str | None = None
+) -> Schedule:
+    """The record of a schedule whose fires are like a submission.
+
+    Raises:
+        BadRequest: A value of the wrong kind.
+    """
+    return Schedule(
+        id=id,
+        function=made.function,
+        queue=made.queue,
+        key=rule.key,
+        args=encode_args(made.args),
+        content_type=made.content_type,
+        timeout_ms=made.timeout_ms,
+        attempts_max=made.attempts_max,
+        declared_by=declared_by,
+        **rule.fields(),
+    )
+
+
+def declared_records(functions: Iterable[Function[..., Any]], declared_by: str) -> list[Schedule]:
+    """The records of the schedules that functions declare, by id.
+
+    Raises:
+        BadRequest: A value of the wrong kind, or two schedules of one id.
+    """
+    found: dict[str, Schedule] = {}
+    for function in functions:
+        for rule in function.schedules:
+            id = rule.id or function.name
+            if id in found:
+                raise BadRequest(f"schedules must have ids of their own, got {id} twice in {declared_by}")
+            made = _asked(function, rule.args)
+            found[id] = schedule_record(id, rule, made, declared_by=declared_by)
+    return list(found.values())
+
+
+def _asked(function: Function[..., Any], args: Any) -> Submission:
+    match args:
+        case None:
+            return function.request()
+        case dict():
+            return function.request(**args)
+        case bytes():
+            return function.request(args)
+        case list() | tuple():
+            return function.request(*args)
+        case _:
+            found = type(args).__name__
+            raise BadRequest(f"args of a schedule must be a dict, a list or bytes, got {found}")

@@ -1,0 +1,132 @@
+"""Schedules in code: what a function declares, and the record that it becomes."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import jobstream
+from jobstream.client.schedules import SCHEDULE_ANSWERS, declared_records
+from jobstream.errors import BadRequest
+from jobstream.functions import function
+from schemas import events
+from schemas.words import SCHEDULE_COMMANDS, CommandName
+
+
+def test_an_expression_is_enough() -> None:
+    """The schedule is called like its function, and fires it without arguments."""
+
+    @function(name="report.make", queue="slow", timeout=30, schedule="0 3 * * *")
+    def make() -> None: ...
+
+    assert declared_records([make], "app.jobs") == [
+        events.Schedule(
+            id="report.make",
+            cron="0 3 * * *",
+            function="report.make",
+            queue="slow",
+            timeout_ms=30_000,
+            declared_by="app.jobs",
+        )
+    ]
+
+
+def test_a_schedule_says_all_that_a_record_holds() -> None:
+    """Durations and datetimes become milliseconds."""
+    rule = jobstream.Schedule(
+        ["0 3 * * *", "@every 90m"],
+        timezone="Europe/Berlin",
+        excluded="* * 25 12 *",
+        start_at=datetime(2026, 1, 1, tzinfo=UTC),
+        end_at=datetime(2027, 1, 1, tzinfo=UTC),
+        jitter=timedelta(minutes=1),
+        overlap="buffer_one",
+        catchup_window=3_600,
+        runs_max=5,
+        pause_on_failure=True,
+        paused=True,
+        note="n",
+        id="nightly",
+        key="k",
+        args={"days": 1},
+    )
+
+    @function(name="report.make", schedule=[rule, jobstream.Schedule("@daily", args=[7])])
+    def make(days: int = 0) -> None: ...
+
+    nightly, daily = declared_records([make], "app")
+    assert nightly == events.Schedule(
+        id="nightly",
+        cron="0 3 * * *",
+        crons=("@every 90m",),
+        timezone="Europe/Berlin",
+        excluded=("* * 25 12 *",),
+        start_at_ms=1_767_225_600_000,
+        end_at_ms=1_798_761_600_000,
+        jitter_ms=60_000,
+        overlap="buffer_one",
+        catchup_window_ms=3_600_000,
+        runs_max=5,
+        pause_on_failure=True,
+        paused=True,
+        note="n",
+        function="report.make",
+        key="k",
+        args=b'{"days":1}',
+        declared_by="app",
+    )
+    assert (daily.id, daily.cron, daily.args) == ("report.make", "@daily", b'{"days":7}')
+
+
+def test_bytes_are_arguments_too() -> None:
+    """As they are, with their type."""
+
+    @function(name="raw", schedule=jobstream.Schedule("@daily", args=b"\x00"))
+    def raw(data: bytes) -> None: ...
+
+    (record,) = declared_records([raw], "app")
+    assert (record.args, record.content_type) == (b"\x00", "application/octet-stream")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (5, "'int' object is not iterable"),
+        ([5], "schedule must be an expression, a Schedule, or several of them, got 5"),
+        (jobstream.Schedule(()), "cron must be one expression or more, got ()"),
+        (jobstream.Schedule((5,)), "cron must be one expression or several, got (5,)"),  # type: ignore[arg-type]
+        (jobstream.Schedule("@daily", overlap="no"), "overlap must be one of skip,"),  # type: ignore[arg-type]
+        (jobstream.Schedule("@daily", jitter=-1), "jitter must be seconds or a timedelta, from 0 up, got -1"),
+        (
+            jobstream.Schedule("@daily", start_at=datetime(2026, 1, 1)),  # noqa: DTZ001
+            "start_at must be a datetime with a time zone",
+        ),
+    ],
+)
+def test_a_schedule_that_is_none_is_refused_where_it_is_declared(given: Any, sentence: str) -> None:
+    """At import, not at the deployment."""
+    with pytest.raises((BadRequest, TypeError)) as refused:
+        function(name="f", schedule=given)(print)
+    assert sentence in str(refused.value)
+
+
+def test_two_schedules_of_one_id_are_refused() -> None:
+    """Each would replace the other."""
+
+    @function(name="f", schedule=[jobstream.Schedule("@daily"), jobstream.Schedule("@hourly")])
+    def twice() -> None: ...
+
+    with pytest.raises(BadRequest, match="schedules must have ids of their own, got f twice in app"):
+        declared_records([twice], "app")
+
+    @function(name="g", schedule=jobstream.Schedule("@daily", args=5))
+    def wrong() -> None: ...
+
+    with pytest.raises(BadRequest, match="args of a schedule must be a dict, a list or bytes, got int"):
+        declared_records([wrong], "app")
+
+
+def test_each_command_about_a_schedule_has_an_answer() -> None:
+    """Removal has its own way, and the machine's own command has none."""
+    others = {CommandName.REMOVE_SCHEDULE, CommandName.SCHEDULE_JOB_ENDED}
+    assert {*SCHEDULE_ANSWERS} | others == SCHEDULE_COMMANDS
