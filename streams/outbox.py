@@ -9,7 +9,7 @@ crash between two topics must not take it back. Every other fact goes beside its
 
 from schemas import defaults
 from schemas.codec import encode
-from schemas.events import ArgsRow, Command, Fact, JobRequest, JobRow, Reject, ScheduleRow
+from schemas.events import ArgsRow, Command, ConfigRow, Fact, JobRequest, JobRow, Reject, ScheduleRow
 from schemas.keys import home
 from schemas.records import replace
 from schemas.topics import Topics
@@ -20,7 +20,7 @@ from streams.core.events import Source
 from streams.core.rejection import Rejection
 from streams.core.schedule_facts import ScheduleFact
 from streams.record import ROUTED_HEADER, Header, Out, Record, Writes
-from streams.rows import ARGS_ROW, JOB_ROW, SCHEDULE_ROW
+from streams.rows import ARGS_ROW, CONFIG_ROW, JOB_ROW, SCHEDULE_ROW
 
 CONTROL_PARTITION = REJECTS_PARTITION = 0
 """Of topics with one partition."""
@@ -79,6 +79,10 @@ class Outbox:
     def schedule_row(self, row: ScheduleRow) -> None:
         """The latest state of a schedule."""
         self._state(SCHEDULE_ROW + row.id, encode(row))
+
+    def config_row(self, row: ConfigRow) -> None:
+        """An entry of the config topic, as this partition goes by it."""
+        self._state(CONFIG_ROW + row.entry, encode(row))
 
     def no_row(self, key: str) -> None:
         """The row with this key is no more."""

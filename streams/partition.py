@@ -21,9 +21,12 @@ from schemas import defaults
 from schemas.codec import Undecodable, decode
 from schemas.events import (
     Command,
+    ConfigChanged,
+    FunctionConfig,
     Heartbeat,
     JobRequest,
     JobRow,
+    QueueConfig,
     Receipt,
     Schedule,
     ScheduleRow,
@@ -35,7 +38,7 @@ from schemas.records import replace
 from schemas.requests import rule_json
 from schemas.topics import Topics
 from schemas.words import SCHEDULE_COMMANDS, BeatKind, CommandName, Phase, RejectCode, WaitReason
-from streams.core import admission, commands, job, records, schedule, schedule_rule
+from streams.core import admission, commands, config, job, records, schedule, schedule_rule
 from streams.core.admission import Position
 from streams.core.effect import (
     Ask,
@@ -89,7 +92,7 @@ class Partition:
         """The last tick that was applied."""
         self._topics = topics
         self._queues = queues
-        self._waiting: dict[str, dict[str, None]] = {}  # by queue: ready jobs whose queue does not exist yet
+        self._held: dict[str, dict[str, None]] = {}  # by queue: ready jobs that may not be dispatched now
         self._unheard = True  # nobody listened to the leases until now
         self._outbox = Outbox(number, topics)
         self._apply: dict[str, Callable[[Record], None]] = {
@@ -134,7 +137,7 @@ class Partition:
             or row.applied_receipts >= settled[topics.receipts]
             or row.applied_timers >= settled[topics.timers]
             or row.applied_heartbeats >= settled[topics.heartbeats]
-            or _waits_for_queue(row)
+            or job.is_held(row)
         )
 
     def _in_doubt_plan(self, row: ScheduleRow, settled: Mapping[str, int]) -> bool:
@@ -148,16 +151,17 @@ class Partition:
 
     def _job_again(self, row: JobRow) -> None:
         """Sends what a job awaits once more, and tells its end once more."""
-        if _waits_for_queue(row):  # a tick dispatches it, when the queue is there
-            self._wait_for_queue(row)
+        if job.is_held(row):  # a tick dispatches it, when the queue takes jobs again
+            self._hold(row)
             return
         if row.ended_at_ms is not None:
             self._outbox.end_again(row)
-        self._job_effects(row, job.outstanding(row), row.dispatched_at_ms or row.ended_at_ms or 0)
+        at_ms = row.dispatched_at_ms or row.ended_at_ms or 0
+        self._job_effects(row, job.outstanding(row), at_ms, again=True)
 
     def next_due_ms(self) -> int | None:
         """When a tick is wanted, epoch ms; None: nothing wants one."""
-        if any(map(self._queues.exists, self._waiting)):
+        if any(map(self._takes_jobs, self._held)):
             return 0
         return self.rows.dues.next_ms()
 
@@ -177,9 +181,15 @@ class Partition:
         self._next[record.topic] = record.offset + 1
         return self._outbox.take()
 
-    def _wait_for_queue(self, row: JobRow) -> None:
-        self._queues.want(row.spec.queue)
-        self._waiting.setdefault(row.spec.queue, {})[row.spec.id] = None
+    def _takes_jobs(self, queue: str) -> bool:
+        """True if jobs of the queue may be dispatched: it exists, and is not paused."""
+        return self._queues.exists(queue) and not self.rows.config.paused(queue)
+
+    def _hold(self, row: JobRow) -> None:
+        """Notes a ready job that may not be dispatched now, and asks for its queue if there is none."""
+        if not self._queues.exists(row.spec.queue):
+            self._queues.want(row.spec.queue)
+        self._held.setdefault(row.spec.queue, {})[row.spec.id] = None
 
     def _guarded(self, record: Record, id: str | None, act: Callable[[], object]) -> None:
         """Does something for a record; what goes wrong is refused instead, and leaves nothing half done.
@@ -202,9 +212,11 @@ class Partition:
     # Requests and commands.
 
     def _on_request(self, record: Record) -> None:
-        event = decode(_value(record, "request"), (JobRequest, Command))
+        event = decode(_value(record, "request"), (JobRequest, Command, ConfigChanged))
         if isinstance(event, Command):
             self._on_command(record, event)
+        elif isinstance(event, ConfigChanged):
+            self._on_config(record, event)
         elif event.schedule is not None:
             self._on_schedule_request(record, event)
         else:
@@ -212,7 +224,8 @@ class Partition:
 
     def _on_job_request(self, record: Record, request: JobRequest) -> None:
         request = _with_trace(request, record)
-        spec = admission.admit(request, record.key, _position(record), self._topics.partitions)
+        position, said = _position(record), self.rows.config
+        spec = admission.admit(request, record.key, position, self._topics.partitions, said)
         if isinstance(spec, Rejection):
             self._refuse_job(record, request, spec, request.id, request.key)
         elif spec.partition != self.number:
@@ -274,6 +287,24 @@ class Partition:
         if record.routed_from is not None:
             homes = homes[homes.index(self.number) + 1 :] if self.number in homes else ()
         return next((partition for partition in homes if partition != self.number), None)
+
+    # Settings.
+
+    def _on_config(self, record: Record, event: ConfigChanged) -> None:
+        """An operator's word about a queue or a function, as a worker hands it to each of its partitions.
+
+        A pause holds what is ready from then on; its end lets the next ticks dispatch what was held.
+        """
+        if event.value is not None:
+            entry = decode(event.value, (QueueConfig, FunctionConfig))
+            refusal = config.check(event.entry, entry)
+            if refusal is not None:
+                self._refuse(record, refusal, None)
+                return
+        row = config.step(self.rows.configs.get(event.entry), event, record.offset)
+        if row is not None:
+            self._outbox.config_row(row)
+            self.rows.keep_config(row)
 
     # Schedules.
 
@@ -386,20 +417,28 @@ class Partition:
             and self._next[self._topics.heartbeats] >= tick.heartbeats_end
         )
         self._decide_dues(record, heard=heard)
-        self._dispatch_waiting(record)
+        self._dispatch_held(record)
 
-    def _dispatch_waiting(self, record: Record) -> None:
-        """Queues may have come into being: the jobs that waited for them are dispatched. The tick is noted in
-        their rows, so that they are in doubt until all of it has left.
+    def _dispatch_held(self, record: Record) -> None:
+        """Queues may have come into being, or be paused no more: the jobs that were held for them are
+        dispatched, so many at a tick. The tick is noted in their rows, so that they are in doubt until all of
+        it has left.
         """
-        for queue in [queue for queue in self._waiting if self._queues.exists(queue)]:
-            for id in self._waiting.pop(queue):
+        left = DUES_PER_TICK_MAX
+        for queue in [queue for queue in self._held if self._takes_jobs(queue)]:
+            held = self._held[queue]
+            while held and left > 0:
+                id = next(iter(held))
+                del held[id]
                 row = self.jobs.get(id)
-                if row is not None and _waits_for_queue(row):
-                    self._guarded(record, id, partial(self._dispatch_late, row, record.offset))
+                if row is not None and job.is_held(row):
+                    left -= 1
+                    self._guarded(record, id, partial(self._dispatch_late, row, record))
+            if not held:
+                del self._held[queue]
 
-    def _dispatch_late(self, row: JobRow, offset: int) -> None:
-        after = replace(row, wait_reason=None, applied_timers=offset)
+    def _dispatch_late(self, row: JobRow, record: Record) -> None:
+        after = job.released(row, record.timestamp_ms, record.offset)
         self._outbox.job_row(after)
         self._outbox.dispatch(after, self.rows.args(after))
         self.rows.keep_job(row.spec.id, after)
@@ -473,7 +512,7 @@ class Partition:
             assert after is not None, "a job that is no more asks for nothing"
             if args is not None and before is None:
                 self.rows.keep_args(id, args)
-            after = self._job_effects(after, step.effects, event.at_ms)
+            after = self._job_effects(after, step.effects, event.at_ms, again=not step.facts)
         value = None
         if step.durable:
             value = self._write_job(id, before, after, args)
@@ -497,12 +536,19 @@ class Partition:
             self._outbox.args_row(id, args)  # first: a row in the log is never without them
         return self._outbox.job_row(after)
 
-    def _job_effects(self, row: JobRow, effects: tuple[Effect, ...], at_ms: int) -> JobRow:
-        """Puts the effects into the outbox. The row says so if its dispatch has to wait for its queue."""
+    def _job_effects(self, row: JobRow, effects: tuple[Effect, ...], at_ms: int, *, again: bool) -> JobRow:
+        """Puts the effects into the outbox. The row says so if its dispatch has to wait for its queue.
+
+        Args:
+            row: the job.
+            effects: what it asks of the world.
+            at_ms: when it asked.
+            again: it has asked before; what was decided then is not decided anew.
+        """
         for effect in effects:
             match effect:
                 case DispatchJob():
-                    row = self._dispatch(row)
+                    row = self._dispatch(row, again=again)
                 case TellRelays():
                     self._outbox.call_off(row, effect, at_ms)
                 case WriteDeadLetter():
@@ -514,14 +560,15 @@ class Partition:
                     raise AssertionError(f"a job asks for no other, got {effect}")
         return row
 
-    def _dispatch(self, row: JobRow) -> JobRow:
-        if _waits_for_queue(row):  # a replay: the job is dispatched when its queue comes
+    def _dispatch(self, row: JobRow, *, again: bool) -> JobRow:
+        if job.is_held(row):  # a replay: the job is dispatched when its queue takes jobs
             return row
-        if self._queues.exists(row.spec.queue):
+        queue = row.spec.queue
+        if self._takes_jobs(queue) or (again and self._queues.exists(queue)):
             self._outbox.dispatch(row, self.rows.args(row))
             return row
-        self._wait_for_queue(row)
-        return replace(row, wait_reason=WaitReason.QUEUE)
+        self._hold(row)
+        return job.held(row, WaitReason.PAUSED if self.rows.config.paused(queue) else WaitReason.QUEUE)
 
     def _schedule_event(self, id: str, event: ScheduleEvent) -> Rejection | None:
         """Steps a schedule, and puts into the outbox what that asks for; a rejection changes nothing."""
@@ -589,11 +636,6 @@ class Partition:
     def _refuse(self, record: Record, rejection: Rejection, id: str | None) -> None:
         self.refused += 1
         self._outbox.reject(record, rejection, id)
-
-
-def _waits_for_queue(row: JobRow) -> bool:
-    """True if the job is ready and was not dispatched, since its queue did not exist."""
-    return row.phase == Phase.READY and row.wait_reason == WaitReason.QUEUE
 
 
 def _position(record: Record) -> Position:

@@ -1,4 +1,4 @@
-"""The rows of one partition: jobs, schedules, large arguments, their counts, and when they are due.
+"""The rows of one partition: jobs, schedules, large arguments, settings, their counts, and when they are due.
 
 Owns their keys in the state topic, their reading from it, and the form in which they are kept. Must never
 decide anything, nor write: what changes a row is `streams.partition`, and what writes it `streams.outbox`.
@@ -14,13 +14,14 @@ from struct import Struct
 from typing import Final, NamedTuple, TypeVar, overload
 
 from schemas.codec import Undecodable, decode, encode
-from schemas.events import ArgsRow, JobRow, ScheduleRow
+from schemas.events import ArgsRow, ConfigRow, FunctionConfig, JobRow, QueueConfig, ScheduleRow
 from schemas.words import Phase
 from streams.core import job, schedule
+from streams.core.config import NOTHING_SAID, Config
 from streams.dues import Dues
 from streams.packing import Packing
 
-JOB_ROW, ARGS_ROW, SCHEDULE_ROW = "j:", "a:", "s:"
+JOB_ROW, ARGS_ROW, SCHEDULE_ROW, CONFIG_ROW = "j:", "a:", "s:", "c:"
 """How the key of a row in the state topic begins; the id follows."""
 
 KIND_CHARS = 2
@@ -226,6 +227,10 @@ class Rows:
         self._packing = Packing()
         self.jobs = Jobs(self._packing)
         self.schedules: dict[str, ScheduleRow] = {}
+        self.configs: dict[str, ConfigRow] = {}
+        """Entries of the config topic, by key."""
+        self.config = NOTHING_SAID
+        """What they say together."""
         self.counts = self.jobs.counts
         """How many jobs there are, by queue and phase."""
         self.dues = Dues(self.due_ms)
@@ -284,8 +289,10 @@ class Rows:
                 self.keep_args(id, decode(value, (ArgsRow,)).args)
             elif kind == SCHEDULE_ROW:
                 self.keep_schedule(id, decode(value, (ScheduleRow,)))
+            elif kind == CONFIG_ROW:
+                self.keep_config(decode(value, (ConfigRow,)))
             else:
-                known = f"{JOB_ROW}, {ARGS_ROW} or {SCHEDULE_ROW}"
+                known = f"{JOB_ROW}, {ARGS_ROW}, {SCHEDULE_ROW} or {CONFIG_ROW}"
                 raise BadRow(key.encode(), self._number, f"its key must begin with {known}")
         except Undecodable as error:
             raise BadRow(key.encode(), self._number, error.sentence) from error
@@ -338,6 +345,20 @@ class Rows:
     def keep_args(self, id: str, args: bytes) -> None:
         """Arguments of a job that lie apart from its row."""
         self._args[id] = self._packing.pack(args)
+
+    def keep_config(self, row: ConfigRow) -> None:
+        """The entry is now so, and with it what is in force.
+
+        Raises:
+            Undecodable: its value is none of ours.
+        """
+        entries = {key: value for key, each in self.configs.items() if (value := each.value) is not None}
+        if row.value is not None:
+            entries[row.entry] = row.value
+        else:
+            entries.pop(row.entry, None)
+        self.config = Config.of(decode(value, (QueueConfig, FunctionConfig)) for value in entries.values())
+        self.configs[row.entry] = row
 
     def keep_schedule(self, id: str, row: ScheduleRow | None) -> None:
         """The schedule is now so; None: it is no more."""

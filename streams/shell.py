@@ -13,6 +13,7 @@ from typing import Any
 from schemas.settings import Settings
 from schemas.topics import Topics
 from streams.broker import Broker
+from streams.configs import Configs
 from streams.crash import crash
 from streams.partition import Partition
 from streams.queues import Queues
@@ -38,6 +39,7 @@ class Shell:
         self._send = send
         self._broker = Broker(settings.bootstrap, self.topics)
         self.ticker = Ticker(self.topics.timers, self.partitions, self._broker.ends, send)
+        self._configs = Configs(settings.bootstrap, self.topics, self.partitions, send)
         self._tasks: list[asyncio.Task[None]] = []
         self._assigned_at_s = time.monotonic()
         self._sent_again = 0
@@ -51,6 +53,7 @@ class Shell:
         for queue in await self._broker.prepare():
             self.queues.add(queue)
         self._run("the Ticker failed", self.ticker.tick_for_ever())
+        self._run("following the config topic failed", self._configs.follow_for_ever())
         self._run("making queues failed", self.queues.make_for_ever(self._broker.make_queue))
 
     def _run(self, what: str, loop: Coroutine[Any, Any, None]) -> None:

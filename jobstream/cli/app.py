@@ -2,7 +2,16 @@
 
 import typer
 
-from jobstream.cli import about, jobs, redriving, schedule_verbs, services, starting, topic_verbs
+from jobstream.cli import (
+    about,
+    config_verbs,
+    jobs,
+    redriving,
+    schedule_verbs,
+    services,
+    starting,
+    topic_verbs,
+)
 
 _JOBS = "Jobs"
 _RUN = "Run"
@@ -34,6 +43,8 @@ app.command("list", rich_help_panel=_JOBS)(jobs.list_jobs)
 app.command("cancel", rich_help_panel=_JOBS)(jobs.cancel)
 app.command("retry", rich_help_panel=_JOBS)(jobs.retry)
 app.command("redrive", rich_help_panel=_JOBS)(redriving.redrive)
+app.command("pause", rich_help_panel=_JOBS)(config_verbs.pause)
+app.command("resume", rich_help_panel=_JOBS)(config_verbs.resume)
 app.add_typer(schedule_verbs.app, rich_help_panel=_JOBS)
 
 app.command("init", rich_help_panel=_RUN)(starting.init)
@@ -45,6 +56,6 @@ app.command("gateway", rich_help_panel=_RUN)(services.gateway)
 app.command("streams", rich_help_panel=_RUN)(services.streams)
 
 app.add_typer(topic_verbs.app, rich_help_panel=_KAFKA)
-app.command("config", rich_help_panel=_KAFKA)(about.config)
+app.add_typer(config_verbs.app, rich_help_panel=_KAFKA)
 app.command("completion", rich_help_panel=_KAFKA)(starting.completion)
 app.command("version", rich_help_panel=_KAFKA)(about.version)

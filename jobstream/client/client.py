@@ -17,6 +17,7 @@ from typing import Any, Literal, Self, Unpack
 
 from jobstream import schedules
 from jobstream.client.address import bootstrap_of, web_of
+from jobstream.client.config import PARTITION, Entry, changed, fields_of, read_entries
 from jobstream.client.letters import read_letters, request_again
 from jobstream.client.metadata import Metadata
 from jobstream.client.pages import Pages
@@ -383,6 +384,49 @@ class Client:
         record = Record(self._topics.requests, watch.partition, letter.key.encode(), encode(request))
         await self._written(self._open.writer.write([record], self._submit_s), [(record, watch.id)])
         return Job(self, watch)
+
+    async def configs(self) -> dict[str, Entry]:
+        """What operators say about queues and functions, by `queue/<name>` and `function/<name>`.
+
+        Raises:
+            NotReachable: Kafka does not answer.
+        """
+        return await asyncio.to_thread(self._read_entries)
+
+    def _read_entries(self) -> dict[str, Entry]:
+        return read_entries(self._bootstrap, self._topics.config)
+
+    async def configure(self, key: str, *, note: str | None = None, **settings: Any) -> Entry:
+        """Changes the settings of a queue or a function; returns the entry once Kafka has it.
+
+        They count for jobs that are asked for from then on, where the request says nothing itself; a
+        function's come before its queue's.
+
+        Args:
+            key: `queue/<name>` or `function/<name>`.
+            note: Why, for people.
+            settings: `timeout, heartbeat_timeout, expected, retry_initial, retry_cap` in seconds,
+                `retry_kind, retry_factor, retry_jitter, attempts, lost`. None clears one.
+
+        Raises:
+            BadRequest: A key or value that cannot be; nothing was written.
+            SubmitTimedOut, SubmitFailed: As submit.
+        """
+        return await self._configure(key, {**fields_of(settings), "note": note})
+
+    async def pause(self, queue: str, *, note: str | None = None) -> Entry:
+        """Pauses a queue: its jobs are accepted and wait; those that run go on. As configure otherwise."""
+        return await self._configure(f"queue/{queue}", {"paused": True, "note": note})
+
+    async def resume(self, queue: str, *, note: str | None = None) -> Entry:
+        """Ends a pause: the jobs that waited are given to minions. As configure otherwise."""
+        return await self._configure(f"queue/{queue}", {"paused": False, "note": note})
+
+    async def _configure(self, key: str, fields: dict[str, Any]) -> Entry:
+        entry = changed(key, (await self.configs()).get(key), fields, BY)
+        record = Record(self._topics.config, PARTITION, key.encode(), encode(entry))
+        await self._written(self._open.writer.write([record], self._submit_s), [(record, key)])
+        return entry
 
     async def status(self, job: Job | str, *, key: str | None = None) -> dict[str, Any]:
         """Where a job is: its phase, plan, what it waits for, its attempts.

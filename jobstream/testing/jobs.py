@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, cast
 
 from jobstream.client.client import Client, Job, _Parts
+from jobstream.client.config import Entry, entries_of
 from jobstream.client.reader import FactReader
 from jobstream.client.waiting import Waiting
 from jobstream.client.watch import ENDS, Watch
@@ -313,6 +314,7 @@ class Jobs(Client):
         """What a minion could be given now, the oldest first."""
         for dispatch in [*self.machine.ready.values()]:
             wanted = queue in (None, dispatch.queue) and self._is_current(dispatch)
+            wanted = wanted and not self.machine.config.paused(dispatch.queue)
             if wanted and self._function(dispatch.function) is not None:
                 yield dispatch
 
@@ -331,7 +333,11 @@ class Jobs(Client):
             return found
         row = self._row(job)
         name = (row.spec.id, row.epoch)
-        ready = row.phase == Phase.READY and name in self.machine.ready
+        ready = (
+            row.phase == Phase.READY
+            and name in self.machine.ready
+            and not self.machine.config.paused(row.spec.queue)
+        )
         if not ready or self._function(row.spec.function) is None:
             raise AssertionError(f"the job must be able to run, got {self._why(row)}")
         return self.machine.ready[name]
@@ -451,7 +457,7 @@ class Jobs(Client):
             return f"{words}: {row.error_type}: {row.error_message}"
         if row.phase == Phase.READY and self._function(row.spec.function) is None:
             return f"{words}: no imported module declares it, and nothing replaces it"
-        why = waiting_for(row, self.machine.now_ms)
+        why = waiting_for(row, self.machine.now_ms, self.machine.config)
         return words if why is None else f"{words} and waits for {why}"
 
     def _row(self, job: Job | Submitted | str) -> JobRow:
@@ -506,6 +512,9 @@ class Jobs(Client):
                 why = self._why(self._row(watch.id))
                 raise WaitTimedOut(f"nobody ran the job: {why}; call drain(), or use mode='drain'") from None
         return await super()._result(watch, timeout)
+
+    def _read_entries(self) -> dict[str, Entry]:
+        return entries_of(self.machine.entries)
 
     def _read_letters(self, since_ms: int) -> list[DeadLetter]:
         return [*{letter.job: letter for letter in self.machine.dead if letter.at_ms >= since_ms}.values()]

@@ -12,10 +12,22 @@ from typing import TYPE_CHECKING, cast
 
 from schemas.codec import decode, encode
 from schemas.defaults import QUEUES_MAX
-from schemas.events import Control, DeadLetter, Dispatch, Fact, JobRow, Reject, ScheduleRow, Tick
+from schemas.events import (
+    ConfigChanged,
+    Control,
+    DeadLetter,
+    Dispatch,
+    Fact,
+    JobRow,
+    Reject,
+    ScheduleRow,
+    Tick,
+)
 from schemas.topics import Topics
+from schemas.words import FactKind
 
 if TYPE_CHECKING:
+    from streams.core.config import Config
     from streams.queues import Queues
     from streams.record import Out
 
@@ -47,6 +59,7 @@ class Machine:
         ready: Dispatches that no one has begun, by (job, epoch), in the order in which they came.
         dead: Dead letters.
         rejects: What was refused.
+        entries: Keys and values of the config topic.
         on_fact: Told of each fact with its offset.
         on_call_off: Told of each epoch that must not run (any more).
     """
@@ -59,9 +72,11 @@ class Machine:
         self.ready: dict[tuple[str, int], Dispatch] = {}
         self.dead: list[DeadLetter] = []
         self.rejects: list[Reject] = []
+        self.entries: list[tuple[bytes, bytes | None]] = []
         self.on_fact: Callable[[int, Fact], None] = _nobody
         self.on_call_off: Callable[[Control], None] = _nobody
         self._lock = threading.RLock()
+        self._order: dict[str, None] = {}
         self._partition: Partition = Partition(HOME, topics, cast("Queues", EveryQueue()))
         self._sources = (
             topics.requests,
@@ -80,6 +95,9 @@ class Machine:
         from streams.record import Out, Record
 
         with self._lock:
+            if topic == self.topics.config:
+                self._config_changed(key or b"", value)
+                return
             outs = deque([Out(topic, HOME, key, value)])
             while outs:
                 out = outs.popleft()
@@ -90,6 +108,18 @@ class Machine:
                 record = Record(out.topic, HOME, offset, self.now_ms, out.key, out.value, out.headers)
                 writes = self._partition.apply(record)
                 outs.extend((*writes.first, *writes.then))
+
+    def _config_changed(self, key: bytes, value: bytes | None) -> None:
+        """What a worker does about a record of the config topic."""
+        self.entries.append((key, value))
+        event = ConfigChanged(entry=key.decode(), offset=len(self.entries), value=value)
+        self.write(self.topics.requests, encode(event))
+        self.tick()  # which dispatches what was held and may go now
+
+    @property
+    def config(self) -> "Config":
+        """What operators say."""
+        return self._partition.rows.config
 
     def _append(self, topic: str) -> int:
         offset = self._ends[topic]
@@ -102,7 +132,10 @@ class Machine:
         if out.value is None or out.topic == topics.state:
             return
         if out.topic == topics.facts:
-            self.on_fact(self._append(topics.facts), decode(out.value, (Fact,)))
+            fact = decode(out.value, (Fact,))
+            if fact.fact == FactKind.ADMITTED:
+                self._order[fact.job] = None
+            self.on_fact(self._append(topics.facts), fact)
         elif out.topic == topics.control:
             self.on_call_off(decode(out.value, (Control,)))
         elif out.topic == topics.rejects:
@@ -148,7 +181,7 @@ class Machine:
     def jobs(self) -> list[JobRow]:
         """Every job that is kept, in the order in which they came."""
         with self._lock:
-            return list(self._partition.jobs.values())
+            return [self._partition.jobs[id] for id in self._order if id in self._partition.jobs]
 
     def schedules(self) -> list[ScheduleRow]:
         """Every schedule."""

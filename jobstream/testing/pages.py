@@ -26,7 +26,8 @@ class LocalPages(Pages):
         row = self._machine.job(id)
         if row is None or key not in (None, row.spec.key):
             raise JobUnknown(f"no job {id} is kept")
-        return dict(job_status(row, self._machine.now_ms, self._machine.args(row)))
+        machine = self._machine
+        return dict(job_status(row, machine.now_ms, machine.args(row), machine.config))
 
     def list(self, queue: str, phase: str | None = None, limit: int | None = None) -> dict[str, Any]:
         """As Pages.list; each job is told whole."""

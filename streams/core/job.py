@@ -50,7 +50,8 @@ from typing import Final
 
 from schemas import defaults
 from schemas.events import JobRow
-from schemas.words import PHASES_TERMINAL, Phase, Verdict
+from schemas.records import replace
+from schemas.words import PHASES_TERMINAL, Phase, Verdict, WaitReason
 from streams.core import evolve as fold
 from streams.core.decide import OFFERED, decide
 from streams.core.effect import DispatchJob, Effect, TellRelays, TellSchedule, WriteDeadLetter
@@ -294,6 +295,35 @@ def _call_off(job: JobRow) -> tuple[Effect, ...]:
     return ()
 
 
+HELD: Final = frozenset({WaitReason.QUEUE, WaitReason.PAUSED})
+"""Why a ready job was not dispatched."""
+
+
+def is_held(job: JobRow) -> bool:
+    """True if the job is ready, but was not dispatched: its queue does not exist yet, or is paused."""
+    return job.phase == Phase.READY and job.wait_reason in HELD
+
+
+def held(job: JobRow, reason: WaitReason) -> JobRow:
+    """The ready job, whose dispatch has to wait. Its epoch is minted; nobody has seen it."""
+    assert job.phase == Phase.READY, f"only a ready job is held, got {job.phase}"
+    assert reason in HELD, f"a job is held by its queue, got {reason}"
+    return replace(job, wait_reason=reason)
+
+
+def released(job: JobRow, at_ms: int, offset: int) -> JobRow:
+    """The held job, dispatched now.
+
+    Args:
+        job: the row.
+        at_ms: broker's time of the tick that found that it may go, epoch ms.
+        offset: offset of that tick, which is noted: the dispatch is in doubt until the tick is settled.
+    """
+    assert is_held(job), f"only a held job is released, got {job.phase} waiting for {job.wait_reason}"
+    attempts = (*job.attempts[:-1], replace(job.attempts[-1], dispatched_at_ms=at_ms))
+    return replace(job, wait_reason=None, dispatched_at_ms=at_ms, attempts=attempts, applied_timers=offset)
+
+
 def next_due_ms(job: JobRow) -> int | None:
     """When time may next bring something to the job, epoch ms; None: never."""
     return min((time_ms for time_ms, _ in times(job) if time_ms is not None), default=None)
@@ -327,7 +357,7 @@ def times(job: JobRow) -> tuple[tuple[int | None, type[TimeEvent]], ...]:
     match job.phase:
         case Phase.READY:
             assert job.dispatched_at_ms is not None, "a ready job was dispatched"
-            aged_at_ms = job.dispatched_at_ms + defaults.DISPATCH_AGE_MS_MAX
+            aged_at_ms = None if is_held(job) else job.dispatched_at_ms + defaults.DISPATCH_AGE_MS_MAX
             return (deadline, (job.spec.expires_at_ms, ExpiryPassed), (aged_at_ms, DispatchAged))
         case Phase.LEASED:
             assert job.lease_ends_at_ms is not None, "a leased job has a lease"

@@ -14,6 +14,7 @@ from schemas.events import Attempt, Happening, JobRow, ScheduleRow
 from schemas.times import format_time
 from schemas.words import Phase, WaitReason
 from streams.core import events, fires
+from streams.core.config import NOTHING_SAID, Config
 from streams.core.cron import BadCron
 from streams.core.job import times
 from streams.core.records import between_ms
@@ -71,13 +72,14 @@ timeout.
 """
 
 
-def job_status(job: JobRow, now_ms: int, args: bytes | None = None) -> Status:
+def job_status(job: JobRow, now_ms: int, args: bytes | None = None, config: Config = NOTHING_SAID) -> Status:
     """All there is to say about a job at `now_ms`, epoch ms.
 
     Args:
         job: the row.
         now_ms: the time it is asked for.
         args: the arguments, where they are kept apart from the row.
+        config: what operators say about its queue.
     """
     spec = job.spec
     latest = _latest(job)
@@ -85,7 +87,7 @@ def job_status(job: JobRow, now_ms: int, args: bytes | None = None) -> Status:
         "id": spec.id,
         "phase": job.phase,
         "now": format_time(now_ms),
-        "waiting_for": waiting_for(job, now_ms),
+        "waiting_for": waiting_for(job, now_ms, config),
         "function": spec.function,
         "queue": spec.queue,
         "key": spec.key,
@@ -119,14 +121,18 @@ def job_status(job: JobRow, now_ms: int, args: bytes | None = None) -> Status:
     }
 
 
-def waiting_for(job: JobRow, now_ms: int) -> str | None:
+def waiting_for(job: JobRow, now_ms: int, config: Config = NOTHING_SAID) -> str | None:
     """Why a job that has not ended is not running, as a sentence; None if it runs or has ended."""
+    queue = job.spec.queue
     until = clock(now_ms if job.due_at_ms is None else job.due_at_ms, now_ms)
     match job.phase, job.wait_reason:
+        case Phase.READY, reason if reason == WaitReason.PAUSED or config.paused(queue):
+            note = config.queues[queue].note if config.paused(queue) else None
+            return f"queue {queue} is paused" + (f" ({note})" if note else "")
         case Phase.READY, WaitReason.QUEUE:
-            return f"queue {job.spec.queue}, which is being made"
+            return f"queue {queue}, which is being made"
         case Phase.READY, _:
-            return f"a minion of queue {job.spec.queue} with the function {job.spec.function}"
+            return f"a minion of queue {queue} with the function {job.spec.function}"
         case Phase.RETRYING, _:
             allowed = job.spec.attempts_max + job.lost  # a lost lease uses up none of them
             failed = f"attempt {job.attempt} of {allowed} failed"

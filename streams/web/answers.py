@@ -17,6 +17,7 @@ from schemas.keys import home
 from schemas.names import BadName, check_id, check_key, check_queue, likely_homes
 from schemas.times import format_time
 from schemas.words import Phase, WaitReason
+from streams.core.config import Config
 from streams.core.status import job_status, schedule_status
 from streams.partition import Partition
 from streams.rows import Glance
@@ -97,7 +98,8 @@ class Answers:
                 )
             raise NoAnswer(NOT_FOUND, f"no job {id} is kept; ended jobs are forgotten after a day")
         partition, row = found
-        return _status(row, self._shell.ticker.now_ms(), partition.rows.args(row))
+        rows = partition.rows
+        return _status(row, self._shell.ticker.now_ms(), rows.config, rows.args(row))
 
     async def jobs(
         self, queue: str | None, phase: str | None, limit: str | None, after: str | None
@@ -112,8 +114,8 @@ class Answers:
         count, before = _limit(limit), None if after is None else _cursor(after)
         seen = await self._newest(queue, phase, before, count + 1)
         now_ms = self._shell.ticker.now_ms()
-        found = (partition.jobs.get(glance.id) for glance, partition in seen[:count])
-        shown = [_status(row, now_ms) for row in found if row is not None]
+        found = [(partition.jobs.get(glance.id), partition.rows.config) for glance, partition in seen[:count]]
+        shown = [_status(row, now_ms, config) for row, config in found if row is not None]
         counts = self._counts()
         return {
             "now": format_time(now_ms),
@@ -246,8 +248,8 @@ class Answers:
         return best
 
 
-def _status(row: JobRow, now_ms: int, args: bytes | None = None) -> Answer:
-    status: Answer = dict(job_status(row, now_ms, args))
+def _status(row: JobRow, now_ms: int, config: Config, args: bytes | None = None) -> Answer:
+    status: Answer = dict(job_status(row, now_ms, args, config))
     if row.phase == Phase.READY and row.wait_reason == WaitReason.QUEUE:
         status["waiting_for"] = f"queue {row.spec.queue}, whose topic is being made"
     return status

@@ -205,6 +205,28 @@ def test_dead_jobs_are_redriven_from_the_command_line(cluster: Cluster, start: S
     assert "no dead letter fits" in nothing.stderr
 
 
+def test_a_queue_is_paused_and_resumed_from_the_command_line(cluster: Cluster, start: Start) -> None:
+    """Jobs of a paused queue wait and say so; settings are shown with where they come from."""
+    set_ = jobstream(cluster, "config", "set", "queue/quiet", "attempts=7", "timeout=30s", "--note", "slow")
+    assert (set_.returncode, set_.stdout.split()[0]) == (0, "queue/quiet"), set_.stderr
+    shown = json.loads(jobstream(cluster, "config", "get", "queue/quiet", "--json").stdout)
+    assert shown["in_force"]["attempts_max"] == {"value": 7, "from": "queue/quiet"}
+    assert shown["in_force"]["lost_max"]["from"] == "built-in"
+    assert "paused" in jobstream(cluster, "pause", "quiet", "--note", "moving").stdout
+    start("--queue", "quiet")
+
+    def waits() -> str | None:
+        id = jobstream(cluster, "submit", "e2e.echo", '{"value": 1}', "--queue", "quiet").stdout.strip()
+        status = json.loads(jobstream(cluster, "status", id, "--json").stdout or "{}")
+        in_force = status.get("policy", {}).get("attempts_max") == 7
+        held = status.get("waiting_for") == "queue quiet is paused (moving)"
+        return id if held and in_force else None
+
+    id = eventually(waits, timeout_s=60) or ""
+    assert jobstream(cluster, "resume", "quiet").returncode == 0
+    eventually(lambda: "succeeded" in jobstream(cluster, "status", id).stdout, timeout_s=60)
+
+
 def test_a_job_that_fails_or_takes_too_long_has_its_exit_code(cluster: Cluster, start: Start) -> None:
     """Dead: 1, with its error; not ended in time: 4."""
     start()

@@ -14,13 +14,17 @@ from schemas.events import (
     ArgsRow,
     Beat,
     Command,
+    ConfigChanged,
+    ConfigRow,
     Control,
     DeadLetter,
     Dispatch,
     Fact,
+    FunctionConfig,
     Heartbeat,
     JobRequest,
     JobRow,
+    QueueConfig,
     Receipt,
     Reject,
     Schedule,
@@ -29,6 +33,7 @@ from schemas.events import (
 )
 from schemas.keys import home
 from schemas.topics import Topics
+from streams.core.config import key_of
 from streams.partition import Partition
 from streams.queues import Queues
 from streams.record import Header, Out, Record, Writes
@@ -41,6 +46,7 @@ WRITTEN = (
     JobRow,
     ArgsRow,
     ScheduleRow,
+    ConfigRow,
     Fact,
     Dispatch,
     Control,
@@ -124,6 +130,7 @@ class Desk:
         self.log = FakeLog()
         self.queues = Queues(queues)
         self.now_ms = START_MS
+        self.configs = -1
         self.partition = Partition(number, self.topics, self.queues)
         self.sources = (
             self.topics.requests,
@@ -221,6 +228,13 @@ class Desk:
         """The same in Avro."""
         schedule = Schedule(**fields)
         return self.put(self.topics.schedules, schedule.id.encode(), encode(schedule))
+
+    def config(self, entry: QueueConfig | FunctionConfig | str, offset: int | None = None) -> Written:
+        """What a worker writes when an operator wrote this entry, or removed the one with this key."""
+        self.configs = self.configs + 1 if offset is None else offset
+        key, value = (entry, None) if isinstance(entry, str) else (key_of(entry), encode(entry))
+        changed = ConfigChanged(entry=key, offset=self.configs, value=value)
+        return self.put(self.topics.requests, None, encode(changed))
 
     def tick(self, at_ms: int | None = None, **fields: Any) -> Written:
         """The clock, at `at_ms` or now; by default everything written before it was applied."""

@@ -51,6 +51,7 @@ def test_the_histories_are_rich() -> None:
         words.update(fact.fact for fact in world.decoded(world.topics.facts, Fact))
         words.update(row.phase for row in world.rows.values())
         words["crash"] += world.crashes
+        words.update(row.wait_reason for row in world.decoded(world.topics.state, JobRow) if row.wait_reason)
         words["ran twice"] += sum(times > 1 for times in world.edge.ran.values())
     for word in (
         *PHASES_TERMINAL,
@@ -61,6 +62,8 @@ def test_the_histories_are_rich() -> None:
         "retried",
         "crash",
         "ran twice",
+        "paused",
+        "queue",
     ):
         assert words[word] > 0, (word, words)
 
@@ -152,6 +155,8 @@ def restored_is_live(world: World) -> None:
             id: _durable(row) for id, row in live.jobs.items()
         }
         assert other.schedules == live.schedules
+        assert other.rows.configs == live.rows.configs
+        assert other.rows.config == live.rows.config
         assert other.rows.counts == live.rows.counts
 
 

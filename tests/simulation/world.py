@@ -13,7 +13,18 @@ from random import Random
 from typing import TypeVar
 
 from schemas.codec import decode, encode
-from schemas.events import ArgsRow, Command, JobRequest, JobRow, Schedule, ScheduleRow, Tick
+from schemas.events import (
+    ArgsRow,
+    Command,
+    ConfigChanged,
+    ConfigRow,
+    JobRequest,
+    JobRow,
+    QueueConfig,
+    Schedule,
+    ScheduleRow,
+    Tick,
+)
 from schemas.keys import home
 from schemas.records import replace
 from schemas.topics import Topics
@@ -159,6 +170,8 @@ class World:
         """Every record that was decided, in that order; again after a crash."""
         self.bad = 0
         self.crashes = 0
+        self.configs = 0
+        self.paused: list[str] = []
         self.edge = Edge(self)
         self.worker = Worker(self)
 
@@ -229,6 +242,8 @@ class World:
             actions.append(self.ask)
         if self.queues._wanted:
             actions.append(self.worker.make_queues)
+        if self.paused and self.calm:
+            self.operate(self.paused.pop(), paused=False)
         before = self.log.written
         pending = self.worker.next_record() is not None or self.edge.busy
         self.rng.choice(actions)()
@@ -266,7 +281,10 @@ class World:
         """A client writes something to the topic of requests, to whatever partition its library chooses."""
         rng = self.rng
         kind = rng.random()
-        if kind < 0.1 or len(self.asked) >= JOBS:
+        if kind < 0.05:
+            queue = rng.choice(QUEUES)
+            self.operate(queue, paused=queue not in self.paused)
+        elif kind < 0.1 or len(self.asked) >= JOBS:
             self.bad += 1
             self.put_request(None, rng.choice(BAD))
         elif kind < 0.25 and self.asked:
@@ -275,6 +293,16 @@ class World:
             self.duplicate()
         else:
             self.job()
+
+    def operate(self, queue: str, *, paused: bool) -> None:
+        """An operator pauses a queue or ends that, and a worker tells every partition; sometimes twice."""
+        self.paused = [other for other in self.paused if other != queue] + [queue] * paused
+        self.configs += 1
+        entry = QueueConfig(queue=queue, paused=paused, timeout_ms=self.rng.choice([None, 3_000]))
+        changed = ConfigChanged(entry=f"queue/{queue}", offset=self.configs, value=encode(entry))
+        for number in range(PARTITIONS):
+            for _ in range(self.rng.choice([1, 1, 2])):
+                self.append([Out(self.topics.requests, number, None, encode(changed))])
 
     def job(self) -> None:
         """Asks for a job."""
@@ -325,7 +353,7 @@ class World:
     def decoded(self, topic: str, kind: type[Event]) -> list[Event]:
         """The records of one type in a topic."""
         found = [
-            decode(record.value, (kind, JobRow, ArgsRow, ScheduleRow))
+            decode(record.value, (kind, JobRow, ArgsRow, ScheduleRow, ConfigRow))
             for record in self.log.records(topic)
             if record.value is not None
         ]

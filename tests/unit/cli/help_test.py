@@ -15,6 +15,8 @@ VERBS = {
     "cancel",
     "retry",
     "redrive",
+    "pause",
+    "resume",
     "schedules",
     "init",
     "up",

@@ -7,7 +7,7 @@ import pytest
 from schemas import defaults
 from schemas.events import Receipt
 from schemas.records import replace
-from schemas.words import BeatKind, Outcome, Phase, RejectCode, Verdict
+from schemas.words import BeatKind, Outcome, Phase, RejectCode, Verdict, WaitReason
 from streams.core import facts, job
 from streams.core.effect import DispatchJob, Effect, TellRelays, TellSchedule, WriteDeadLetter
 from streams.core.events import Due, PurgeDue, Source
@@ -747,3 +747,46 @@ def test_a_time_event_without_a_job_is_refused() -> None:
         RejectCode.UNKNOWN_JOB,
         "PurgeDue refused: the job is not known in this partition; ended jobs are forgotten",
     )
+
+
+# Jobs that are held.
+
+
+@pytest.mark.parametrize("reason", sorted(job.HELD))
+def test_a_held_job_is_ready_and_was_not_dispatched(reason: WaitReason) -> None:
+    """It keeps its epoch, does not age as a dispatch does, and still expires."""
+    life = Life()
+    life.submit(expires_at_ms=T0 + 9_000)
+    row = life.row
+    held = job.held(row, reason)
+    assert (held.phase, held.epoch, held.wait_reason) == (Phase.READY, row.epoch, reason)
+    assert job.is_held(held)
+    assert not job.is_held(row)
+    assert not job.is_held(in_phase(Phase.SCHEDULED).row)
+    assert job.next_due_ms(held) == T0 + 9_000
+    assert job.next_due_ms(job.held(in_phase(Phase.READY).row, reason)) is None
+
+
+def test_a_released_job_was_dispatched_then() -> None:
+    """The dispatch counts from the tick that let it go, which the row remembers."""
+    row = in_phase(Phase.READY).row
+    released = job.released(job.held(row, WaitReason.PAUSED), T0 + 5_000, 17)
+    assert (released.wait_reason, released.dispatched_at_ms, released.applied_timers) == (
+        None,
+        T0 + 5_000,
+        17,
+    )
+    assert released.attempts[-1].dispatched_at_ms == T0 + 5_000
+    assert released.epoch == row.epoch
+    assert job.outstanding(released) == (DispatchJob(row.epoch),)
+
+
+def test_only_a_ready_job_is_held_and_only_a_held_one_released() -> None:
+    """Anything else is an error of ours."""
+    ready = in_phase(Phase.READY).row
+    with pytest.raises(AssertionError, match="only a ready job is held"):
+        job.held(in_phase(Phase.LEASED).row, WaitReason.PAUSED)
+    with pytest.raises(AssertionError, match="a job is held by its queue"):
+        job.held(ready, WaitReason.RETRY)
+    with pytest.raises(AssertionError, match="only a held job is released"):
+        job.released(ready, T0, 1)

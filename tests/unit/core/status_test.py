@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from schemas.events import Schedule
+from schemas.events import QueueConfig, Schedule
 from schemas.records import replace
 from schemas.words import BeatKind, Outcome, Phase
 from streams.core import schedule
+from streams.core.config import Config
 from streams.core.events import Source
 from streams.core.schedule import ScheduleStep
 from streams.core.schedule_facts import BackfillAsked, FireDue, PauseAsked, SchedulePut
@@ -59,7 +60,13 @@ def test_a_snooze_an_unserved_job_and_a_retry_after_a_loss_say_so_too() -> None:
     )
     life = in_phase(Phase.READY)
     assert waiting_for(replace(life.row, wait_reason="queue"), T0) == "queue default, which is being made"
+    held = replace(life.row, wait_reason="paused")
+    assert waiting_for(held, T0) == "queue default is paused"
+    paused = Config.of([QueueConfig(queue="default", paused=True, note="moving")])
+    assert waiting_for(held, T0, paused) == "queue default is paused (moving)"
+    assert waiting_for(life.row, T0, paused) == "queue default is paused (moving)"
     life = in_phase(Phase.LEASED)
+    assert waiting_for(life.row, T0, paused) is None
     life.end(Outcome.LOST)
     life.end(Outcome.FAILURE)
     assert waiting_for(life.row, T0) == "retry until 22:13:21 (attempt 2 of 6 failed)"

@@ -378,3 +378,42 @@ async def test_a_dead_job_is_redriven() -> None:
         await jobs.finish()
         assert await again.result() == 7
         assert len(jobs.submitted) == 2
+
+
+async def test_a_paused_queue_s_jobs_wait_and_say_so() -> None:
+    """Those that come, and those that were ready; what is in force is taken over by new jobs alone."""
+    async with Jobs(start=START) as jobs:
+        before = await double.submit(x=1)
+        paused = await jobs.pause("default", note="moving")
+        assert paused.version == 1
+        after = await double.submit(x=2)
+        assert await jobs.drain() == 0
+        for job in (before, after):
+            assert (await job.status())["waiting_for"] == "queue default is paused (moving)"
+        with pytest.raises(AssertionError, match="waits for queue default is paused"):
+            await jobs.run(after)
+        assert (await jobs.resume("default")).version == 2
+        assert await jobs.drain() == 2
+        assert [await before.result(), await after.result()] == [2, 4]
+
+
+async def test_settings_of_queues_and_functions_count_for_new_jobs() -> None:
+    """The request, then the function's entry, then the queue's, then what is built in."""
+    async with Jobs(start=START) as jobs:
+        await jobs.configure("queue/default", timeout=7, attempts=2)
+        await jobs.configure("function/t.double", attempts=4, note="slow")
+        await jobs.configure("function/t.double", lost=9)
+        policy = (await (await double.submit(x=1)).status())["policy"]
+        assert (policy["timeout_ms"], policy["attempts_max"], policy["lost_max"]) == (7_000, 4, 9)
+        own = await double.submit_with(timeout=3)(x=1)
+        assert (await own.status())["policy"]["timeout_ms"] == 3_000
+        assert set(await jobs.configs()) == {"queue/default", "function/t.double"}
+        for key, given, words in (
+            ("mail", {"timeout": 1}, "queue/<name> or function/<name>"),
+            ("queue/mail", {"retries": 1}, "a setting must be one of timeout"),
+            ("queue/mail", {"attempts": "3"}, "attempts must be a whole number"),
+            ("queue/mail", {"timeout": 0}, "timeout_ms must be from 1"),
+            ("queue/Mail", {}, "Mail"),
+        ):
+            with pytest.raises(BadRequest, match=words):
+                await jobs.configure(key, **given)
