@@ -85,7 +85,8 @@ class Jobs(Mapping[str, JobRow]):
         self.counts: Counter[Kind] = Counter()
         """How many there are, by queue and phase."""
         self._packing = packing
-        self._kinds: list[Kind] = []
+        self.kinds: list[Kind] = []
+        """By the number that heads have for them."""
         self._kind_numbers: dict[Kind, int] = {}
         self._read_last: tuple[bytes, JobRow] | None = None  # a change reads its row more than once
 
@@ -162,7 +163,7 @@ class Jobs(Mapping[str, JobRow]):
         self.drop(key[KIND_CHARS:])
         kind = row.spec.queue, row.phase
         due_ms = NEVER_MS if due_ms is None else due_ms
-        head = HEAD.pack(row.spec.created_at_ms, due_ms, self._kind_number(kind))
+        head = HEAD.pack(row.spec.created_at_ms, due_ms, self.kind_number(kind))
         self.cold[key] = head + (self._packing.pack(value) if kept is None else kept[HEAD.size :])
         self.counts[kind] += 1
 
@@ -175,18 +176,18 @@ class Jobs(Mapping[str, JobRow]):
             kept = self.cold.pop(JOB_ROW + id, None)
             if kept is None:
                 return False
-            kind = self._kinds[HEAD.unpack_from(kept)[2]]
+            kind = self.kind_of(kept)
         self.counts[kind] -= 1
         if not self.counts[kind]:
             del self.counts[kind]
         return True
 
-    def _kind_number(self, kind: Kind) -> int:
+    def kind_number(self, kind: Kind) -> int:
         """The number by which heads know a queue and phase."""
         number = self._kind_numbers.get(kind)
         if number is None:
-            number = self._kind_numbers[kind] = len(self._kinds)
-            self._kinds.append(kind)
+            number = self._kind_numbers[kind] = len(self.kinds)
+            self.kinds.append(kind)
         return number
 
     def in_phase(self, phase: Phase) -> list[str]:
@@ -198,11 +199,16 @@ class Jobs(Mapping[str, JobRow]):
         found += [key[KIND_CHARS:] for key, kept in self.cold.items() if HEAD.unpack_from(kept)[2] in numbers]
         return found
 
+    def kind_of(self, kept: bytes) -> Kind:
+        """Queue and phase of a cold job."""
+        number: int = HEAD.unpack_from(kept)[2]
+        return self.kinds[number]
+
     def glances(self) -> Iterator[Glance]:
         """Every job that there is now, in no order; those that change meanwhile as they are then. Unpacks
         none.
         """
-        hot, cold, kinds, unpack = list(self.hot), list(self.cold), self._kinds, HEAD.unpack_from
+        hot, cold, kinds, unpack = list(self.hot), list(self.cold), self.kinds, HEAD.unpack_from
         for id in hot:
             row = self.hot.get(id)
             if row is not None:
@@ -224,8 +230,8 @@ class Rows:
 
     def __init__(self, number: int) -> None:
         """No rows yet, of partition `number`."""
-        self._packing = Packing()
-        self.jobs = Jobs(self._packing)
+        self.packing = Packing()
+        self.jobs = Jobs(self.packing)
         self.schedules: dict[str, ScheduleRow] = {}
         self.configs: dict[str, ConfigRow] = {}
         """Entries of the config topic, by key."""
@@ -236,7 +242,8 @@ class Rows:
         self.dues = Dues(self.due_ms)
         """The keys of the rows that time will bring something."""
         self._number = number
-        self._args: dict[str, bytes] = {}  # packed
+        self.packed_args: dict[str, bytes] = {}
+        """Arguments that lie apart from their job, by its id."""
         self._raw: dict[
             str, bytes
         ] = {}  # as restored, until they are read; in the form of a cold row, so that
@@ -259,8 +266,16 @@ class Rows:
         name = key.decode(errors="replace")
         if value is None:
             self._raw.pop(name, None)
+            self._drop_saved(*split(name))
         else:
-            self._raw[name] = NO_HEAD + self._packing.pack(value)
+            self._raw[name] = NO_HEAD + self.packing.pack(value)
+
+    def _drop_saved(self, kind: str, id: str) -> None:
+        """Drops a row that came from a snapshot, if it did; its due time finds out by itself."""
+        if kind == JOB_ROW:
+            self.jobs.drop(id)
+        elif kind == ARGS_ROW:
+            self.packed_args.pop(id, None)
 
     def read(self, wanted: Callable[[JobRow], bool]) -> list[JobRow]:
         """Reads what was restored: each row once, however often it was written. Gives the jobs that are
@@ -279,7 +294,7 @@ class Rows:
 
     def _read_row(self, key: str, kept: bytes) -> JobRow | None:
         kind, id = split(key)
-        value = self._packing.unpack(kept, HEAD.size)
+        value = self.packing.unpack(kept, HEAD.size)
         try:
             if kind == JOB_ROW:
                 row = decode(value, (JobRow,))
@@ -304,8 +319,8 @@ class Rows:
         """A job's arguments, wherever they are kept."""
         if not row.spec.args_apart:
             return row.spec.args
-        packed = self._args.get(row.spec.id)
-        return None if packed is None else self._packing.unpack(packed)
+        packed = self.packed_args.get(row.spec.id)
+        return None if packed is None else self.packing.unpack(packed)
 
     def due_ms(self, key: str) -> int | None:
         """When the row with this key is due now, epoch ms; None: never, or there is no such row."""
@@ -328,7 +343,7 @@ class Rows:
         if row is not None:
             self._keep(key, row, value)
         elif self.jobs.drop(id):
-            self._args.pop(id, None)
+            self.packed_args.pop(id, None)
             self.dues.put(key, None)
 
     def _keep(self, key: str, row: JobRow, value: bytes | None, kept: bytes | None = None) -> None:
@@ -344,7 +359,7 @@ class Rows:
 
     def keep_args(self, id: str, args: bytes) -> None:
         """Arguments of a job that lie apart from its row."""
-        self._args[id] = self._packing.pack(args)
+        self.packed_args[id] = self.packing.pack(args)
 
     def keep_config(self, row: ConfigRow) -> None:
         """The entry is now so, and with it what is in force.

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from itertools import islice
 
 import pytest
 from hypothesis import given
@@ -13,9 +14,11 @@ from schemas.events import JobRow
 from schemas.records import replace
 from schemas.words import Phase
 from streams import rows as rows_module
+from streams import saving
 from streams.core.job import next_due_ms
 from streams.packing import LEARN_AGAIN, LEARN_ROWS, Packing
 from streams.rows import COLD_MS, JOB_ROW, Glance, Rows
+from streams.saving import load, save
 from tests.unit.schemas.samples import sample
 
 IDS = [f"j{number}" for number in range(6)]
@@ -50,6 +53,7 @@ class RowsLikeADict(RuleBasedStateMachine):
         super().__init__()
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(rows_module, "HOT_JOBS_MAX", HOT_JOBS_MAX)
+        self.patch.setattr(saving, "CHUNK_ROWS", 1)
         self.rows = Rows(3)
         self.wanted: dict[str, JobRow] = {}
 
@@ -85,6 +89,39 @@ class RowsLikeADict(RuleBasedStateMachine):
             self.rows.restore((JOB_ROW + id).encode(), encode(row))
         found = self.rows.read(lambda row: row.phase == Phase.DEAD)
         assert found == [row for row in self.wanted.values() if row.phase == Phase.DEAD]
+
+    @rule(
+        before=st.integers(0, 5),
+        tail=st.lists(st.tuples(job_rows, st.booleans()), max_size=4),
+        evict=st.sampled_from(IDS),
+    )
+    def load(self, before: int, tail: list[tuple[JobRow, bool]], evict: str) -> None:
+        """Another partition loads what is saved while jobs change, then reads those changes from the log."""
+        self.rows.keep_args("big", b"x" * 2_000)
+        chunks = save(self.rows)
+        saved = list(islice(chunks, before))
+        self._freeze(evict)
+        for row, dropped in tail:
+            if dropped:
+                self.drop(row.spec.id)
+            else:
+                self.keep(row, encoded=True)
+        saved += chunks
+        self.rows = Rows(3)
+        for chunk in saved:
+            load(self.rows, chunk)
+        for row, dropped in tail:
+            self.rows.restore((JOB_ROW + row.spec.id).encode(), None if dropped else encode(row))
+        self.rows.read(lambda _: False)
+        assert self.rows.packing.unpack(self.rows.packed_args["big"]) == b"x" * 2_000
+        self.rows.restore(b"a:big", None)
+        assert not self.rows.packed_args
+
+    def _freeze(self, id: str) -> None:
+        """A hot job is packed, without anything that the log would have of it."""
+        row = self.rows.jobs.hot.get(id)
+        if row is not None:
+            self.rows.jobs.keep_cold(JOB_ROW + id, row, next_due_ms(row), encode(row))
 
     @invariant()
     def every_job_is_there(self) -> None:

@@ -72,7 +72,7 @@ def test_large_arguments_lie_apart() -> None:
     purged = desk.tick(desk.now_ms + defaults.JOB_RETENTION_MS + 10)
     assert [(out.key, out.value) for out in purged.first[:2]] == [(b"j:j1", None), (b"a:j1", None)]
     assert not desk.partition.jobs
-    assert not desk.partition.rows._args
+    assert not desk.partition.rows.packed_args
 
 
 def test_an_equal_duplicate_is_answered() -> None:
