@@ -8,6 +8,7 @@ settings.
 import re
 import socket
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, cast
 
 import faust
@@ -47,17 +48,16 @@ class StreamsApp(faust.App):
         self.shell.stop()
 
     def _create_directories(self) -> None:
-        """Nothing is kept on disk."""
+        """What is kept on disk makes its own."""
 
 
 def create_app(settings: Settings) -> StreamsApp:
     """The streams service of a prefix."""
     host, _, port = settings.web.rpartition(":")
+    slot = _slot(settings)
     app = StreamsApp(
         f"{settings.prefix}streams",
-        **transport.faust_settings(
-            settings.bootstrap, slot=_slot(settings), batch_records_max=BATCH_RECORDS_MAX
-        ),
+        **transport.faust_settings(settings.bootstrap, slot=slot, batch_records_max=BATCH_RECORDS_MAX),
         origin="streams",
         autodiscover=False,
         topic_partitions=settings.partitions,
@@ -77,7 +77,7 @@ def create_app(settings: Settings) -> StreamsApp:
 
     app.shell = Shell(settings, send)
     app.on_rebalance_complete.connect(cast("Any", recovered), weak=False)
-    add_table(app, app.shell)
+    add_table(app, app.shell, Path(settings.data) / "snapshots" / slot)
     add_agent(app, app.shell)
     add_pages(app, app.shell)
     return app

@@ -5,12 +5,14 @@ the agent hands over with everything else, nor keep a row of a partition that wa
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import faust
 from faust.app import router as faust_router
 from faust.web import Request, Response, Web
 
+from streams import saving
 from streams.core.status import job_status, schedule_status
 from streams.rows import JOB_ROW, SCHEDULE_ROW, split
 from streams.shell import Shell
@@ -19,6 +21,8 @@ from streams.transport.table import Row
 
 class JobPartition:
     """One partition of the table, for as long as this worker owns it: a `transport.PartitionState`."""
+
+    layout = saving.LAYOUT
 
     def __init__(self, shell: Shell, number: int) -> None:
         """Empty; `shell` decides on it from now on."""
@@ -43,6 +47,14 @@ class JobPartition:
     def revoked(self) -> None:
         """It is no longer ours."""
         self._shell.revoke(self._partition)
+
+    def save(self) -> Iterator[bytes]:
+        """Its rows, for a snapshot."""
+        return saving.save(self._partition.rows)
+
+    def load(self, chunk: bytes) -> None:
+        """The opposite."""
+        saving.load(self._partition.rows, chunk)
 
 
 class RowView(Mapping[str, dict[str, object]]):
@@ -91,9 +103,9 @@ class Router(faust_router.Router):
         raise faust_router.SameNode  # type: ignore[attr-defined]
 
 
-def add_table(app: faust.App, shell: Shell) -> None:
+def add_table(app: faust.App, shell: Shell, snapshots: Path) -> None:
     """Gives the app the table of jobs and schedules. Its changelog is the state topic of the prefix, with as
-    many partitions as every source.
+    many partitions as every source; `snapshots` is a directory of this worker's own.
     """
     app.Table(
         "jobs",
@@ -103,6 +115,7 @@ def add_table(app: faust.App, shell: Shell) -> None:
         key_type=bytes,
         value_type=bytes,
         partition_state=lambda number: JobPartition(shell, number),
+        snapshots=snapshots,
     )
 
 

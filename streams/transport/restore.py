@@ -11,8 +11,8 @@ The order is what makes it right, and must not be changed:
 1. committed offsets, stable ones: an offset in a transaction that is not decided is waited for. From here on
    no transaction of a former owner can commit offsets: the broker checks the generation.
 2. the end of the changelog, open transactions included. Rows of every transaction decided in 1 lie before it.
-3. the changelog from its beginning to that end, by position, read_committed: rows of aborted transactions are
-   skipped.
+3. the changelog to that end, by position, read_committed: rows of aborted transactions are skipped. From its
+   beginning, or from where a local snapshot ends that can be trusted.
 4. `restored(doubtful)` of each partition, then records from the offsets of 1.
 
 Must never deliver from an offset that is newer than the rows, and never go on after a failure: it ends the
@@ -28,11 +28,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import (
-    OFFSET_BEGINNING,
     Consumer,
     IsolationLevel,
     KafkaError,
     KafkaException,
+    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
@@ -42,8 +42,11 @@ from faust.types import TP
 from mode import Service
 from mode.utils.futures import maybe_async
 
+from streams.transport import keeper
 from streams.transport.crash import Exit, die
+from streams.transport.keeper import Keeper
 from streams.transport.offsets import Committed, committed
+from streams.transport.snapshot import Bounds
 from streams.transport.table import PartitionState, Row
 from streams.transport.writer import end_transactions
 
@@ -116,10 +119,17 @@ class Log:
             found[tp] = committed(answer, firsts[tp])
         return found
 
-    def ends(self, changelogs: Iterable[TP]) -> dict[TP, int]:
-        """The end offset of each changelog partition, what open transactions wrote included."""
+    def bounds(self, changelogs: Iterable[TP]) -> dict[TP, Bounds]:
+        """The first and the end offset of each changelog partition, what open transactions wrote included."""
         places = [TopicPartition(tp.topic, tp.partition) for tp in changelogs]
-        return self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        firsts = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        ends = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        return {tp: Bounds(first, ends[tp]) for tp, first in firsts.items()}
+
+    def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """Which incarnation of each topic this is (KIP-516)."""
+        asked = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=ASK_S)
+        return {topic: str(answer.result().topic_id) for topic, answer in asked.items()}
 
     def _offsets(self, places: Sequence[TopicPartition], which: Any) -> dict[TP, int]:
         """Asks again while a topic of this very moment is not known everywhere, or a leader is elected."""
@@ -143,17 +153,18 @@ class Log:
         return {TP(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
 
     def read(
-        self, ends: Mapping[TP, int], writers: Iterable[str], unwanted: threading.Event
+        self, parts: Mapping[TP, Bounds], writers: Iterable[str], unwanted: threading.Event
     ) -> Iterable[dict[TP, list[Row]]]:
-        """Every committed row before `ends`, in log order per partition, in chunks; stops early when
+        """Every committed row of these parts, in log order per partition, in chunks; stops early when
         `unwanted` is set.
 
         A transaction that is open before an end can't commit any more (see the module), but has to be over
         before what follows it is readable. If that takes longer than OPEN_S and its writer, one of `writers`,
         is no longer a member of the group, it is ended from here.
         """
-        missing = {tp for tp, end in ends.items() if end > 0}
-        self._consumer.assign([TopicPartition(tp.topic, tp.partition, OFFSET_BEGINNING) for tp in missing])
+        missing = {tp for tp, part in parts.items() if part.end > part.first}
+        ends = {tp: parts[tp].end for tp in missing}
+        self._consumer.assign([TopicPartition(tp.topic, tp.partition, parts[tp].first) for tp in missing])
         suspects = set(writers)
         heard_at_s = time.monotonic()
         while missing and not unwanted.is_set():
@@ -202,6 +213,29 @@ class Restore(Recovery):
     signal_recovery_start: Any
 
     _current: asyncio.Future[None] | None = None
+    _made_keeper: Keeper | None = None
+
+    @property
+    def _keeper(self) -> Keeper:
+        if self._made_keeper is None:
+            tables = self.tables._changelogs.items()
+            shelves = {topic: table.shelf for topic, table in tables if table.shelf is not None}
+            self._made_keeper = Keeper(shelves, self._log, self._confirmed)
+        return self._made_keeper
+
+    async def _confirmed(self) -> None:
+        """All that was decided until now is durable: handed over by the agent, and then confirmed."""
+        await self.app.consumer.ledger.turn()
+        await self.app.transport.writer.send(())
+
+    @Service.task
+    async def _keep_snapshots(self) -> None:
+        while not self.should_stop:
+            await self.sleep(keeper.LOOK_S)
+            try:
+                await self._keeper.look()
+            except KafkaException as error:
+                log.warning("the ends of changelogs can't be asked for, snapshots wait: %s", error)
 
     @Service.task
     async def _restart_recovery(self) -> None:
@@ -214,7 +248,8 @@ class Restore(Recovery):
             self._current = self.add_future(self._restore(self._generation_id))
 
     def on_partitions_revoked(self, revoked: set[TP]) -> None:  # noqa: ARG002
-        """What is being restored is no longer ours."""
+        """What is being restored, or saved, is no longer ours."""
+        self._keeper.forget()
         if self._current is not None:
             self._current.cancel()
 
@@ -237,11 +272,15 @@ class Restore(Recovery):
         unwanted = threading.Event()
         try:
             sources = await asyncio.to_thread(self._log.committed, assigned - changelogs)
-            ends = await asyncio.to_thread(self._log.ends, changelogs)
+            bounds = await asyncio.to_thread(self._log.bounds, changelogs)
+            states = {tp: self._state(tp) for tp in changelogs}
+            saved = await self._keeper.load(states, bounds)
+            tails = {tp: Bounds(saved.get(tp, first), end) for tp, (first, end) in bounds.items()}
             writers = {at.writer for at in sources.values() if at.writer}
-            rows = await self._apply(self._log.read(ends, writers, unwanted), unwanted)
-            for tp in changelogs:
-                await maybe_async(self._state(tp).restored(_doubtful(sources, tp.partition)))
+            rows = await self._apply(self._log.read(tails, writers, unwanted), unwanted)
+            for tp, state in states.items():
+                await maybe_async(state.restored(_doubtful(sources, tp.partition)))
+            self._keeper.restored(states)
             await self._begin(generation, sources)
         except KafkaException as error:
             die(Exit.RESTORE, f"the state of {sorted(changelogs)} could not be read", error)
@@ -250,8 +289,13 @@ class Restore(Recovery):
             die(Exit.RESTORE, f"the state of {sorted(changelogs)} could not be restored", error)
         finally:
             unwanted.set()
+        took_s = time.monotonic() - started_at_s
         log.info(
-            "restored partitions=%d rows=%d in %.2f s", len(changelogs), rows, time.monotonic() - started_at_s
+            "restored partitions=%d snapshots=%d changelog=%d in %.2f s",
+            len(bounds),
+            len(saved),
+            rows,
+            took_s,
         )
 
     async def _apply(self, log_chunks: Iterable[dict[TP, list[Row]]], unwanted: threading.Event) -> int:

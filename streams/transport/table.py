@@ -8,6 +8,8 @@ never keep anything of a partition that is not owned.
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 import faust
@@ -15,7 +17,11 @@ from aiokafka.partitioner import DefaultPartitioner
 from faust.stores.base import Store as FaustStore
 from faust.types import TP
 
+from streams.transport.snapshot import Shelf
+
 log = logging.getLogger(__name__)
+
+CHUNK_ROWS = 1_000
 
 Row = tuple[bytes, bytes | None]
 """One changelog record: key, and value or None for a tombstone."""
@@ -48,6 +54,8 @@ class PartitionState(Protocol):
 class Rows:
     """The plainest `PartitionState`: a dict from key bytes to value bytes."""
 
+    layout = "rows-1"
+
     def __init__(self, number: int) -> None:
         self.number = number
         self.rows: dict[bytes, bytes] = {}
@@ -65,6 +73,20 @@ class Rows:
 
     def revoked(self) -> None:
         """Nothing to let go."""
+
+    def save(self) -> Iterator[bytes]:
+        """The rows as pairs in hexadecimal, a thousand to a chunk."""
+        names = iter(list(self.rows))
+        while some := list(islice(names, CHUNK_ROWS)):
+            pairs = [(key, row) for key in some if (row := self.rows.get(key)) is not None]
+            if pairs:
+                yield "\n".join(f"{key.hex()} {row.hex()}" for key, row in pairs).encode()
+
+    def load(self, chunk: bytes) -> None:
+        """The opposite."""
+        for line in chunk.decode().split("\n"):
+            key, _, value = line.partition(" ")
+            self.rows[bytes.fromhex(key)] = bytes.fromhex(value)
 
 
 class Store(FaustStore[Any, Any]):
@@ -137,12 +159,18 @@ class Table(faust.Table[Any, Any]):
         *args: Any,
         partition_state: Callable[[int], PartitionState] = Rows,
         partition_of: Callable[[bytes], int] | None = None,
+        snapshots: Path | None = None,
         **kwargs: Any,
     ) -> None:
         """`partition_of` tells the partition of a row from its key, for Faust's web views, which ask the
         worker that owns it; without it rows are where Kafka's default partitioner puts their keys.
+
+        `snapshots` is a directory that no other worker uses at the same time: what the partitions hold is
+        saved there from time to time, so that a restore reads only what came after. It may be deleted when no
+        worker uses it. Its states must be `keeper.Saved` then.
         """
         super().__init__(*args, **kwargs)
+        self._snapshots = snapshots
         self._partition_state = partition_state
         self._partition_of = partition_of
 
@@ -155,7 +183,13 @@ class Table(faust.Table[Any, Any]):
             **super().info(),
             "partition_state": self._partition_state,
             "partition_of": self._partition_of,
+            "snapshots": self._snapshots,
         }
+
+    @property
+    def shelf(self) -> Shelf | None:
+        """Where its snapshots are; None: there are none."""
+        return None if self._snapshots is None else Shelf(self._snapshots / self.changelog_topic_name)
 
     def partition_of(self, key: bytes) -> int:
         """The partition that has the row of this key, if any has."""

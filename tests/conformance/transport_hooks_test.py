@@ -295,7 +295,7 @@ def test_the_end_of_a_changelog_includes_open_transactions(
     producer.produce(topic, b"1", b"k", 0)
     producer.flush()
     log = Log({"bootstrap.servers": bootstrap}, topic)
-    assert log.ends([TP(topic, 0), TP(topic, 1)]) == {TP(topic, 0): 2, TP(topic, 1): 0}
+    assert log.bounds([TP(topic, 0), TP(topic, 1)]) == {TP(topic, 0): (0, 2), TP(topic, 1): (0, 0)}
     producer.abort_transaction(30)
     log.close()
 

@@ -2,7 +2,9 @@
 
 Owns one table and one agent: for every source record one row (per key: how many records were applied, the sum
 of their numbers, the offset applied of each source topic) and one output. Configured by the environment;
-`BREAK` names where the process dies, see `_break`. Run with `python -m tests.kafka.transport_worker worker`.
+`BREAK` names where the process dies, see `_break`. With `SNAPSHOTS` they are taken in that directory, ten
+times a second, of partitions whose tail has grown by 100. Run with
+`python -m tests.kafka.transport_worker worker`.
 """
 
 import asyncio
@@ -10,12 +12,13 @@ import hashlib
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 import faust
 
 from streams import transport
-from streams.transport import Out, Rows, writer
+from streams.transport import Out, Rows, keeper, writer
 from streams.transport.security import Security
 
 ID = os.environ["APP"]
@@ -77,9 +80,16 @@ app = faust.App(
     datadir=os.environ["DATA"],
     worker_redirect_stdouts=False,
 )
+SNAPSHOTS = os.environ.get("SNAPSHOTS")
+if SNAPSHOTS:
+    keeper.LOOK_S, keeper.TAIL_RECORDS, keeper.TAIL_SHARE = 0.1, 100, 0.0  # type: ignore[misc]
 raw: dict[str, Any] = {"key_type": bytes, "value_type": bytes}
 table: Any = app.Table(
-    "state", partitions=PARTITIONS, changelog_topic=app.topic(STATE, **raw), partition_state=Counts
+    "state",
+    partitions=PARTITIONS,
+    changelog_topic=app.topic(STATE, **raw),
+    partition_state=Counts,
+    snapshots=Path(SNAPSHOTS) if SNAPSHOTS else None,
 )
 
 
