@@ -4,8 +4,8 @@ Owns what the chunks mean. Must never be all that a row depends on: the log has 
 here may be thrown away.
 
 Cold rows go as they are kept, head and packed value, with the dictionaries and kinds that they name; so a
-million are loaded in seconds. What is ready, leased or a schedule goes as it is in the log, and is looked at
-after a restore like what comes from there.
+million are loaded in seconds. What is ready, leased, a schedule or a setting goes as it is in the log, and is
+looked at after a restore like what comes from there.
 """
 
 import json
@@ -15,9 +15,9 @@ from struct import Struct
 from typing import Final
 
 from schemas.codec import encode
-from streams.rows import ACTIVE, HEAD, JOB_ROW, KIND_CHARS, NEVER_MS, SCHEDULE_ROW, Rows
+from streams.rows import ACTIVE, CONFIG_ROW, HEAD, JOB_ROW, KIND_CHARS, NEVER_MS, SCHEDULE_ROW, Rows
 
-LAYOUT: Final = "jobs-1"
+LAYOUT: Final = "jobs-2"
 """The name of this form. Another one for whatever an older or newer release would read wrongly."""
 
 CHUNK_ROWS: Final = 200
@@ -56,6 +56,7 @@ def save(rows: Rows) -> Iterator[bytes]:
         yield from told.news()
         yield from _chunk(ARGS, packed)
     yield from _chunk(PLAIN, [_frame(SCHEDULE_ROW + id, encode(row)) for id, row in rows.schedules.items()])
+    yield from _chunk(PLAIN, [_frame(CONFIG_ROW + key, encode(row)) for key, row in rows.configs.items()])
 
 
 class _Told:

@@ -10,6 +10,8 @@ from schemas.events import FunctionConfig, QueueConfig
 from schemas.words import Phase, WaitReason
 from streams.core.admission import SPEC
 from streams.core.config import OPTIONS, Config
+from streams.partition import Partition
+from streams.saving import load, save
 from tests.fakes.desk import Desk
 
 QUEUES = ("default", "mail")
@@ -74,11 +76,15 @@ def test_a_pause_holds_and_its_end_forgets_nobody(acts: list[tuple[str, int]]) -
         if row.phase == Phase.READY:
             assert row.wait_reason is None
             assert operated.seen[row.spec.id, row.epoch] > 0
-    restored = operated.desk.restored(compact=True)
-    ends = operated.desk.ends()
-    restored.begin(ends, ends)
-    assert dict(restored.jobs) == dict(operated.desk.partition.jobs)
-    assert restored.rows.config == operated.desk.partition.rows.config
+    desk, ends = operated.desk, operated.desk.ends()
+    loaded = Partition(desk.number, desk.topics, desk.queues)
+    for chunk in save(desk.partition.rows):
+        load(loaded.rows, chunk)
+    for other in (desk.restored(compact=True), loaded):
+        other.begin(ends, ends)
+        assert dict(other.jobs) == dict(desk.partition.jobs)
+        assert other.rows.configs == desk.partition.rows.configs
+        assert other.rows.config == desk.partition.rows.config
 
 
 entries = st.fixed_dictionaries(
