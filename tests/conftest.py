@@ -5,6 +5,7 @@ JOBSTREAM_TEST_BROKER=container asks for). Never leaves one behind.
 """
 
 import shutil
+import signal
 import sys
 import tempfile
 import uuid
@@ -27,6 +28,11 @@ ON_THE_BROKER = ("kafka", "e2e", "bench")
 settings.register_profile("default", deadline=None)
 settings.register_profile("full", deadline=None, max_examples=1_000)
 settings.load_profile("default")
+
+
+# A shell starts what it puts into the background with Ctrl-C ignored, and so would be all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
