@@ -49,16 +49,16 @@ OPTIONS = (("grpc.max_receive_message_length", 1 << 25), ("grpc.max_send_message
 
 
 @contextmanager
-def broker() -> Iterator[str]:
-    """The address of a broker."""
+def broker() -> Iterator[tuple[str, int | None]]:
+    """The address of a broker, and its process if it is ours."""
     if given := os.environ.get("JOBSTREAM_BOOTSTRAP"):
-        yield given
+        yield given, None
         return
     with (
         tempfile.TemporaryDirectory(prefix="jobstream-bench-") as data,
         Broker.start(f"{data}/kafka") as started,
     ):
-        yield started.bootstrap
+        yield started.bootstrap, started.pid
 
 
 def make_topics(bootstrap: str, topics: Topics) -> None:
@@ -204,8 +204,8 @@ def rss_mib(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 2**20
 
 
-async def throughput(bootstrap: str, jobs: int, *, answers: bool) -> None:
-    """One run from a full topic."""
+async def throughput(bootstrap: str, kafka: int | None, jobs: int, *, answers: bool) -> None:
+    """One run from a full topic; `kafka` is the broker's process."""
     topics = Topics(f"bench{uuid.uuid4().hex[:6]}.")
     make_topics(bootstrap, topics)
     fill(bootstrap, topics, jobs)
@@ -213,14 +213,16 @@ async def throughput(bootstrap: str, jobs: int, *, answers: bool) -> None:
         minion = Minion(address, answers=answers)
         await minion.open()
         began_cpu_s, own_cpu_s = cpu_s(pid), time.process_time()
+        kafka_cpu_s = cpu_s(kafka) if kafka else 0.0
         await minion.run(jobs)
         took_s = time.monotonic() - minion.first_s
         relay_us = (cpu_s(pid) - began_cpu_s) / minion.jobs * 1e6
         own_us = (time.process_time() - own_cpu_s) / minion.jobs * 1e6
+        kafka_us = (cpu_s(kafka) - kafka_cpu_s) / minion.jobs * 1e6 if kafka else 0.0
         what = "push and receipts" if answers else "push alone"
         print(
             f"{what}: {minion.jobs} jobs, {took_s:.2f} s, {minion.jobs / took_s:.0f} jobs/s; "
-            f"CPU per job: relay {relay_us:.1f} us, minion {own_us:.1f} us; relay {rss_mib(pid)} MiB",
+            f"CPU per job: relay {relay_us:.1f} us, Kafka {kafka_us:.1f} us, minion {own_us:.1f} us; relay {rss_mib(pid)} MiB",
             flush=True,
         )
         await minion.close()
@@ -259,10 +261,10 @@ async def main() -> None:
     arguments.add_argument("--jobs", type=int, default=200_000)
     arguments.add_argument("--runs", type=int, default=3)
     chosen = arguments.parse_args()
-    with broker() as bootstrap:
+    with broker() as (bootstrap, kafka):
         for _ in range(chosen.runs):
-            await throughput(bootstrap, chosen.jobs, answers=True)
-        await throughput(bootstrap, PUSHED, answers=False)
+            await throughput(bootstrap, kafka, chosen.jobs, answers=True)
+        await throughput(bootstrap, kafka, PUSHED, answers=False)
         await latency(bootstrap, 500)
 
 
