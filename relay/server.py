@@ -16,10 +16,10 @@ from google.protobuf.message import DecodeError
 from relay.bridge import Bridge
 from relay.core.hello import PROTOCOL
 from relay.core.session import Breach, Refusal, Session
-from relay.core.translate import job_message
+from relay.core.translate import add_job
 from schemas.defaults import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, MIB, NAME_CHARS_MAX
 from schemas.names import new_id
-from schemas.proto.relay_pb2 import FromMinion, FromRelay, Job, JobBatch, ReceiptsStored, Welcome
+from schemas.proto.relay_pb2 import FromMinion, FromRelay, JobBatch, ReceiptsStored, Welcome
 
 log = logging.getLogger("relay.server")
 
@@ -321,9 +321,10 @@ def messages(session: Session) -> Iterator[FromRelay]:
     outbox = session.outbox
     while True:
         if outbox.jobs:
-            jobs = _take_jobs(session)
-            if jobs:
-                yield FromRelay(jobs=JobBatch(jobs=jobs))
+            message = FromRelay()
+            _take_jobs(session, message.jobs)
+            if message.jobs.jobs:
+                yield message
         elif outbox.notes:
             yield outbox.notes.pop(0)
         elif outbox.stored_up_to:
@@ -334,21 +335,19 @@ def messages(session: Session) -> Iterator[FromRelay]:
             return
 
 
-def _take_jobs(session: Session) -> list[Job]:
-    """The jobs of the next message. The credit of one that ended before it was sent is the
+def _take_jobs(session: Session, batch: JobBatch) -> None:
+    """Puts the jobs of the next message into it. The credit of one that ended before it was sent is the
     session's again.
     """
     waiting = session.outbox.jobs
-    jobs: list[Job] = []
     size_bytes = taken = 0
     for lease, dispatch in waiting:
-        if len(jobs) >= JOBS_PER_MESSAGE or size_bytes >= JOB_BYTES_PER_MESSAGE:
+        if len(batch.jobs) >= JOBS_PER_MESSAGE or size_bytes >= JOB_BYTES_PER_MESSAGE:
             break
         taken += 1
         if lease.over:
             session.refund()
         else:
-            jobs.append(job_message(lease, dispatch))
+            add_job(batch, lease, dispatch)
             size_bytes += len(dispatch.args or b"")
     del waiting[:taken]
-    return jobs

@@ -21,8 +21,13 @@ from schemas.topics import Topics
 
 log = logging.getLogger("relay.writer")
 
-LINGER_MS = 1
-"""How long a record may wait for others of its partition."""
+LINGER_MS = 0
+"""A record waits for no others: an idle relay writes at once."""
+
+IN_FLIGHT_MAX = 1
+"""Requests under way to one broker. A busy relay groups, since what comes meanwhile waits for one request to
+be answered, and no longer: librdkafka sends one partition in a request, and each costs both sides.
+"""
 
 DELIVERY_TIMEOUT_MS = 20_000
 """After this a record counts as failed: longer than the election of a leader."""
@@ -67,6 +72,7 @@ class Writer:
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": LINGER_MS,
+                "max.in.flight.requests.per.connection": IN_FLIGHT_MAX,
                 "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
                 "message.max.bytes": RECORD_BYTES_MAX,
                 "queue.buffering.max.messages": 4 * UNCONFIRMED_MAX,

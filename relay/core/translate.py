@@ -4,6 +4,9 @@ Owns the limits that a minion's words are held to. A value above its limit never
 a checkpoint is left out, and a result becomes a failure that says so.
 """
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from relay.core.session import Breach, Lease, Session
 from schemas.defaults import (
     CHECKPOINT_BYTES_MAX,
@@ -41,9 +44,11 @@ OUTCOMES = {
 """What a minion may say of an attempt, and the word for it."""
 
 
-def job_message(lease: Lease, dispatch: Dispatch) -> relay_pb2.Job:
-    """A dispatch, as it is sent to the minion that got the lease."""
-    return relay_pb2.Job(
+def add_job(batch: relay_pb2.JobBatch, lease: Lease, dispatch: Dispatch) -> None:
+    """Puts a dispatch into a message to the minion that got the lease. In place: a message that is put into
+    another is copied.
+    """
+    batch.jobs.add(
         id=dispatch.job,
         epoch=dispatch.epoch,
         attempt=dispatch.attempt,
@@ -181,42 +186,66 @@ def outcome_of(said: relay_pb2.Receipt) -> Outcome:
 def receipt_of_minion(said: relay_pb2.Receipt, lease: Lease, relay: str, now_ms: int) -> Receipt:
     """A minion's receipt for one of its leases, as a record."""
     outcome = outcome_of(said)
-    error_type, error_message, non_retryable = said.error_type, said.error_message, said.non_retryable
     result: bytes | None = said.result if said.result or said.result_type else None
     if result is not None and len(result) > RESULT_BYTES_MAX:
-        outcome, non_retryable, error_type = Outcome.FAILURE, True, "ResultTooLarge"
-        error_message = f"a result must have at most {RESULT_BYTES_MAX} bytes, got {len(result)}"
+        ending = _too_large(said, lease, len(result))
         result = None
-    checkpoint = said.checkpoint if 0 < len(said.checkpoint) <= CHECKPOINT_BYTES_MAX else lease.checkpoint
-    told = said.done > 0 or said.total > 0
+    elif outcome is Outcome.SUCCESS:
+        ending = SUCCEEDED
+    else:
+        ending = _other_ending(said, outcome, lease)
+    started_at_ms = said.started_at_ms
+    done, total = said.done, said.total
+    told = done > 0 or total > 0
     return Receipt(
         job=lease.job,
         key=lease.key,
         partition=lease.partition,
         attempt=lease.attempt,
         epoch=lease.epoch,
-        outcome=outcome.value,
         at_ms=now_ms,
         minion=lease.session.minion,
         session=lease.session.id,
         relay=relay,
         assigned_at_ms=lease.assigned_at_ms,
-        started_at_ms=said.started_at_ms if said.started_at_ms > 0 else lease.started_at_ms,
-        run_ms=max(said.run_ms, 0) if said.started_at_ms > 0 else None,
+        started_at_ms=started_at_ms if started_at_ms > 0 else lease.started_at_ms,
+        run_ms=max(said.run_ms, 0) if started_at_ms > 0 else None,
         spilled=lease.spilled,
         result=result,
         result_type=said.result_type[:CONTENT_TYPE_CHARS_MAX] or None if result is not None else None,
-        error_type=error_type[:ERROR_TYPE_CHARS_MAX] or None,
-        error_message=error_message[:ERROR_MESSAGE_CHARS_MAX] or None,
-        error_trace=said.error_trace[:ERROR_TRACE_CHARS_MAX] or None,
-        non_retryable=non_retryable,
-        retry_after_ms=min(said.retry_after_ms, RETRY_AFTER_MS_MAX) if said.retry_after_ms > 0 else None,
-        snooze_ms=min(max(said.snooze_ms, 0), SNOOZE_MS_MAX) if outcome is Outcome.SNOOZE else None,
         step=said.step[:STEP_CHARS_MAX] or lease.step,
-        done=max(said.done, 0) if told else lease.done,
-        total=(said.total if said.total > 0 else None) if told else lease.total,
-        checkpoint=None if outcome is Outcome.SUCCESS else checkpoint,
+        done=max(done, 0) if told else lease.done,
+        total=(total if total > 0 else None) if told else lease.total,
+        **ending,
     )
+
+
+SUCCEEDED: Final[Mapping[str, Any]] = {"outcome": Outcome.SUCCESS.value}
+"""How most attempts end: with nothing to say of errors, and no checkpoint for another attempt."""
+
+
+def _too_large(said: relay_pb2.Receipt, lease: Lease, size_bytes: int) -> Mapping[str, Any]:
+    return {
+        **_other_ending(said, Outcome.FAILURE, lease),
+        "error_type": "ResultTooLarge",
+        "error_message": f"a result must have at most {RESULT_BYTES_MAX} bytes, got {size_bytes}",
+        "non_retryable": True,
+    }
+
+
+def _other_ending(said: relay_pb2.Receipt, outcome: Outcome, lease: Lease) -> Mapping[str, Any]:
+    """What a receipt says when the attempt was no success."""
+    checkpoint = said.checkpoint if 0 < len(said.checkpoint) <= CHECKPOINT_BYTES_MAX else lease.checkpoint
+    return {
+        "outcome": outcome.value,
+        "error_type": said.error_type[:ERROR_TYPE_CHARS_MAX] or None,
+        "error_message": said.error_message[:ERROR_MESSAGE_CHARS_MAX] or None,
+        "error_trace": said.error_trace[:ERROR_TRACE_CHARS_MAX] or None,
+        "non_retryable": said.non_retryable,
+        "retry_after_ms": min(said.retry_after_ms, RETRY_AFTER_MS_MAX) if said.retry_after_ms > 0 else None,
+        "snooze_ms": min(max(said.snooze_ms, 0), SNOOZE_MS_MAX) if outcome is Outcome.SNOOZE else None,
+        "checkpoint": checkpoint,
+    }
 
 
 def receipt_of_relay(lease: Lease, outcome: Outcome, reason: str, relay: str, now_ms: int) -> Receipt:

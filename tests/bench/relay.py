@@ -222,7 +222,8 @@ async def throughput(bootstrap: str, kafka: int | None, jobs: int, *, answers: b
         what = "push and receipts" if answers else "push alone"
         print(
             f"{what}: {minion.jobs} jobs, {took_s:.2f} s, {minion.jobs / took_s:.0f} jobs/s; "
-            f"CPU per job: relay {relay_us:.1f} us, Kafka {kafka_us:.1f} us, minion {own_us:.1f} us; relay {rss_mib(pid)} MiB",
+            f"CPU per job: relay {relay_us:.1f} us, Kafka {kafka_us:.1f} us, minion {own_us:.1f} us; "
+            f"relay {rss_mib(pid)} MiB",
             flush=True,
         )
         await minion.close()

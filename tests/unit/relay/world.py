@@ -10,13 +10,13 @@ from typing import Any
 from relay.core.edge import Edge
 from relay.core.record import Record
 from relay.core.session import Session
-from relay.core.translate import job_message
+from relay.core.translate import add_job
 from relay.core.window import Window
 from schemas.defaults import HEARTBEAT_TIMEOUT_MS
 from schemas.events import Beat, Control, Dispatch, Heartbeat, Receipt
 from schemas.keys import home
 from schemas.proto import relay_pb2
-from schemas.proto.relay_pb2 import SUCCESS, FromRelay, Held, Hello, Job
+from schemas.proto.relay_pb2 import SUCCESS, FromRelay, Held, Hello, Job, JobBatch
 from schemas.proto.relay_pb2 import Receipt as Said
 
 PARTITIONS = 4
@@ -108,9 +108,12 @@ class World:
 
     def sent(self, session: Session) -> list[Job]:
         """Takes the jobs out of a session's outbox, as its writer does."""
-        jobs = [job_message(lease, dispatch) for lease, dispatch in session.outbox.jobs if not lease.over]
+        batch = JobBatch()
+        for lease, dispatch in session.outbox.jobs:
+            if not lease.over:
+                add_job(batch, lease, dispatch)
         session.outbox.jobs.clear()
-        return jobs
+        return list(batch.jobs)
 
     def notes(self, session: Session) -> list[FromRelay]:
         """Takes the notes out of a session's outbox."""
