@@ -102,6 +102,10 @@ RUNS_MAX_MAX = 1_000_000_000
 NOTE_CHARS_MAX = 1_000
 SCHEDULE_BYTES_MAX = 4 * KIB  # of a request's schedule rule as JSON
 
+# Streams workers.
+WORKER_TOLD_S = 30  # how often a worker says again where its pages are
+WORKER_GONE_MS = 100 * SECOND_MS  # one that has not said so for this long is asked no more
+
 # Minions and relays.
 MINION_CONCURRENCY = 100  # async functions at once
 DRAIN_MS = 30 * SECOND_MS

@@ -31,6 +31,7 @@ __all__ = [
     "Schedule",
     "ScheduleRow",
     "Tick",
+    "Worker",
 ]
 
 
@@ -901,3 +902,18 @@ class Tick:
     """End offset of the receipts of this partition when the tick was written."""
     heartbeats_end: int
     """End offset of the heartbeats of this partition when the tick was written."""
+
+
+@quick
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """Where the pages of a streams worker are, and which partitions it has."""
+
+    instance: str
+    """Name of the worker's place in its group; the record's key."""
+    web: str
+    """host:port of its pages, as others reach them."""
+    partitions: tuple[int, ...] = ()
+    """Partitions that it has."""
+    at_ms: int
+    """When it was written, by the worker's clock, epoch ms."""

@@ -112,7 +112,10 @@ class Settings:
         "", _maybe(_functions), "Functions whose receipts need no token of their attempt", "name,..."
     )
     views: str = _setting(
-        "", _maybe(_addresses), "Status pages that the HTTP service asks; `web` if empty", "host:port,..."
+        "",
+        _maybe(_addresses),
+        "Status pages that the HTTP service asks; those that the workers name in Kafka if empty",
+        "host:port,...",
     )
 
 

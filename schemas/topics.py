@@ -194,7 +194,7 @@ class Topics:
                 doc="Where each worker's pages are, and which partitions it has.",
                 partitions=1,
                 key="instance",
-                values=(),
+                values=(events.Worker,),
                 cleanup="compact",
                 extra=COMPACT_FAST,
             ),

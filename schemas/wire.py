@@ -43,6 +43,7 @@ from schemas.events import (
     Schedule,
     ScheduleRow,
     Tick,
+    Worker,
 )
 
 _new = object.__new__
@@ -5296,6 +5297,59 @@ def read_Tick(data: bytes, at: int) -> tuple[Tick, int]:
     return event, at
 
 
+def write_Worker(out: bytearray, event: Worker) -> None:
+    part = event.instance.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    part = event.web.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    if event.partitions:
+        out += number_bytes(len(event.partitions))
+        for each_number in event.partitions:
+            out += SHORT[whole] if 0 <= (whole := each_number) < 4096 else int_bytes(whole)
+    out.append(0)
+    out += SHORT[whole] if 0 <= (whole := event.at_ms) < 4096 else number_bytes(whole)
+
+
+def read_Worker(data: bytes, at: int) -> tuple[Worker, int]:
+    event = _new(Worker)
+    row: dict[str, Any] = event.__dict__
+    found: list[Any]
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["instance"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["web"] = data[at:end].decode()
+    at = end
+    found = []
+    count, at = read_count(data, at)
+    while count:
+        for _ in range(count):
+            raw = data[at]
+            at += 1
+            if raw > 127:
+                raw, at = read_int(data, at, raw)
+            each_number = ~(raw >> 1) if raw & 1 else raw >> 1
+            found.append(each_number)
+        count, at = read_count(data, at)
+    row["partitions"] = tuple(found)
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    return event, at
+
+
 WRITERS: dict[type, Callable[[bytearray, Any], None]] = {
     ArgsRow: write_ArgsRow,
     Command: write_Command,
@@ -5315,6 +5369,7 @@ WRITERS: dict[type, Callable[[bytearray, Any], None]] = {
     Schedule: write_Schedule,
     ScheduleRow: write_ScheduleRow,
     Tick: write_Tick,
+    Worker: write_Worker,
 }
 """Append a record to out."""
 READERS: dict[type, Callable[[bytes, int], tuple[Any, int]]] = {
@@ -5336,6 +5391,7 @@ READERS: dict[type, Callable[[bytes, int], tuple[Any, int]]] = {
     Schedule: read_Schedule,
     ScheduleRow: read_ScheduleRow,
     Tick: read_Tick,
+    Worker: read_Worker,
 }
 """Read a record, and its end."""
 IDS: dict[type, int] = {
@@ -5357,6 +5413,7 @@ IDS: dict[type, int] = {
     Schedule: 1012,
     ScheduleRow: 1013,
     Tick: 1014,
+    Worker: 1019,
 }
 """Schema ids in the Confluent wire format."""
 FINGERPRINTS: dict[type, bytes] = {
@@ -5378,6 +5435,7 @@ FINGERPRINTS: dict[type, bytes] = {
     Schedule: bytes.fromhex("044fbf0859dd0c07"),
     ScheduleRow: bytes.fromhex("9f7c4846a6a3a898"),
     Tick: bytes.fromhex("edd9db23a43720d6"),
+    Worker: bytes.fromhex("9829533d3bb21abd"),
 }
 """CRC-64-AVRO of the schemas, little endian."""
 OLDER: dict[int, tuple[type, Callable[[bytes, int], tuple[Any, int]], bytes]] = {}

@@ -75,7 +75,7 @@ def create_app(settings: Settings) -> StreamsApp:
     async def recovered(*_: object, **__: object) -> None:
         await app.shell.recovered()
 
-    app.shell = Shell(settings, send)
+    app.shell = Shell(settings, send, _slot(settings))
     app.on_rebalance_complete.connect(cast("Any", recovered), weak=False)
     add_table(app, app.shell, Path(settings.data) / "snapshots" / slot)
     add_agent(app, app.shell)

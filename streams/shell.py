@@ -6,10 +6,14 @@ job, and knows no Faust: the host calls `assign`, `begin`, `recovered`, `decide`
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
+from schemas.codec import encode
+from schemas.defaults import WORKER_TOLD_S
+from schemas.events import Worker
 from schemas.settings import Settings
 from schemas.topics import Topics
 from streams.broker import Broker
@@ -26,11 +30,17 @@ Send = Callable[[Iterable[Out]], Awaitable[None]]
 """Writes records apart from those of a batch; returns when they are durable."""
 
 
+def _reachable(web: str) -> str:
+    """An address of pages as others reach it: one that means every address of the host becomes its name."""
+    host, _, port = web.rpartition(":")
+    return f"{socket.gethostname()}:{port}" if host.strip("[]") in {"0.0.0.0", "::"} else web  # noqa: S104  # read
+
+
 class Shell:
     """One per worker."""
 
-    def __init__(self, settings: Settings, send: Send) -> None:
-        """`send` is the host's."""
+    def __init__(self, settings: Settings, send: Send, instance: str = "worker") -> None:
+        """`send` is the host's; `instance` is the worker's name in its group."""
         self.topics = Topics(settings.prefix, settings.partitions)
         self.partitions: dict[int, Partition] = {}
         self.queues = Queues()
@@ -41,6 +51,8 @@ class Shell:
         self.ticker = Ticker(self.topics.timers, self.partitions, self._broker.ends, send)
         self._configs = Configs(settings.bootstrap, self.topics, self.partitions, send)
         self._tasks: list[asyncio.Task[None]] = []
+        self._instance = instance
+        self._web = _reachable(settings.web)
         self._assigned_at_s = time.monotonic()
         self._sent_again = 0
 
@@ -55,6 +67,7 @@ class Shell:
         self._run("the Ticker failed", self.ticker.tick_for_ever())
         self._run("following the config topic failed", self._configs.follow_for_ever())
         self._run("making queues failed", self.queues.make_for_ever(self._broker.make_queue))
+        self._run("telling where the pages are failed", self._tell_for_ever())
 
     def _run(self, what: str, loop: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(loop, name=what)
@@ -111,6 +124,23 @@ class Shell:
             else f"nothing to recover, partitions={len(owned)}"
         )
         log.info("%s", self.recovered_line)
+        await self._tell()
+
+    async def _tell(self) -> None:
+        """Writes where this worker's pages are, for doors that ask them."""
+        worker = Worker(
+            instance=self._instance,
+            web=self._web,
+            partitions=tuple(sorted(self.partitions)),
+            at_ms=self.ticker.now_ms(),
+        )
+        await self._send([Out(self.topics.workers, 0, self._instance.encode(), encode(worker))])
+
+    async def _tell_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(WORKER_TOLD_S)
+            if self.recovered_line is not None:
+                await self._tell()
 
     def decide(self, records: Iterable[Record]) -> Writes:
         """Applies records, and gives all that they lead to."""

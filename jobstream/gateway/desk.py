@@ -122,9 +122,9 @@ class KafkaDesk:
             ends = await asyncio.to_thread(metadata.ends, topics.facts, topics.partitions)
             for number, end in enumerate(ends):
                 start.setdefault(number, end)
-        tail = Tail(self._bootstrap, topics.facts, start)
+        tail = Tail(self._bootstrap, topics.facts, Fact, start)
         try:
-            async for found in tail.facts():
+            async for found in tail.records():
                 yield None if found is None else Told(*found)
         finally:
             await tail.close()

@@ -19,7 +19,9 @@ from jobstream.errors import (
     TopicsMissing,
 )
 from jobstream.gateway.desk import KafkaDesk
+from jobstream.gateway.workers import Workers
 from schemas.settings import Settings
+from schemas.topics import Topics
 
 if TYPE_CHECKING:
     from relay.doors.http.views import WorkerPages
@@ -78,11 +80,12 @@ async def _run(settings: Settings) -> None:
     listen = Listen(settings.http, settings.http_cert, settings.http_key)
     tokens = tokens_of(settings.http_tokens)
     loopback_only = check_listen(listen, tokens, may_be_open=settings.http_open == "yes")
-    workers = (settings.views or settings.web).split(",")
-    pages = WorkerPages(lambda: workers)
+    workers = Workers(settings.bootstrap, Topics(settings.prefix).workers, (settings.web,))
+    views = tuple(settings.views.split(","))
+    pages = WorkerPages(lambda: views if settings.views else workers.addresses())
     name = f"gateway:{socket.gethostname()}:{os.getpid()}"
     trusting = frozenset(part for part in settings.http_trust.split(",") if part)
-    async with KafkaDesk(settings, _look_up(pages)) as desk:
+    async with KafkaDesk(settings, _look_up(pages)) as desk, workers:
         door = Door(desk, pages, Metrics(), _secret(settings.http_secret), name, trusting)
         app = create_app(door, tokens, EXCUSES, loopback_only=loopback_only)
         stop = asyncio.Event()

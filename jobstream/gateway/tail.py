@@ -1,4 +1,4 @@
-"""All facts as they are written, for one listener. Owns a consumer without a group, and the thread of it.
+"""Records of one kind as they are written, for one listener. Owns a consumer and the thread that polls it.
 
 What the listener does not take stops the reading: nothing piles up, nothing is left out. Never commits.
 """
@@ -8,11 +8,11 @@ import contextlib
 import logging
 import threading
 from collections.abc import AsyncIterator, Mapping
+from typing import Generic, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from schemas.codec import Undecodable, decode
-from schemas.events import Fact
 
 log = logging.getLogger("gateway.tail")
 
@@ -20,7 +20,7 @@ POLL_S = 0.1
 """How long the thread sleeps at most in one call: bounds how long close() takes."""
 
 QUIET_S = 10.0
-"""After how long without a fact the listener is told that there was none."""
+"""After how long without a record the listener is told that there was none."""
 
 BATCH_RECORDS_MAX = 500
 BATCHES_MAX = 4
@@ -29,23 +29,24 @@ BATCHES_MAX = 4
 FETCH_KIB_MAX = 1_024
 """What librdkafka reads ahead."""
 
-Found = tuple[int, int, Fact]
-"""A fact with its partition and offset."""
+T = TypeVar("T")
 
 
-class Tail:
+class Tail(Generic[T]):
     """Reads from given offsets on. Bound to the event loop it is made in."""
 
-    def __init__(self, bootstrap: str, topic: str, start: Mapping[int, int]) -> None:
+    def __init__(self, bootstrap: str, topic: str, kind: type[T], start: Mapping[int, int]) -> None:
+        """Reads records of `kind`; what is no such record is passed over, with a line in the log."""
+        self._kind = kind
         self._loop = asyncio.get_running_loop()
-        self._batches: asyncio.Queue[list[Found]] = asyncio.Queue()
+        self._batches: asyncio.Queue[list[tuple[int, int, T]]] = asyncio.Queue()
         self._room = threading.Semaphore(BATCHES_MAX)
         self._closing = False
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
-                "client.id": "jobstream-gateway-facts",
-                "group.id": "jobstream-gateway-facts",  # the library wants one; nothing joins or commits
+                "client.id": "jobstream-gateway-tail",
+                "group.id": "jobstream-gateway-tail",  # the library wants one; nothing joins or commits
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
@@ -60,8 +61,8 @@ class Tail:
         self._thread = threading.Thread(target=self._serve, name="jobstream-tail", daemon=True)
         self._thread.start()
 
-    async def facts(self) -> AsyncIterator[Found | None]:
-        """Facts in the order of their partition; None after a while without any."""
+    async def records(self) -> AsyncIterator[tuple[int, int, T] | None]:
+        """Records with partition and offset, in order by partition; None after a while without any."""
         while True:
             try:
                 async with asyncio.timeout(QUIET_S):
@@ -83,9 +84,9 @@ class Tail:
         while not self._closing:
             messages = self._consumer.consume(BATCH_RECORDS_MAX, POLL_S)
             found = [
-                (message.partition() or 0, message.offset() or 0, fact)
+                (message.partition() or 0, message.offset() or 0, record)
                 for message in messages
-                if message.error() is None and (fact := _fact_of(message.value())) is not None
+                if message.error() is None and (record := self._record_of(message.value())) is not None
             ]
             if found:
                 self._room.acquire()
@@ -93,16 +94,15 @@ class Tail:
                     self._loop.call_soon_threadsafe(self._batches.put_nowait, found)
         self._consumer.close()
 
-
-def _fact_of(value: bytes | None) -> Fact | None:
-    if value is None:
-        return None
-    try:
-        fact: Fact = decode(value, (Fact,))
-    except Undecodable as undecodable:
-        log.warning("fact_undecodable why=%s", undecodable)
-        return None
-    return fact
+    def _record_of(self, value: bytes | None) -> T | None:
+        if value is None:
+            return None
+        try:
+            record: T = decode(value, (self._kind,))
+        except Undecodable as undecodable:
+            log.warning("undecodable why=%s", undecodable)
+            return None
+        return record
 
 
 def _on_error(error: KafkaError) -> None:

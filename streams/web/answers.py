@@ -7,15 +7,16 @@ Owns the shapes that streams/README.md documents. Knows no HTTP.
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from heapq import nlargest
 from itertools import islice
 from operator import itemgetter
-from typing import Any
+from typing import Any, Self
 
 from schemas.events import JobRow
 from schemas.keys import home
 from schemas.names import BadName, check_id, check_key, check_queue, likely_homes
-from schemas.times import format_time
+from schemas.times import format_time, parse_time
 from schemas.words import Phase, WaitReason
 from streams.core.config import Config
 from streams.core.status import job_status, schedule_status
@@ -29,6 +30,15 @@ LIMIT_MAX = 1_000
 
 LOOKED_AT = 1_000
 """Rows looked at before other work of the event loop gets its turn; less than a millisecond."""
+
+LOOKED_AT_CLOSELY = 500
+"""The same where rows must be looked into."""
+
+TIME_DIGITS_MAX = 15
+"""Of an epoch time in milliseconds."""
+
+FILTERS = ("queue", "phase", "function", "key", "tag", "since", "until")
+"""What chooses the jobs of a list."""
 
 LISTED = (
     "id",
@@ -101,18 +111,20 @@ class Answers:
         rows = partition.rows
         return _status(row, self._shell.ticker.now_ms(), rows.config, rows.args(row))
 
-    async def jobs(
-        self, queue: str | None, phase: str | None, limit: str | None, after: str | None
-    ) -> Answer:
-        """The jobs of a queue and phase (None: of all), the newest first.
+    async def jobs(self, asked: Mapping[str, str]) -> Answer:
+        """Jobs, the newest first.
+
+        Args:
+            asked: `queue`, `phase`, `function`, `key`, `tag`, `since` and `until` choose; `limit` and `after`
+                page. `total` is told only where queue and phase alone choose.
 
         Raises:
             NoAnswer: a parameter can't be, or the worker recovers.
         """
         self._check_ready()
-        _check_filter(queue, phase)
-        count, before = _limit(limit), None if after is None else _cursor(after)
-        seen = await self._newest(queue, phase, before, count + 1)
+        chosen = Chosen.of(asked)
+        queue, phase, count = chosen.queue, chosen.phase, _limit(asked.get("limit"))
+        seen = await self._newest(chosen, count + 1)
         now_ms = self._shell.ticker.now_ms()
         found = [(partition.jobs.get(glance.id), partition.rows.config) for glance, partition in seen[:count]]
         shown = [_status(row, now_ms, config) for row, config in found if row is not None]
@@ -121,9 +133,9 @@ class Answers:
             "now": format_time(now_ms),
             "queue": queue,
             "phase": phase,
-            "total": sum(
-                many for (q, p), many in counts.items() if queue in {None, q} and phase in {None, p}
-            ),
+            "total": sum(many for (q, p), many in counts.items() if queue in {None, q} and phase in {None, p})
+            if not chosen.closely
+            else None,
             "jobs": [{name: status[name] for name in LISTED} for status in shown],
             "next": _cursor_of(seen[count - 1][0]) if len(seen) > count else None,
             **self._whose(),
@@ -225,27 +237,97 @@ class Answers:
             "partitions_total": self._shell.topics.partitions,
         }
 
-    async def _newest(
-        self, queue: str | None, phase: str | None, before: tuple[int, str] | None, count: int
-    ) -> list[Seen]:
+    async def _newest(self, chosen: "Chosen", count: int) -> list[Seen]:
         """The newest jobs that fit, the newest first, and where they are."""
         best: list[Seen] = []
+        at_once = LOOKED_AT_CLOSELY if chosen.sifts else LOOKED_AT
         for partition in self._partitions():
             glances = partition.jobs.glances()
-            while looked_at := list(islice(glances, LOOKED_AT)):
+            while looked_at := list(islice(glances, at_once)):
                 oldest = best[-1][0] if len(best) == count else None
                 fits = [
                     (glance, partition)
                     for glance in looked_at
                     if (oldest is None or glance > oldest)
-                    and queue in {None, glance.queue}
-                    and phase in {None, glance.phase}
-                    and (before is None or glance[:2] < before)
+                    and chosen.takes(glance)
+                    and (not chosen.sifts or chosen.takes_row(partition.jobs.get(glance.id)))
                 ]
                 if fits:
                     best = nlargest(count, (*best, *fits), key=itemgetter(0))
                 await asyncio.sleep(0)
         return best
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which jobs a list is of; None: whatever it is."""
+
+    queue: str | None
+    phase: str | None
+    since_ms: int | None
+    until_ms: int | None
+    function: str | None
+    key: str | None
+    tag: str | None
+    before: tuple[int, str] | None
+
+    @classmethod
+    def of(cls, asked: Mapping[str, str]) -> Self:
+        """From a page's parameters. NoAnswer if one can't be."""
+        queue, phase, after = asked.get("queue"), asked.get("phase"), asked.get("after")
+        _check_filter(queue, phase)
+        return cls(
+            queue,
+            phase,
+            _time("since", asked.get("since")),
+            _time("until", asked.get("until")),
+            asked.get("function"),
+            asked.get("key"),
+            asked.get("tag"),
+            None if after is None else _cursor(after),
+        )
+
+    @property
+    def sifts(self) -> bool:
+        """Whether rows must be looked into."""
+        return self.function is not None or self.key is not None or self.tag is not None
+
+    @property
+    def closely(self) -> bool:
+        """Whether more than a queue and a phase chooses."""
+        return self.sifts or self.since_ms is not None or self.until_ms is not None
+
+    def takes(self, glance: Glance) -> bool:
+        """Whether a job fits, as far as can be told without its row."""
+        return (
+            self.queue in {None, glance.queue}
+            and self.phase in {None, glance.phase}
+            and (self.since_ms is None or glance.created_at_ms >= self.since_ms)
+            and (self.until_ms is None or glance.created_at_ms < self.until_ms)
+            and (self.before is None or glance[:2] < self.before)
+        )
+
+    def takes_row(self, row: JobRow | None) -> bool:
+        """Whether the rest of it fits."""
+        return (
+            row is not None
+            and self.function in {None, row.spec.function}
+            and self.key in {None, row.spec.key}
+            and (self.tag is None or self.tag in row.spec.tags)
+        )
+
+
+def _time(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return (
+            int(text)
+            if text.isascii() and text.isdigit() and len(text) <= TIME_DIGITS_MAX
+            else parse_time(text)
+        )
+    except ValueError as error:
+        raise NoAnswer(BAD_QUESTION, f"{name}: {error}") from None
 
 
 def _status(row: JobRow, now_ms: int, config: Config, args: bytes | None = None) -> Answer:

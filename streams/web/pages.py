@@ -13,10 +13,12 @@ import faust
 from faust.web import Request, Response, View
 
 from streams.shell import Shell
-from streams.web.answers import Answer, Answers, NoAnswer, check_parameters
+from streams.web.answers import FILTERS, Answer, Answers, NoAnswer, check_parameters
 from streams.web.html import as_page
 
 ROOT = "/jobstream"
+
+PAGING = ("limit", "after")
 
 OK, NOT_READY = 200, 503
 
@@ -34,17 +36,14 @@ def add_pages(app: faust.App, shell: Shell) -> None:
 
     @app.page(f"{ROOT}/jobs", name="jobstream-jobs")
     async def jobs(view: View, request: Request) -> Response:
-        """Jobs, the newest first: ?queue= &phase= &limit= &after=."""
-        asked = request.query
-        known = ("queue", "phase", "limit", "after")
-        return await _answer(view, request, known, lambda: answers.jobs(*map(asked.get, known)))
+        """Jobs, the newest first: ?queue= &phase= &function= &key= &tag= &since= &until= &limit= &after=."""
+        return await _answer(view, request, (*FILTERS, *PAGING), lambda: answers.jobs(request.query))
 
     @app.page(f"{ROOT}/queue/{{queue}}", name="jobstream-queue")
     async def queue_jobs(view: View, request: Request, queue: str) -> Response:
-        """The jobs of one queue: ?phase= &limit= &after=."""
-        asked = request.query
-        known = ("phase", "limit", "after")
-        return await _answer(view, request, known, lambda: answers.jobs(queue, *map(asked.get, known)))
+        """The jobs of one queue: as jobs, but for ?queue=."""
+        known = tuple(name for name in (*FILTERS, *PAGING) if name != "queue")
+        return await _answer(view, request, known, lambda: answers.jobs({**request.query, "queue": queue}))
 
     @app.page(f"{ROOT}/counts", name="jobstream-counts")
     async def counts(view: View, request: Request) -> Response:

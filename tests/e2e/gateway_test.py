@@ -96,3 +96,35 @@ async def test_while_no_worker_answers_it_is_503_and_nothing_is_lost(
 
     await eventually_async(there, timeout_s=60)
     assert (await http.get("/readyz")).status_code == 200
+
+
+async def test_workers_are_found_by_what_they_write(http: httpx.AsyncClient, cluster: Cluster) -> None:
+    """The service is told in Kafka where the pages are, not by its settings."""
+    log = cluster.logs / "gateway.log"
+
+    async def told() -> bool:
+        return f"web={cluster.web} partitions=(0, 1" in log.read_text()
+
+    await eventually_async(told, timeout_s=60)
+    assert (await http.get("/readyz")).status_code == 200
+
+
+async def test_lists_choose_by_more_than_queue_and_phase(http: httpx.AsyncClient) -> None:
+    """By function, key, tag and time; what cannot be is told in a sentence."""
+    body = {"function": "e2e.listed", "key": "list-key", "tags": ["list-tag"], "delay": "1h", "id": "listed"}
+    assert (await ask(http, "/job", body))[0] == 201
+
+    async def ids(**query: str) -> list[str]:
+        answer = await http.get("/jobs", params=query)
+        return [job["id"] for job in answer.json()["jobs"]]
+
+    async def listed() -> bool:
+        return await ids(function="e2e.listed") == ["listed"]
+
+    await eventually_async(listed, timeout_s=30)
+    assert await ids(tag="list-tag", key="list-key") == ["listed"]
+    assert await ids(function="e2e.listed", until="2026-01-01T00:00:00Z") == []
+    assert await ids(function="e2e.listed", since="2026-01-01T00:00:00Z", limit="1") == ["listed"]
+    assert await ids(tag="list-tag", key="other") == []
+    bad = await http.get("/jobs", params={"since": "yesterday"})
+    assert (bad.status_code, "since: a time must be RFC 3339" in bad.json()["detail"]) == (400, True)

@@ -84,7 +84,7 @@ class WorkerPages:
             lacks = answer.get("missing")
             if lacks is not None:
                 missing = set(lacks) if missing is None else missing & set(lacks)
-        if missing is not None and not missing and len(sentences) == len(self._find()):
+        if missing is not None and not missing:  # together they have every partition, and none has it
             raise Problem(
                 HTTPStatus.NOT_FOUND, "no such job is kept; ended jobs are forgotten", "unknown_job"
             )
@@ -97,7 +97,7 @@ class WorkerPages:
         more = len(found) > count or any(answer["next"] is not None for answer in answers)
         return {
             **{name: answers[0][name] for name in ("now", "queue", "phase")},
-            "total": sum(answer["total"] for answer in answers),
+            "total": None if answers[0]["total"] is None else sum(answer["total"] for answer in answers),
             "jobs": found[:count],
             "next": _cursor(found[:count]) if more and found else None,
         }
