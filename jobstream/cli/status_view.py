@@ -96,22 +96,89 @@ def show_counts(page: Page) -> None:
 
 def show_schedules(page: Page) -> None:
     """Every schedule, a line each."""
-    columns = ("schedule", "cron", "zone", "function", "queue", "next fire", "fires", "missed", "note")
+    columns = (
+        *("schedule", "state", "when", "zone", "function", "queue", "overlap", "next fire"),
+        *("fires", "skipped", "missed", "note"),
+    )
     rows = [
         (
             each["id"],
-            each["cron"],
+            each["state"],
+            _when(each),
             each["timezone"],
             each["function"],
             each["queue"],
-            "paused" if each["paused"] else _clock(each["next_fire_at"]),
+            each["overlap"],
+            _clock(each["next_fire_at"]),
             each["fires"],
+            each["skipped"],
             each["missed"],
-            each["note"],
+            each["pause_note"] or each["note"],
         )
         for each in page["schedules"]
     ]
-    show.table(None, columns, rows, right=("fires", "missed"))
+    show.table(None, columns, rows, right=("fires", "skipped", "missed"))
+
+
+def show_schedule(found: Page) -> None:
+    """One schedule: its rule, what is under way, and its history."""
+    backfill = found["backfill"]
+    runs = None if found["runs_max"] is None else f"{found['runs_left']} of {found['runs_max']} left"
+    counts = [(name, found[name]) for name in ("fires", *SCHEDULE_COUNTS)]
+    lines = (
+        ("state", found["state"] + (f": {found['pause_note']}" if found["pause_note"] else "")),
+        ("when", f"{_when(found)} in {found['timezone']}"),
+        ("excluded", "; ".join(found["excluded"])),
+        ("bounds", _bounds(found)),
+        ("overlap", found["overlap"]),
+        ("function", f"{found['function']} on queue {found['queue']}"),
+        ("next fires", ", ".join(str(_clock(each)) for each in found["coming"])),
+        ("running", ", ".join(found["running"])),
+        ("waiting", ", ".join(found["buffered"])),
+        ("backfill", f"after {backfill['after']} until {backfill['until']}" if backfill else ""),
+        ("runs", runs),
+        ("counts", ", ".join(f"{many} {name}" for name, many in counts if many)),
+        ("declared by", found["declared_by"]),
+        ("orphaned since", _clock(found["orphaned_at"])),
+        ("note", found["note"]),
+    )
+    show.table(found["id"], ("", ""), [(name, value) for name, value in lines if value])
+    history = [
+        (_clock(each["at"]), each["what"], _fires(each), each["reason"] or "") for each in found["history"]
+    ]
+    show.table("history", ("at", "what", "fires", "why"), history)
+
+
+SCHEDULE_COUNTS = ("missed", "skipped", "dropped", "succeeded", "failed", "cancelled")
+
+
+def show_coming(found: Page) -> None:
+    """The next fires of a simulation, a line each."""
+    rows = [
+        (each["local"], each["fire_at"], "" if each["due_at"] == each["fire_at"] else each["due_at"], mark)
+        for each in found["fires"]
+        for mark in ["; ".join(each["marks"])]
+    ]
+    show.table(None, ("local time", "UTC", "with jitter", "daylight saving"), rows)
+    for remark in found["remarks"]:
+        print(remark)
+
+
+def _bounds(found: Page) -> str:
+    first, last = _clock(found["start_at"]), _clock(found["end_at"])
+    return f"{first or '...'} to {last or '...'}" if first or last else ""
+
+
+def _when(each: Page) -> str:
+    return "; ".join([*([each["cron"]] if each["cron"] else []), *each["crons"]])
+
+
+def _fires(each: Page) -> str:
+    if each["fire_at"] is None:
+        return ""
+    if each["fires"] == 1:
+        return str(_clock(each["fire_at"]))
+    return f"{each['fires']}: {_clock(each['fire_at'])} to {_clock(each['fire_until'])}"
 
 
 def watch(look: Callable[[], Page], every_s: float) -> None:

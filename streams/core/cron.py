@@ -48,6 +48,9 @@ MACHINE_ZONE_FOLDERS = ("posix/", "right/")
 HORIZON_DAYS = 50 * 366
 """How far ahead a fire is looked for: 29 February on a given weekday may be 40 years away."""
 
+DAYS = 31
+"""Days of the longest month."""
+
 DAY_S, HOUR_S, MINUTE_S = 86_400, 3_600, 60
 
 OFFSET_S_MAX = DAY_S
@@ -128,6 +131,11 @@ class Cron:
     seconds: tuple[int, ...]
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
+
+    @property
+    def names_both_days(self) -> bool:
+        """True if both day of month and day of week leave something out."""
+        return len(self.fields.days) < DAYS and not self.fields.weekdays.issuperset(range(1, 7))
 
     def after(self, at_ms: int) -> Iterator[int]:
         """The fires after this time, epoch ms, in order, each once; ends if there is none for 50 years."""

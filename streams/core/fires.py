@@ -211,3 +211,11 @@ def _doubled(plan: Plan, time_ms: int) -> Iterator[str]:
     assert second is not None, "a zone has an offset at any time"
     if first - second > timedelta(0) and any(isinstance(each, cron.Cron) for each in plan.named):
         yield f"{'second' if wall.fold else 'first'} of two: the clock goes back and shows {wall:%H:%M} twice"
+
+
+def remarks(plan: Plan) -> tuple[str, ...]:
+    """What people who know another cron may not expect of the expressions, as sentences."""
+    both = any(isinstance(each, cron.Cron) and each.names_both_days for each in plan.named)
+    if not both:
+        return ()
+    return ("day of month and day of week must both match; two expressions say that either may",)

@@ -243,6 +243,15 @@ def test_schedules_from_the_command_line(cluster: Cluster) -> None:
     made = jobstream(cluster, "schedules", "create", "yearly", "0 0 1 1 *", "e2e.echo", '{"value": 1}')
     assert (made.returncode, "saved, next fire" in made.stdout) == (0, True), made.stderr
     assert "yearly" in eventually(lambda: jobstream(cluster, "schedules", "list").stdout)
+    paused = jobstream(cluster, "schedules", "pause", "yearly", "--note", "moving house")
+    assert paused.stdout == "yearly: paused, moving house\n", paused.stderr
+    assert ": fired, yearly@" in jobstream(cluster, "schedules", "trigger", "yearly").stdout
+    past = ("2025-12-01T00:00:00Z", "2026-02-01T00:00:00Z")
+    assert (
+        "yearly: backfilling, 1 fires" in jobstream(cluster, "schedules", "backfill", "yearly", *past).stdout
+    )
+    assert "moving house" in eventually(lambda: jobstream(cluster, "schedules", "show", "yearly").stdout)
+    assert jobstream(cluster, "schedules", "resume", "yearly").stdout.startswith("yearly: resumed")
     assert jobstream(cluster, "schedules", "remove", "yearly").stdout == "yearly: removed\n"
     assert jobstream(cluster, "schedules", "remove", "yearly").returncode == 1
     bad = jobstream(cluster, "schedules", "create", "bad", "* * *", "e2e.echo", "--key", "somewhere-else")

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 import jobstream
-from jobstream.client.schedules import SCHEDULE_ANSWERS, declared_records
-from jobstream.errors import BadRequest
+from jobstream.client.schedules import SCHEDULE_ANSWERS, Declared, declared_records
+from jobstream.errors import BadRequest, CommandRefused
 from jobstream.functions import function
+from jobstream.testing import Jobs
 from schemas import events
 from schemas.words import SCHEDULE_COMMANDS, CommandName
 
@@ -130,3 +131,49 @@ def test_each_command_about_a_schedule_has_an_answer() -> None:
     """Removal has its own way, and the machine's own command has none."""
     others = {CommandName.REMOVE_SCHEDULE, CommandName.SCHEDULE_JOB_ENDED}
     assert {*SCHEDULE_ANSWERS} | others == SCHEDULE_COMMANDS
+
+
+async def test_what_code_declares_is_in_force_and_what_it_no_longer_does_is_orphaned() -> None:
+    """Neither silently kept nor dropped; what others declared or wrote is left alone."""
+
+    @function(name="a", schedule="@daily")
+    def first() -> None: ...
+
+    @function(name="b", schedule="@hourly")
+    def second() -> None: ...
+
+    async with Jobs() as jobs:
+        await jobs.schedule("by-hand", "@daily", "c")
+        assert await jobs.declare_schedules([first], "other") == Declared(("a",), ())
+        assert await jobs.declare_schedules([first, second], "app") == Declared(("a", "b"), ())
+        assert await jobs.declare_schedules([first], "app") == Declared(("a",), ("b",))
+        states = {each["id"]: each["state"] for each in (await jobs.schedules())["schedules"]}
+        assert states == {"a": "active", "b": "orphaned", "by-hand": "active"}
+        await jobs.declare_schedules([second], "app")
+        states = {each["id"]: each["state"] for each in (await jobs.schedules())["schedules"]}
+        assert states == {"a": "orphaned", "b": "active", "by-hand": "active"}
+
+
+async def test_a_client_pauses_resumes_triggers_and_backfills() -> None:
+    """Each is told as a fact; what makes no sense is refused with the service's sentence."""
+    start = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    async with Jobs(start=start) as jobs:
+        await jobs.schedule("hourly", "0 * * * *", "c", overlap="allow_all")
+        paused = await jobs.pause_schedule("hourly", "moving house", within=5)
+        assert paused is not None
+        assert (paused.fact, paused.reason) == ("schedule_paused", "moving house")
+        fired = await jobs.trigger_schedule("hourly", reason="by hand", within=5)
+        assert fired is not None
+        assert (fired.fact, fired.fires) == ("schedule_fired", 1)
+        day = timedelta(days=1)
+        told = await jobs.backfill_schedule("hourly", start - day, start, overlap="allow_all", within=5)
+        assert told is not None
+        assert told.reason is not None
+        assert told.reason.startswith("24 fires after 2026-04-30T12:00:00.000Z until 2026-05-01T12:00:00")
+        resumed = await jobs.resume_schedule("hourly", within=5)
+        assert resumed is not None
+        assert resumed.next_at_ms == int((start + timedelta(hours=1)).timestamp()) * 1_000
+        with pytest.raises(CommandRefused, match="resume of schedule hourly refused: it is not paused"):
+            await jobs.resume_schedule("hourly", within=5)
+        (page,) = (await jobs.schedules())["schedules"]
+        assert (page["fires"], page["state"]) == (25, "active")

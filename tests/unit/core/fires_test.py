@@ -148,3 +148,17 @@ def test_a_simulation_ends_with_the_fires_and_is_bounded() -> None:
     for count in (0, 1_001):
         with pytest.raises(ValueError, match=f"count must be from 1 to 1000, got {count}"):
             fires.simulate(ends, NEW_YEAR_MS, count)
+
+
+@pytest.mark.parametrize(
+    ("crons", "remarked"),
+    [
+        (("0 0 13 * FRI",), True),
+        (("0 0 * * FRI",), False),
+        (("0 0 13 * *", "@every 1h"), False),
+        (("0 0 1 * 0-6",), False),
+    ],
+)
+def test_what_another_cron_takes_for_either_is_remarked(crons: tuple[str, ...], remarked: bool) -> None:  # noqa: FBT001
+    """Both days restricted: both must match here."""
+    assert bool(fires.remarks(plan(crons=crons))) == remarked
