@@ -16,7 +16,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import agents, jobs, latency, minions, peers, timers
+from tests.bench import agents, jobs, latency, minions, peers, schedules, timers
 from tests.bench.figures import FILE, Figure, Say, Unavailable, append, over, surroundings
 
 EXIT_FAILED: Final = 1
@@ -41,6 +41,7 @@ BENCHMARKS: Final = (
         latency.measure,
     ),
     Benchmark(("timer_lateness_ms_p50", "timer_lateness_ms_p99"), timers.measure),
+    Benchmark(schedules.NAMES, schedules.measure),
     Benchmark(
         (
             "agent_events_per_s",
