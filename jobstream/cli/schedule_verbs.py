@@ -454,10 +454,6 @@ def _page(id: str, web: str | None) -> dict[str, Any]:
     """What the status pages say of one schedule."""
     from jobstream.client.address import web_of
     from jobstream.client.pages import Pages
-    from jobstream.errors import JobUnknown
 
-    page = Pages(web_of(f"http://{settings_of(web=web).web}")).schedules()
-    found: dict[str, Any] | None = next((each for each in page["schedules"] if each["id"] == id), None)
-    if found is None:
-        raise JobUnknown(f"no schedule {id} is kept")
-    return found
+    (found,) = Pages(web_of(f"http://{settings_of(web=web).web}")).schedules(id)["schedules"]
+    return dict(found)

@@ -13,8 +13,6 @@ import typer
 from jobstream.schedules import Schedule
 from schemas import events
 from schemas.times import format_time, parse_time
-from streams.core import fires
-from streams.core.cron import BadCron
 
 ID = "simulated"
 
@@ -56,6 +54,9 @@ def coming(schedule: events.Schedule, after: datetime, count: int) -> dict[str, 
     Raises:
         typer.BadParameter: The schedule is none, or the count.
     """
+    from streams.core import fires
+    from streams.core.cron import BadCron
+
     after_ms = round(after.timestamp() * 1000)
     try:
         plan = fires.read(schedule)

@@ -63,13 +63,13 @@ class Pages:
         """
         return self._page("/jobstream/counts")
 
-    def schedules(self) -> dict[str, Any]:
-        """Every schedule with its next fire.
+    def schedules(self, id: str | None = None) -> dict[str, Any]:
+        """Every schedule with its next fire, or one with those to come.
 
         Raises:
-            NotReachable: The pages do not answer.
+            NotReachable: The pages do not answer, or do not know the one.
         """
-        return self._page("/jobstream/schedules")
+        return self._page("/jobstream/schedules", {"id": id})
 
     def health(self) -> dict[str, Any]:
         """What the service says of itself.

@@ -49,10 +49,11 @@ class LocalPages(Pages):
             "queues": {queue: dict(counts) for queue, counts in sorted(queues.items())},
         }
 
-    def schedules(self) -> dict[str, Any]:
+    def schedules(self, id: str | None = None) -> dict[str, Any]:
         """As Pages.schedules."""
         from streams.core.status import schedule_status
 
         now_ms = self._machine.now_ms
-        rows = sorted(self._machine.schedules(), key=lambda row: row.id)
+        known = [row for row in self._machine.schedules() if id in (None, row.id)]
+        rows = sorted(known, key=lambda row: row.id)
         return {"now": format_time(now_ms), "schedules": [schedule_status(row, now_ms) for row in rows]}

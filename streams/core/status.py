@@ -176,8 +176,10 @@ def frozen_since_ms(job: JobRow, now_ms: int) -> int | None:
     return job.beat_at_ms
 
 
-def schedule_status(row: ScheduleRow, now_ms: int) -> Status:
-    """All there is to say about a schedule at `now_ms`, epoch ms."""
+def schedule_status(row: ScheduleRow, now_ms: int, *, coming: bool = True) -> Status:
+    """All there is to say about a schedule at `now_ms`, epoch ms; without the fires to come, which have to be
+    worked out, if there are many to tell about.
+    """
     return {
         "id": row.id,
         "now": format_time(now_ms),
@@ -195,7 +197,7 @@ def schedule_status(row: ScheduleRow, now_ms: int) -> Status:
         "pause_on_failure": bool(row.pause_on_failure),
         "next_fire_at": _time(row.next_fire_at_ms),
         "next_due_at": _time(row.next_fire_at_ms if row.next_due_at_ms is None else row.next_due_at_ms),
-        "coming": [_time(time_ms) for time_ms in _coming(row)],
+        "coming": [_time(time_ms) for time_ms in _coming(row)] if coming else None,
         "last_fires": [_time(time_ms) for time_ms in row.fired[-FIRES_SHOWN_MAX:]],
         "fires": row.fires,
         "missed": row.missed,

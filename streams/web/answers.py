@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from heapq import nlargest
 from itertools import islice
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Self
 
-from schemas.events import JobRow
+from schemas.events import JobRow, ScheduleRow
 from schemas.keys import home
 from schemas.names import BadName, check_id, check_key, check_queue, likely_homes
 from schemas.times import format_time, parse_time
@@ -39,6 +39,9 @@ TIME_DIGITS_MAX = 15
 
 FILTERS = ("queue", "phase", "function", "key", "tag", "since", "until")
 """What chooses the jobs of a list."""
+
+SCHEDULES_AT_ONCE = 50
+"""Schedules told before other work of the event loop gets its turn."""
 
 LISTED = (
     "id",
@@ -161,17 +164,34 @@ class Answers:
             **self._whose(),
         }
 
-    def schedules(self) -> Answer:
-        """Every schedule, by id.
+    async def schedules(self, id: str | None = None) -> Answer:
+        """Every schedule, by id; or one, with its fires to come.
 
         Raises:
-            NoAnswer: the worker recovers.
+            NoAnswer: the worker recovers, or there is no such schedule.
         """
         self._check_ready()
         now_ms = self._shell.ticker.now_ms()
+        if id is not None:
+            shown = [schedule_status(self._schedule(id), now_ms)]
+            return {"now": format_time(now_ms), "schedules": shown, **self._whose()}
         rows = [row for partition in self._partitions() for row in partition.schedules.values()]
-        shown = [schedule_status(row, now_ms) for row in sorted(rows, key=lambda row: row.id)]
+        shown = []
+        for number, row in enumerate(sorted(rows, key=attrgetter("id"))):
+            shown.append(schedule_status(row, now_ms, coming=False))
+            if number % SCHEDULES_AT_ONCE == 0:
+                await asyncio.sleep(0)
         return {"now": format_time(now_ms), "schedules": shown, **self._whose()}
+
+    def _schedule(self, id: str) -> ScheduleRow:
+        for partition in self._partitions():
+            if (row := partition.schedules.get(id)) is not None:
+                return row
+        at_home = home(id, self._shell.topics.partitions)
+        if at_home not in {partition.number for partition in self._partitions()}:
+            sentence = f"schedule {id} is in partition {at_home}, which this worker does not have"
+            raise NoAnswer(NOT_NOW, sentence, (at_home,))
+        raise NoAnswer(NOT_FOUND, f"no schedule {id} is kept")
 
     def health(self) -> Answer:
         """What the worker says of itself; `ready` tells whether it has recovered."""

@@ -52,8 +52,8 @@ def add_pages(app: faust.App, shell: Shell) -> None:
 
     @app.page(f"{ROOT}/schedules", name="jobstream-schedules")
     async def schedules(view: View, request: Request) -> Response:
-        """Every schedule with its next fire."""
-        return await _answer(view, request, (), answers.schedules)
+        """Every schedule with its next fire; or one with those to come: ?id=."""
+        return await _answer(view, request, ("id",), lambda: answers.schedules(request.query.get("id")))
 
     @app.page(f"{ROOT}/health", name="jobstream-health")
     async def health(view: View, request: Request) -> Response:
