@@ -68,8 +68,9 @@ class Configs:
             await self.spread()
 
     def _look(self) -> list[Message]:
-        """What came since the last look. Blocks for a moment."""
-        messages = self._consumer.consume(BATCH_RECORDS_MAX, POLL_S)
+        """What came since the last look. Blocks for a moment, or until something comes."""
+        first = self._consumer.poll(POLL_S)
+        messages = [] if first is None else [first, *self._consumer.consume(BATCH_RECORDS_MAX, 0)]
         for error in (message.error() for message in messages):
             if error is not None:
                 log.warning("the config topic cannot be read at the moment: %s", error.str())
