@@ -201,17 +201,26 @@ async def _change(
 
 def _sentence(entry: "Entry") -> str:
     """An entry as one line."""
+    from schemas.events import QueueConfig
     from streams.core.config import key_of, options_of
 
-    said = [f"{name}={value}" for name, value in options_of(entry).items()]
-    said += ["paused"] if getattr(entry, "paused", False) else []
+    said = [_says(entry)] if options_of(entry) else []
+    if isinstance(entry, QueueConfig):
+        said.append("paused" if entry.paused else "not paused")
     return f"{key_of(entry)} (version {entry.version}): {', '.join(said) or 'says nothing'}"
+
+
+def _says(entry: "Entry") -> str:
+    """The options that an entry sets."""
+    from streams.core.config import options_of
+
+    return ", ".join(f"{name}={show.text(value)}" for name, value in options_of(entry).items())
 
 
 async def _get(client: "Client", key: str | None, queue: str | None, *, json: bool) -> int:
     from jobstream.client.config import changed
     from streams.core.admission import SPEC
-    from streams.core.config import Config, options_of
+    from streams.core.config import Config
 
     async with client:
         entries = await client.configs()
@@ -220,7 +229,7 @@ async def _get(client: "Client", key: str | None, queue: str | None, *, json: bo
             show.as_json({name: vars(entry) for name, entry in entries.items()})
         else:
             rows = [
-                (name, each.version, options_of(each), getattr(each, "paused", None), each.note, each.by)
+                (name, each.version, _says(each), getattr(each, "paused", None), each.note, each.by)
                 for name, each in entries.items()
             ]
             show.table(None, ("entry", "version", "says", "paused", "note", "by"), rows)

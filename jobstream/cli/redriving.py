@@ -118,4 +118,4 @@ async def _one(
             return letter, "skipped" if error.code == NOT_NOW else "failed", str(error)
         except JobstreamError as error:
             return letter, "failed", str(error)
-    return letter, "runs again" if job.id == letter.job else "new job", job.id
+    return (letter, "runs again", "") if job.id == letter.job else (letter, "new job", job.id)

@@ -65,7 +65,7 @@ def _attempt(attempt: Page) -> tuple[Any, ...]:
         )
     return (
         attempt["attempt"],
-        attempt["outcome"] or "runs",
+        attempt["outcome"] or ("runs" if attempt["assigned_at"] else "offered"),
         attempt["minion"],
         show.span(attempt["queue_wait_ms"]),
         show.span(attempt["dispatch_to_start_ms"]),

@@ -81,4 +81,6 @@ class Metadata:
             time.sleep(MOVING_S)
 
     def _unreachable(self, error: KafkaError) -> NotReachable:
-        return NotReachable(f"Kafka does not answer at {self._bootstrap}: {error.str()}")
+        return NotReachable(
+            f"Kafka does not answer at {self._bootstrap}: {error.str()} (`jobstream up` starts one here)"
+        )

@@ -97,6 +97,7 @@ class Pages:
             raise
         except OSError as error:
             reason = getattr(error, "reason", error)
+            reason = getattr(reason, "strerror", None) or reason
             raise NotReachable(f"the status pages do not answer at {self.web}: {reason}") from None
         except ValueError as error:
             raise NotReachable(f"what answers at {self.web} is not the status pages: {error}") from None
