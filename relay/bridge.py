@@ -8,7 +8,7 @@ have threads.
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Concatenate, ParamSpec
 
 from confluent_kafka import TopicPartition
@@ -30,6 +30,9 @@ log = logging.getLogger("relay.bridge")
 
 COMMIT_EVERY_S = 0.1
 """How long a finished offset may wait to be committed."""
+
+SERVE_SOON_S = 0.02
+"""How long what is new to announce may wait for more of it."""
 
 QUEUE_LINGER_S = 3.0
 """A queue whose last session went is read on for so long, since minions come back."""
@@ -77,13 +80,14 @@ class Bridge:
         self.wake: Callable[[Session], None] = _nobody
         self.writer = Writer(config, topics, self._stored, fail)
         self._loop = asyncio.get_running_loop()
-        self._reader = Reader(config, f"{topics.prefix}relay", session_timeout_ms, self, fail, self.clock)
+        self._reader = Reader(config, topics, session_timeout_ms, self, fail, self.clock)
         self._control = ControlTail(config, topics.control, self._controlled, fail)
         self._windows: dict[Place, Window] = {}
         self._subscribed: frozenset[str] = frozenset()
         self._leaving: dict[str, asyncio.TimerHandle] = {}
         self._stirred = asyncio.Event()
         self._committing: asyncio.TimerHandle | None = None
+        self._serving: asyncio.TimerHandle | None = None
         self._ticking = asyncio.create_task(self._tick())
         self._cancels = 0
 
@@ -94,8 +98,9 @@ class Bridge:
 
     async def leave(self) -> None:
         """Gives all partitions up: others may have them from now on. Leases go on."""
-        for timer in self._leaving.values():
-            timer.cancel()
+        for timer in (*self._leaving.values(), self._serving):
+            if timer is not None:
+                timer.cancel()
         await self._reader.stop()
 
     async def stop(self) -> None:
@@ -108,7 +113,7 @@ class Bridge:
 
     def abandon(self) -> None:
         """Ends the tasks; the threads end with the process, and nothing more is committed."""
-        for timer in (*self._leaving.values(), self._committing):
+        for timer in (*self._leaving.values(), self._committing, self._serving):
             if timer is not None:
                 timer.cancel()
         self._ticking.cancel()
@@ -154,6 +159,7 @@ class Bridge:
         for queue in self._subscribed - served - self._leaving.keys():
             self._leaving[queue] = self._loop.call_later(QUEUE_LINGER_S, self._unfollow, queue)
         self._subscribe(self._subscribed | served)
+        self._serve_in(SERVE_SOON_S)
 
     @crash_only
     def _unfollow(self, queue: str) -> None:
@@ -174,6 +180,7 @@ class Bridge:
         for window in windows:
             self._windows[window.topic, window.partition] = window
             self._commit_soon()
+        self._serve_in(SERVE_SOON_S)
         uncommitted = sum(max(window.end_at_start - window.start, 0) for window in windows)
         log.info("partitions assigned partitions=%d uncommitted=%d", len(windows), uncommitted)
 
@@ -261,6 +268,24 @@ class Bridge:
         self.edge.tick(self.clock())
         self.pump()
 
+    def _serve_in(self, after_s: float) -> None:
+        if self._serving is not None:
+            self._serving.cancel()
+        self._serving = self._loop.call_later(after_s, self._serve)
+
+    @crash_only
+    def _serve(self) -> None:
+        """The Announcer: which functions have a minion here."""
+        self._serving = None
+        if self.edge.draining:
+            return
+        now_ms = self.clock()
+        self.edge.serve(self._windows.values(), now_ms)
+        self.pump()
+        next_ms = self.edge.serving.next_ms()
+        if next_ms is not None and self._serving is None:
+            self._serve_in(max(next_ms - now_ms, 0) / 1000)
+
     def _commit_soon(self) -> None:
         if self._committing is None:
             self._committing = self._loop.call_later(COMMIT_EVERY_S, self._commit)
@@ -274,13 +299,14 @@ class Bridge:
             self._reader.commit(offsets)
 
 
-def _offsets(windows: Any) -> list[TopicPartition]:
+def _offsets(windows: Iterable[Window]) -> list[TopicPartition]:
     """What may be committed and was not."""
     offsets = []
     for window in windows:
-        if window.point > window.committed:
-            window.committed = window.point
-            offsets.append(TopicPartition(window.topic, window.partition, window.point))
+        found = window.commit()
+        if found is not None:
+            offset, told = found
+            offsets.append(TopicPartition(window.topic, window.partition, offset, metadata=told))
     return offsets
 
 

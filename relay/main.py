@@ -136,7 +136,7 @@ class Relay:
         assert self._server is not None
         edge = self._bridge.edge
         log.info("relay drains sessions=%d leases=%d", len(edge.sessions), len(edge.leases))
-        edge.drain("the relay is going away", int(self._drain_s * 1000))
+        edge.drain("the relay is going away", int(self._drain_s * 1000), self._bridge.clock())
         self._bridge.pump()
         await self._bridge.leave()
         with contextlib.suppress(TimeoutError):

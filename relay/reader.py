@@ -15,8 +15,10 @@ from typing import Any, Protocol
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from relay.broker import committed, ends
+from relay.core.finished import Finished, read
 from relay.core.window import Window
 from schemas.defaults import MIB
+from schemas.topics import Topics
 
 log = logging.getLogger("relay.reader")
 
@@ -85,13 +87,14 @@ class Reader:
     def __init__(
         self,
         config: Mapping[str, Any],
-        group: str,
+        topics: Topics,
         session_timeout_ms: int,
         keeper: Keeper,
         fail: Callable[[str], None],
         now_ms: Callable[[], int],
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._topics = topics
         self._keeper = keeper
         self._fail = fail
         self._now_ms = now_ms
@@ -103,7 +106,7 @@ class Reader:
         self._consumer = Consumer(
             {
                 **config,
-                "group.id": group,
+                "group.id": f"{topics.prefix}relay",
                 "partition.assignment.strategy": "cooperative-sticky",
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
@@ -223,7 +226,15 @@ class Reader:
             start = low
         held = found.offset != OFFSET_INVALID and start < high
         hold_until_ms = self._now_ms() + ADOPT_GRACE_MS if held else 0
-        window = Window(found.topic, found.partition, start, end_at_start=high, hold_until_ms=hold_until_ms)
+        window = Window(
+            found.topic,
+            found.partition,
+            start,
+            queue=self._topics.queue_of(found.topic) or "",
+            end_at_start=high,
+            hold_until_ms=hold_until_ms,
+            finished=_finished(found) if start == found.offset else None,
+        )
         return window, max(start - READ_BACK_RECORDS, low)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -261,6 +272,22 @@ class Reader:
     def _take(self, records: list[Message]) -> None:
         self._under_way.release()
         self._keeper.read(records)
+
+
+def _finished(found: TopicPartition) -> Finished | None:
+    """What was finished beyond the committed offset; None if nothing, or if that can't be read."""
+    if not found.metadata:
+        return None
+    try:
+        return read(found.metadata, found.offset)
+    except ValueError as error:
+        log.warning(
+            "what was finished beyond the offset is not known: %s topic=%s partition=%d",
+            error,
+            found.topic,
+            found.partition,
+        )
+        return None
 
 
 def _places(windows: Iterable[Window]) -> list[TopicPartition]:

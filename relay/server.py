@@ -243,7 +243,7 @@ class Server:
             case "beats":
                 self._edge.beats(session, said.beats.beats)
             case "draining":
-                self._edge.minion_drains(session)
+                self._edge.minion_drains(session, now_ms)
                 log.info("minion drains session=%s minion=%s", session.id, session.minion)
                 self._bridge.follow()
             case "hello":

@@ -36,7 +36,9 @@ LOST_MAX = 3
 LOST_MAX_MAX = 1_000
 ATTEMPTS_REMEMBERED_MAX = 10  # in the row; older ones are counted
 DEADLINE_MS_MAX = 400 * DAY_MS  # total deadline; there is none by default
-UNSERVED_DELAY_MS = SECOND_MS  # before a job whose function no minion has is offered again
+UNSERVED_DELAY_MS = (
+    5 * MINUTE_MS
+)  # before a job whose function no minion has is offered without being asked for
 SNOOZE_MS_MAX = 400 * DAY_MS
 DISPATCH_AGE_MS_MAX = 3 * DAY_MS  # of a ready job's dispatch, half what its topic keeps: then it is sent anew
 

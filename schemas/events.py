@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from schemas.records import quick
 
 __all__ = [
+    "Announcement",
     "ArgsRow",
     "Attempt",
     "Beat",
@@ -33,6 +34,23 @@ __all__ = [
     "Tick",
     "Worker",
 ]
+
+
+@quick
+@dataclass(frozen=True, kw_only=True)
+class Announcement:
+    """Functions of a queue that a relay can run, of the partitions that it reads."""
+
+    partition: int
+    """Home partition that it is about."""
+    relay: str
+    """Relay that writes: it reads this partition of the queue's dispatches."""
+    at_ms: int
+    """When it was written, by the relay's clock, epoch ms."""
+    queue: str
+    """The queue."""
+    functions: tuple[str, ...] = ()
+    """Functions that its minions have."""
 
 
 @quick
@@ -189,6 +207,13 @@ class Dispatch:
     """State left by an earlier attempt."""
     trace: str | None = None
     """W3C traceparent of the submitter."""
+    order: str | None = None
+    """key: jobs of this queue and key run one at a time, in this order; null: no order."""
+    after_job: str | None = None
+    """It may run only when this job of the same lane has succeeded here; null: it is the first of its
+    lane."""
+    after_epoch: int | None = None
+    """Epoch of after_job."""
 
 
 @quick
@@ -198,7 +223,7 @@ class Fact:
 
     fact: str
     """What happened, past tense: admitted, readied, started, progressed, succeeded, failed, lost, snoozed,
-    handed_back, died, cancel_requested, cancelled, expired, retried, purged, deduplicated, rejected,
+    handed_back, parked, died, cancel_requested, cancelled, expired, retried, purged, deduplicated, rejected,
     schedule_saved, schedule_fired, schedule_missed, schedule_skipped, schedule_buffered, schedule_dropped,
     schedule_paused, schedule_resumed, schedule_backfilling, schedule_orphaned or schedule_removed."""
     job: str
@@ -478,6 +503,9 @@ class JobSpec:
     """Job that asked for it."""
     trace: str | None = None
     """W3C traceparent of the submitter."""
+    lane: str | None = None
+    """For a queue with key order, what its lane does when the job dies: goes_on or waits; null: the job is in
+    no lane."""
 
 
 @quick
@@ -544,8 +572,9 @@ class JobRow:
     due_at_ms: int | None = None
     """When a scheduled or retrying job becomes ready, epoch ms."""
     wait_reason: str | None = None
-    """Why a job waits for due_at_ms: delay, retry, snooze, handed_back or unserved; queue: ready, but the
-    topic of its queue is still being made; paused: ready, but its queue is paused."""
+    """Why a job waits for due_at_ms: delay, retry, snooze or handed_back; without a time: lane (its turn),
+    unserved (a minion with its function); queue: ready, but the topic of its queue is still being made;
+    paused: ready, but its queue is paused."""
     lease_ends_at_ms: int | None = None
     """Deadline of the running attempt, broker's time, epoch ms."""
     beat_at_ms: int | None = None
@@ -582,6 +611,12 @@ class JobRow:
     """Offset of the last heartbeat applied to it; -1: none."""
     applied_timers: int
     """Offset of the last tick applied to it; -1: none."""
+    lane_place: int | None = None
+    """Its place in its lane: lanes run in the order of places; null: it is in none (now)."""
+    after_job: str | None = None
+    """The job of its lane that must succeed before this dispatch may run; null: none."""
+    after_epoch: int | None = None
+    """Epoch of after_job."""
 
 
 @quick
@@ -637,8 +672,8 @@ class Receipt:
     epoch: int
     """Epoch of the dispatch that ended; another than the job's current one is rejected."""
     outcome: str
-    """success, failure, snooze, cancelled, interrupted (graceful hand-back), lost (session broken) or
-    unserved (no minion has the function)."""
+    """success, failure, snooze, cancelled, interrupted (graceful hand-back), lost (session broken), unserved
+    (no minion has the function) or parked (one before it in its lane did not succeed)."""
     at_ms: int
     """When it ended, by the writer's clock, epoch ms."""
     minion: str | None = None

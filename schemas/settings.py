@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from schemas import defaults
-from schemas.names import check_function
+from schemas.names import check_function, check_queue
 from schemas.topics import PREFIX
+from schemas.words import LanePolicy
 
 FILE = "jobstream.toml"
 ENVIRONMENT = "JOBSTREAM_"
@@ -37,6 +38,28 @@ def _address(found: str) -> str:
 
 def _addresses(found: str) -> str:
     return ",".join(_address(part.strip()) for part in found.split(","))
+
+
+def lanes(ordered: str) -> dict[str, LanePolicy]:
+    """The queues with key order that the setting names, and what their lanes do when a job dies.
+
+    Raises:
+        ValueError: what it must be, as the end of a sentence.
+    """
+    found: dict[str, LanePolicy] = {}
+    for part in filter(None, (part.strip() for part in ordered.split(","))):
+        queue, _, policy = part.partition("=")
+        try:
+            check_queue(queue)
+            found[queue] = LanePolicy(policy or LanePolicy.GOES_ON)
+        except ValueError:
+            raise ValueError("queues with key order, each as queue or queue=waits or queue=goes_on") from None
+    return found
+
+
+def _ordered(found: str) -> str:
+    lanes(found)
+    return found
 
 
 def _prefix(found: str) -> str:
@@ -97,6 +120,12 @@ class Settings:
         defaults.PARTITIONS, _partitions, "Partitions of the topics; fixed for the life of a prefix"
     )
     relay: str = _setting("127.0.0.1:7071", _address, "Where the relay listens for minions", "host:port")
+    ordered: str = _setting(
+        "",
+        _ordered,
+        "Queues whose jobs of one key run one at a time, in order; `=waits` has a dead job hold its key up",
+        "queue,queue=waits,...",
+    )
     web: str = _setting(
         "127.0.0.1:6066", _address, "Where the streams worker shows status pages", "host:port"
     )

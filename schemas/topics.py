@@ -123,10 +123,11 @@ class Topics:
             Topic(
                 name=self.heartbeats,
                 role="heartbeats",
-                doc="Which attempts are alive, with progress: many leases of one partition in one record.",
+                doc="Which attempts are alive, with progress: many leases of one partition in one record. "
+                "And which functions have a minion.",
                 partitions=self.partitions,
                 key="none",
-                values=(events.Heartbeat,),
+                values=(events.Heartbeat, events.Announcement),
                 retention_ms=3 * defaults.DAY_MS,
                 append_time=True,
             ),

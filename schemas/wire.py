@@ -21,6 +21,7 @@ from schemas.binary import (
     read_more,
 )
 from schemas.events import (
+    Announcement,
     ArgsRow,
     Attempt,
     Beat,
@@ -49,6 +50,69 @@ from schemas.events import (
 _new = object.__new__
 _double_bytes = DOUBLE.pack
 _read_double = DOUBLE.unpack_from
+
+
+def write_Announcement(out: bytearray, event: Announcement) -> None:
+    out += SHORT[whole] if 0 <= (whole := event.partition) < 4096 else int_bytes(whole)
+    part = event.relay.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    out += SHORT[whole] if 0 <= (whole := event.at_ms) < 4096 else number_bytes(whole)
+    part = event.queue.encode()
+    out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+    out += part
+    if event.functions:
+        out += number_bytes(len(event.functions))
+        for each_text in event.functions:
+            part = each_text.encode()
+            out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+            out += part
+    out.append(0)
+
+
+def read_Announcement(data: bytes, at: int) -> tuple[Announcement, int]:
+    event = _new(Announcement)
+    row: dict[str, Any] = event.__dict__
+    found: list[Any]
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_int(data, at, raw)
+    row["partition"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["relay"] = data[at:end].decode()
+    at = end
+    raw = data[at]
+    at += 1
+    if raw > 127:
+        raw, at = read_more(data, at, raw)
+    row["at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw & 129:
+        raw, at = read_length(data, at, raw)
+    end = at + (raw >> 1)
+    row["queue"] = data[at:end].decode()
+    at = end
+    found = []
+    count, at = read_count(data, at)
+    while count:
+        for _ in range(count):
+            raw = data[at]
+            at += 1
+            if raw & 129:
+                raw, at = read_length(data, at, raw)
+            end = at + (raw >> 1)
+            each_text = data[at:end].decode()
+            at = end
+            found.append(each_text)
+        count, at = read_count(data, at)
+    row["functions"] = tuple(found)
+    return event, at
 
 
 def write_ArgsRow(out: bytearray, event: ArgsRow) -> None:
@@ -601,6 +665,25 @@ def write_Dispatch(out: bytearray, event: Dispatch) -> None:
         part = text.encode()
         out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
         out += part
+    if (text := event.order) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.after_job) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.after_epoch) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
 
 
 def read_Dispatch(data: bytes, at: int) -> tuple[Dispatch, int]:
@@ -728,6 +811,46 @@ def read_Dispatch(data: bytes, at: int) -> tuple[Dispatch, int]:
         end = at + (raw >> 1)
         row["trace"] = data[at:end].decode()
         at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["order"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["order"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["after_job"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["after_job"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["after_epoch"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["after_epoch"] = ~(raw >> 1) if raw & 1 else raw >> 1
     else:
         raise Broken
     return event, at
@@ -2344,6 +2467,13 @@ def write_JobSpec(out: bytearray, event: JobSpec) -> None:
         part = text.encode()
         out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
         out += part
+    if (text := event.lane) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
 
 
 def read_JobSpec(data: bytes, at: int) -> tuple[JobSpec, int]:
@@ -2584,6 +2714,20 @@ def read_JobSpec(data: bytes, at: int) -> tuple[JobSpec, int]:
             raw, at = read_length(data, at, raw)
         end = at + (raw >> 1)
         row["trace"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["lane"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["lane"] = data[at:end].decode()
         at = end
     else:
         raise Broken
@@ -2966,6 +3110,23 @@ def write_JobRow(out: bytearray, event: JobRow) -> None:
     out += SHORT[whole] if 0 <= (whole := event.applied_receipts) < 4096 else number_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.applied_heartbeats) < 4096 else number_bytes(whole)
     out += SHORT[whole] if 0 <= (whole := event.applied_timers) < 4096 else number_bytes(whole)
+    if (number := event.lane_place) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.after_job) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.after_epoch) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
 
 
 def read_JobRow(data: bytes, at: int) -> tuple[JobRow, int]:
@@ -3234,6 +3395,44 @@ def read_JobRow(data: bytes, at: int) -> tuple[JobRow, int]:
     if raw > 127:
         raw, at = read_more(data, at, raw)
     row["applied_timers"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["lane_place"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["lane_place"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["after_job"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["after_job"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["after_epoch"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["after_epoch"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
     return event, at
 
 
@@ -5351,6 +5550,7 @@ def read_Worker(data: bytes, at: int) -> tuple[Worker, int]:
 
 
 WRITERS: dict[type, Callable[[bytearray, Any], None]] = {
+    Announcement: write_Announcement,
     ArgsRow: write_ArgsRow,
     Command: write_Command,
     ConfigChanged: write_ConfigChanged,
@@ -5373,6 +5573,7 @@ WRITERS: dict[type, Callable[[bytearray, Any], None]] = {
 }
 """Append a record to out."""
 READERS: dict[type, Callable[[bytes, int], tuple[Any, int]]] = {
+    Announcement: read_Announcement,
     ArgsRow: read_ArgsRow,
     Command: read_Command,
     ConfigChanged: read_ConfigChanged,
@@ -5395,6 +5596,7 @@ READERS: dict[type, Callable[[bytes, int], tuple[Any, int]]] = {
 }
 """Read a record, and its end."""
 IDS: dict[type, int] = {
+    Announcement: 1020,
     ArgsRow: 1001,
     Command: 1002,
     ConfigChanged: 1015,
@@ -5417,18 +5619,19 @@ IDS: dict[type, int] = {
 }
 """Schema ids in the Confluent wire format."""
 FINGERPRINTS: dict[type, bytes] = {
+    Announcement: bytes.fromhex("d0098c530a63b0cf"),
     ArgsRow: bytes.fromhex("a54af6de8f33fa83"),
     Command: bytes.fromhex("bf88f34f833f41fa"),
     ConfigChanged: bytes.fromhex("5abebfdd0cca104d"),
     ConfigRow: bytes.fromhex("2221b4b28d5f1c98"),
     Control: bytes.fromhex("b283216839191f57"),
     DeadLetter: bytes.fromhex("b7cb92c6cf765137"),
-    Dispatch: bytes.fromhex("b7e06874b44e2dc4"),
+    Dispatch: bytes.fromhex("d12e6e7e980126bc"),
     Fact: bytes.fromhex("de99434f58db0ddf"),
     FunctionConfig: bytes.fromhex("e70491d9ed9cf8a2"),
     Heartbeat: bytes.fromhex("e70176122921544e"),
     JobRequest: bytes.fromhex("a6d634e5057bc5cb"),
-    JobRow: bytes.fromhex("0306207cb4447bc5"),
+    JobRow: bytes.fromhex("13c0edd2443f8ab3"),
     QueueConfig: bytes.fromhex("689187f69d4dba53"),
     Receipt: bytes.fromhex("b123fcb1ee9b7308"),
     Reject: bytes.fromhex("afcedaec28d52586"),

@@ -33,6 +33,7 @@ class Outcome(StrEnum):
     INTERRUPTED = "interrupted"  # handed back by a minion that drains
     LOST = "lost"  # its session broke, or it fell silent
     UNSERVED = "unserved"  # no connected minion has the function
+    PARKED = "parked"  # one before it in its lane did not succeed
 
 
 class Verdict(StrEnum):
@@ -55,6 +56,7 @@ class FactKind(StrEnum):
     LOST = "lost"
     SNOOZED = "snoozed"
     HANDED_BACK = "handed_back"
+    PARKED = "parked"  # it waits for its turn in its lane again
     DIED = "died"
     CANCEL_REQUESTED = "cancel_requested"
     CANCELLED = "cancelled"
@@ -123,15 +125,29 @@ class ControlName(StrEnum):
 
 
 class WaitReason(StrEnum):
-    """Why a job waits: for due_at_ms, for its queue, or until that is no longer paused."""
+    """Why a job waits: for due_at_ms, for its turn, for a minion, for its queue, or until that is no longer
+    paused.
+    """
 
     DELAY = "delay"  # run_at has not come
     RETRY = "retry"
     SNOOZE = "snooze"
     HANDED_BACK = "handed_back"
-    UNSERVED = "unserved"
+    UNSERVED = "unserved"  # no minion has its function; no time is set
+    LANE = "lane"  # its turn among the jobs of its key; no time is set
     PAUSED = "paused"  # ready, but its queue is paused
     QUEUE = "queue"  # ready, but the topic of its queue is still being made
+
+
+ORDER_KEY = "key"
+"""The order of a queue whose jobs of one key run one at a time."""
+
+
+class LanePolicy(StrEnum):
+    """What a lane does when a job of it dies."""
+
+    GOES_ON = "goes_on"  # the next one runs
+    WAITS = "waits"  # until the dead one is retried or cancelled, or is forgotten
 
 
 class Backoff(StrEnum):

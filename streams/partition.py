@@ -16,16 +16,19 @@ the next record.
 import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import islice
 
 from schemas import defaults
 from schemas.codec import Undecodable, decode
 from schemas.events import (
+    Announcement,
     Command,
     ConfigChanged,
     FunctionConfig,
     Heartbeat,
     JobRequest,
     JobRow,
+    JobSpec,
     QueueConfig,
     Receipt,
     Schedule,
@@ -54,11 +57,14 @@ from streams.core.events import (
     Ended,
     Event,
     Restored,
+    Served,
     Silent,
     Source,
     Submitted,
     TimeEvent,
+    TurnCame,
 )
+from streams.core.lane import Lanes, Predecessor
 from streams.core.rejection import Rejection
 from streams.core.schedule_facts import ScheduleEvent, SchedulePut
 from streams.outbox import Outbox
@@ -68,6 +74,9 @@ from streams.rows import ARGS_ROW, JOB_ROW, SCHEDULE_ROW, Rows, split
 
 DUES_PER_TICK_MAX = 500
 """Rows that one tick decides; the rest is still due, and comes with the next tick."""
+
+WOKEN_PER_RECORD_MAX = 500
+"""Jobs that waited for a minion and are offered by one record; the rest comes with the next ticks."""
 
 OUTAGE_MS = 2_000
 """A silence that is found out so much later than it could have been was no silence: nobody listened
@@ -94,6 +103,10 @@ class Partition:
         self._queues = queues
         self._held: dict[str, dict[str, None]] = {}  # by queue: ready jobs that may not be dispatched now
         self._unheard = True  # nobody listened to the leases until now
+        self._lanes = Lanes(self.jobs)
+        self._touched: dict[tuple[str, str], None] = {}  # lanes in which a turn may have come
+        self._unserved: dict[tuple[str, str], dict[str, None]] = {}  # no minion, by function
+        self._served: dict[str, None] = {}  # those of them that are to be offered now
         self._outbox = Outbox(number, topics)
         self._apply: dict[str, Callable[[Record], None]] = {
             topics.requests: self._on_request,
@@ -101,6 +114,13 @@ class Partition:
             topics.heartbeats: self._on_heartbeat,
             topics.timers: self._on_tick,
             topics.schedules: self._on_schedule,
+        }
+        self._sources = {
+            topics.requests: Source.REQUESTS,
+            topics.receipts: Source.RECEIPTS,
+            topics.heartbeats: Source.HEARTBEATS,
+            topics.timers: Source.TIMERS,
+            topics.schedules: Source.SCHEDULES,
         }
         self._next: dict[str, int] = dict.fromkeys(self._apply, 0)  # offset of the next record, by topic
 
@@ -122,12 +142,20 @@ class Partition:
             BadRow: a row cannot be read. The partition must not be worked on.
         """
         self._next.update({topic: begins[topic] for topic in self._next})
-        for row in self.rows.read(lambda row: self._in_doubt(row, settled)):
+        for row in self.rows.read(lambda row: self._restored(row, settled)):
             self._job_again(row)
+        self._unserved = {name: dict.fromkeys(reversed(ids)) for name, ids in self._unserved.items()}
+        self._touched.update(dict.fromkeys(self._lanes.begin()))
         for plan in self.schedules.values():
             if self._in_doubt_plan(plan, settled):
                 self._schedule_effects(schedule.outstanding(plan))
         return self._outbox.take()
+
+    def _restored(self, row: JobRow, settled: Mapping[str, int]) -> bool:
+        """Knows a row by what it waits for; True if what it awaits from the world may not have left."""
+        self._lanes.restore(row)
+        self._keep_unserved(None, row)
+        return self._in_doubt(row, settled)
 
     def _in_doubt(self, row: JobRow, settled: Mapping[str, int]) -> bool:
         """True if what the row awaits from the world may not have left."""
@@ -161,7 +189,7 @@ class Partition:
 
     def next_due_ms(self) -> int | None:
         """When a tick is wanted, epoch ms; None: nothing wants one."""
-        if any(map(self._takes_jobs, self._held)):
+        if self._served or any(map(self._takes_jobs, self._held)):
             return 0
         return self.rows.dues.next_ms()
 
@@ -178,6 +206,10 @@ class Partition:
             return NOTHING
         self.rows.at(record.timestamp_ms)
         self._guarded(record, None, partial(self._apply[record.topic], record))
+        if self._served:
+            self._offer_served(record)
+        if self._touched:
+            self._open_lanes(record)
         self._next[record.topic] = record.offset + 1
         return self._outbox.take()
 
@@ -233,8 +265,7 @@ class Partition:
         elif spec.id not in self.jobs and not self._queues.has_room(spec.queue):
             self._refuse_job(record, request, _queues_full(spec.queue), spec.id, spec.key)
         else:
-            event = Submitted(record.timestamp_ms, Source.REQUESTS, record.offset, spec)
-            refusal = self._job_event(spec.id, event, request.args if spec.args_apart else None)
+            refusal = self._submit(record, spec, request.args if spec.args_apart else None)
             if refusal is not None:
                 self._refuse_job(record, request, refusal, spec.id, spec.key)
 
@@ -246,6 +277,16 @@ class Partition:
         if request.scheduled_by is not None and id is not None and id not in self.jobs:
             report = records.refusal_command(request.scheduled_by, id, refusal)
             self._outbox.ask(report, report.id)
+
+    def _submit(self, record: Record, spec: JobSpec, args: bytes | None) -> Rejection | None:
+        """A new job, or one that exists; where its queue has key order, as a member of its lane."""
+        policy = self._queues.lane_policy(spec.queue)
+        turn, after = True, None
+        if policy is not None:
+            spec = replace(spec, lane=policy)
+            turn, after = self._lanes.turn((spec.queue, spec.key))
+        event = Submitted(record.timestamp_ms, Source.REQUESTS, record.offset, spec, turn)
+        return self._job_event(spec.id, event, args, after)
 
     def _on_command(self, record: Record, command: Command) -> None:
         address = admission.address(command, record.key, _position(record), self._topics.partitions)
@@ -368,7 +409,10 @@ class Partition:
             self._refuse(record, refusal, receipt.job)
 
     def _on_heartbeat(self, record: Record) -> None:
-        heartbeat = decode(_value(record, "heartbeat"), (Heartbeat,))
+        heartbeat = decode(_value(record, "heartbeat"), (Heartbeat, Announcement))
+        if isinstance(heartbeat, Announcement):
+            self._on_announcement(record, heartbeat)
+            return
         refusal = self._check_partition("heartbeat", heartbeat.partition)
         if refusal is not None:
             self._refuse(record, refusal, None)
@@ -394,6 +438,65 @@ class Partition:
             id, refusal = refused[0]
             others = f" ({len(refused) - 1} more beats of this record are refused too)" if refused[1:] else ""
             self._refuse(record, Rejection(refusal.code, refusal.reason + others), id)
+
+    def _on_announcement(self, record: Record, announcement: Announcement) -> None:
+        """Functions have a minion: the jobs that waited for one are offered."""
+        refusal = self._check_partition("announcement", announcement.partition)
+        if refusal is not None:
+            self._refuse(record, refusal, None)
+            return
+        if self._unserved:
+            for function in announcement.functions:
+                self._served.update(self._unserved.get((announcement.queue, function), ()))
+
+    def _offer_served(self, record: Record) -> None:
+        """Offers jobs that have a minion now: so many, the rest at the next ticks."""
+        for id in list(islice(self._served, WOKEN_PER_RECORD_MAX)):
+            del self._served[id]
+            if id in self.jobs:
+                event = Served(record.timestamp_ms, self._sources[record.topic], record.offset)
+                self._guarded(record, id, partial(self._opening, id, event, None))
+
+    def _keep_unserved(self, before: JobRow | None, after: JobRow | None) -> None:
+        """Knows which jobs wait for which function."""
+        if before is not None and before.wait_reason == WaitReason.UNSERVED:
+            named = (before.spec.queue, before.spec.function)
+            waiting = self._unserved.get(named, {})
+            waiting.pop(before.spec.id, None)
+            if not waiting:
+                self._unserved.pop(named, None)
+        if after is not None and after.wait_reason == WaitReason.UNSERVED:
+            self._unserved.setdefault((after.spec.queue, after.spec.function), {})[after.spec.id] = None
+
+    # Lanes.
+
+    def _open_lanes(self, record: Record) -> None:
+        """Dispatches the jobs whose turn has come by what the record did."""
+        while self._touched:
+            name = next(iter(self._touched))
+            opening = self._lanes.opening(name)
+            if opening is None:
+                del self._touched[name]
+                continue
+            id, after = opening
+            event = TurnCame(record.timestamp_ms, self._sources[record.topic], record.offset)
+            before = self.jobs[id]
+            self._guarded(record, id, partial(self._opening, id, event, after))
+            if self.jobs.get(id) is before:  # it failed: the lane is tried again when something happens in it
+                del self._touched[name]
+
+    def _opening(self, id: str, event: TurnCame | Served, after: Predecessor | None) -> None:
+        refusal = self._job_event(id, event, after_whom=after)
+        assert refusal is None, f"a job is opened only while it waits: {refusal}"
+
+    def _in_lane(self, before: JobRow | None, after: JobRow, predecessor: Predecessor | None) -> JobRow:
+        """The row with its place in its lane, and behind whom it is dispatched."""
+        self._touched[after.spec.queue, after.spec.key] = None
+        row = self._lanes.placed(after)
+        if before is None or before.epoch != row.epoch:
+            job_before, epoch_before = predecessor or (None, None)
+            row = replace(row, after_job=job_before, after_epoch=epoch_before)
+        return row
 
     def _check_partition(self, what: str, partition: int) -> Rejection | None:
         if partition == self.number:
@@ -495,19 +598,24 @@ class Partition:
 
     # Rows.
 
-    def _job_event(self, id: str, event: Event, args: bytes | None = None) -> Rejection | None:
+    def _job_event(
+        self, id: str, event: Event, args: bytes | None = None, after_whom: Predecessor | None = None
+    ) -> Rejection | None:
         """Steps a job, and puts into the outbox what that asks for; a rejection changes nothing.
 
         Args:
             id: the job's.
             event: what happened to it.
             args: arguments of a new job that lie in a row of their own.
+            after_whom: in a lane, who must succeed before a dispatch that this event makes may run.
         """
         before = self.jobs.get(id)
         step = job.step(before, event)
         if isinstance(step, Rejection):
             return step
         after = step.job
+        if after is not None and after.spec.lane is not None:
+            after = self._in_lane(before, after, after_whom)
         if step.effects:
             assert after is not None, "a job that is no more asks for nothing"
             if args is not None and before is None:
@@ -519,8 +627,13 @@ class Partition:
             for fact in step.facts:
                 self._outbox.fact(before, fact, after)
         if after is not before:
-            self.rows.keep_job(id, after, value)
+            self._keep(id, before, after, value)
         return None
+
+    def _keep(self, id: str, before: JobRow | None, after: JobRow | None, value: bytes | None) -> None:
+        self.rows.keep_job(id, after, value)
+        self._keep_unserved(before, after)
+        self._lanes.keep(before, after)
 
     def _write_job(
         self, id: str, before: JobRow | None, after: JobRow | None, args: bytes | None

@@ -6,9 +6,10 @@ not there yet is ready, waits and says so, and is dispatched when its topic exis
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from schemas.defaults import QUEUES_MAX
+from schemas.words import LanePolicy
 
 log = logging.getLogger("jobstream.streams")
 
@@ -26,9 +27,10 @@ class QueueNotMade(Exception):
 class Queues:
     """The queues of a prefix, as one worker knows them."""
 
-    def __init__(self, existing: Iterable[str] = ()) -> None:
-        """`existing` are those whose dispatch topic is there."""
+    def __init__(self, existing: Iterable[str] = (), lanes: Mapping[str, LanePolicy] | None = None) -> None:
+        """`existing` are those whose dispatch topic is there, `lanes` those with key order."""
         self._existing = set(existing)
+        self._lanes = dict(lanes or {})
         self._wanted: dict[str, None] = {}  # in the order in which they were asked for
         self._asked = asyncio.Event()
 
@@ -43,6 +45,10 @@ class Queues:
             or queue in self._wanted
             or len(self._existing) + len(self._wanted) < QUEUES_MAX
         )
+
+    def lane_policy(self, queue: str) -> LanePolicy | None:
+        """What the queue's lanes do when a job dies; None: its jobs have no order."""
+        return self._lanes.get(queue)
 
     def add(self, queue: str) -> None:
         """A queue exists."""

@@ -14,7 +14,7 @@ from typing import Any
 from schemas.codec import encode
 from schemas.defaults import WORKER_TOLD_S
 from schemas.events import Worker
-from schemas.settings import Settings
+from schemas.settings import Settings, lanes
 from schemas.topics import Topics
 from streams.broker import Broker
 from streams.configs import Configs
@@ -43,7 +43,7 @@ class Shell:
         """`send` is the host's; `instance` is the worker's name in its group."""
         self.topics = Topics(settings.prefix, settings.partitions)
         self.partitions: dict[int, Partition] = {}
-        self.queues = Queues()
+        self.queues = Queues(lanes=lanes(settings.ordered))
         self.recovered_line: str | None = None
         """What the last recovery said; None while the worker recovers."""
         self._send = send

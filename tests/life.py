@@ -21,8 +21,10 @@ from streams.core.events import (
     Event,
     Restored,
     RetryAsked,
+    Served,
     Source,
     Submitted,
+    TurnCame,
 )
 from streams.core.facts import Fact
 from streams.core.rejection import Rejection
@@ -89,9 +91,17 @@ class Life:
             self.facts += step.facts
         return step
 
-    def submit(self, **fields: Any) -> machine.Step | Rejection:
+    def submit(self, *, turn: bool = True, **fields: Any) -> machine.Step | Rejection:
         """The request is read, with these fields of its specification."""
-        return self.apply(Submitted(*self.place(Source.REQUESTS), spec(**fields)))
+        return self.apply(Submitted(*self.place(Source.REQUESTS), spec(**fields), turn))
+
+    def turn_came(self) -> machine.Step | Rejection:
+        """Its turn in its lane comes."""
+        return self.apply(TurnCame(*self.place(Source.TIMERS)))
+
+    def served(self) -> machine.Step | Rejection:
+        """A minion with its function comes."""
+        return self.apply(Served(*self.place(Source.HEARTBEATS)))
 
     def cancel(
         self, reason: str | None = None, by: str | None = None, *, terminate: bool = False

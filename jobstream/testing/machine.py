@@ -50,6 +50,9 @@ class EveryQueue:
         """True while no more queues are named than may come into being."""
         return queue in self._named or len(self._named) < QUEUES_MAX
 
+    def lane_policy(self, _: str) -> None:
+        """None: no queue has key order here."""
+
 
 class Machine:
     """One partition, its log, its clock. Every method may be called from any thread.

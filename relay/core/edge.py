@@ -17,17 +17,20 @@ from collections.abc import Iterable
 from relay.core.assign import seed_of
 from relay.core.beats import Beater
 from relay.core.hello import check_hello
+from relay.core.lanes import Lanes, Token, Turn, Verdict, in_order
+from relay.core.parcel import Parcel, parcel_of
 from relay.core.record import Ending, Record
-from relay.core.router import Parcel, Router, parcel_of
+from relay.core.router import Router
+from relay.core.serving import Serving
 from relay.core.session import Breach, Lease, Refusal, Session, SessionPhase
 from relay.core.translate import (
     held_message,
     lease_of_held,
     note_beat,
     outcome_of,
+    receipt_handed_back,
     receipt_of_minion,
     receipt_of_relay,
-    receipt_unserved,
     shown,
 )
 from relay.core.window import Window, identity
@@ -80,6 +83,9 @@ class Edge:
         self._cancels: OrderedDict[str, Control] = OrderedDict()
         self._paused: set[Window] = set()
         self._freed: set[Session] = set()
+        self.serving = Serving(relay)
+        self._lanes = Lanes()
+        self._lane_ends: deque[tuple[str, str, Token, bool]] = deque()
         self._ticked_ms = now_ms
         self._looked_ms = now_ms
 
@@ -111,6 +117,7 @@ class Edge:
             drop = relay_pb2.Drop(leases=[held_message(lease) for lease in dropped], reason=reason)
             self._note(session, relay_pb2.FromRelay(drop=drop))
         self.router.join(session)
+        self._turn_lanes(now_ms)
         self._use_freed(now_ms)
         return session
 
@@ -125,6 +132,7 @@ class Edge:
             outcome_of(said)
             session.receive(said.number)
             self._receipt(session, said, now_ms)
+        self._turn_lanes(now_ms)
         self._fill(session, now_ms)
 
     def beats(self, session: Session, batch: Iterable[relay_pb2.Beat]) -> None:
@@ -137,11 +145,11 @@ class Edge:
             if said.progress:
                 self._beater.progressed(lease)
 
-    def minion_drains(self, session: Session) -> None:
+    def minion_drains(self, session: Session, now_ms: int) -> None:
         """The minion wants no more jobs."""
         if session.phase is SessionPhase.READY:
             session.phase = SessionPhase.DRAINING
-            self.router.leave(session)
+            self.router.leave(session, now_ms)
 
     def broken(self, session: Session, reason: str, now_ms: int) -> None:
         """The stream of a session ended: its leases wait for its return, but what was never sent is handed
@@ -150,7 +158,7 @@ class Edge:
         if session.phase is SessionPhase.GONE:
             return
         session.phase = SessionPhase.GONE
-        self.router.leave(session)
+        self.router.leave(session, now_ms)
         del self.sessions[session.id]
         self.woken.discard(session)
         for lease, _ in session.outbox.jobs:
@@ -179,6 +187,7 @@ class Edge:
             self._kept.append(parcel)
         else:
             self._offer(parcel, now_ms)
+            self._turn_lanes(now_ms)
             self._use_freed(now_ms)
         if not window.paused and window.crowded():
             window.paused = True
@@ -194,8 +203,9 @@ class Edge:
         if len(self._cancels) > CANCELS_MAX:
             self._cancels.popitem(last=False)
         parcel = self.router.parcels.get(control.job)
+        parcel = parcel or self._lanes.parcels.get(control.job)
         if parcel is not None and self._cancelled(parcel.dispatch):
-            self.router.drop(parcel)
+            self._unline(parcel)
             parcel.window.done(parcel.offset)
         lease = self.leases.get(control.job)
         if lease is not None and lease.epoch <= control.epoch:
@@ -206,6 +216,8 @@ class Edge:
         for window in windows:
             window.closed = True
             self.router.forget(window)
+            self._lanes.forget(window)
+            self.serving.forget(window)
             self._paused.discard(window)
 
     def announce(self, windows: Iterable[Window], now_ms: int) -> None:
@@ -215,6 +227,15 @@ class Edge:
         wanted = set(windows)
         self._beater.announce(lease for lease in self.leases.values() if lease.window in wanted)
         self.records += self._beater.flush(now_ms)
+
+    def serve(self, windows: Iterable[Window], now_ms: int) -> None:
+        """Tells the state machine which functions have a minion here, for the partitions that are read here:
+        what is new at once and a moment later once more, all of it every ANNOUNCE_EVERY_MS.
+        """
+        functions = self.router.functions()
+        for window in windows:
+            found = functions.get(window.queue, frozenset())
+            self.records += self.serving.due(window.queue, window, found, now_ms)
 
     def stored(self, record: Record) -> None:
         """Kafka has a record: what it is about need not be read again."""
@@ -239,6 +260,8 @@ class Edge:
             or self._kept
             or self._paused
             or self._beater.pending()
+            or self._lane_ends
+            or self._lanes.parcels
             or self.router.parcels
         )
 
@@ -261,6 +284,7 @@ class Edge:
         if now_ms - self._looked_ms >= LOOK_EVERY_MS:
             self._looked_ms = now_ms
             self._look(now_ms)
+        self._turn_lanes(now_ms)
         self._use_freed(now_ms)
         for window in [window for window in self._paused if window.roomy()]:
             window.paused = False
@@ -268,11 +292,11 @@ class Edge:
             self.resumes.append(window)
         self.records += self._beater.flush(now_ms)
 
-    def drain(self, reason: str, grace_ms: int) -> None:
+    def drain(self, reason: str, grace_ms: int, now_ms: int) -> None:
         """The relay goes away: nothing more is assigned, and every minion is told."""
         self.draining = True
         for session in self.sessions.values():
-            self.minion_drains(session)
+            self.minion_drains(session, now_ms)
             self._note(session, relay_pb2.FromRelay(drain=relay_pb2.Drain(reason=reason, grace_ms=grace_ms)))
 
     # Leases begin.
@@ -290,12 +314,49 @@ class Edge:
         if self._cancelled(dispatch):
             window.done(parcel.offset)
             return
-        if self._settled(parcel):
+        if self._settled(parcel) or self._expired(parcel, now_ms):
             return
-        placed = None if self._expired(parcel, now_ms) else self.router.place(parcel)
+        if in_order(parcel):
+            self._turn_lanes(now_ms)
+            verdict = self._lanes.admit(parcel)
+            if verdict is not Verdict.RUN:
+                if verdict is Verdict.BACK:
+                    self._hand_back(parcel, Outcome.PARKED, now_ms)
+                return
+        self._place(parcel, now_ms)
+
+    def _place(self, parcel: Parcel, now_ms: int) -> None:
+        placed = self.router.place(parcel)
         if placed is not None:
             session, spilled = placed
             self._lease(parcel, session, now_ms, spilled=spilled)
+
+    def _turn_lanes(self, now_ms: int) -> None:
+        """Lets lanes whose job ended go on, or hands back what came after it."""
+        while self._lane_ends:
+            queue, key, token, success = self._lane_ends.popleft()
+            self._turned(self._lanes.ended((queue, key), token, success=success), now_ms)
+
+    def _turned(self, turn: Turn, now_ms: int) -> None:
+        for parcel in turn.back:
+            self._hand_back(parcel, Outcome.PARKED, now_ms)
+        if turn.run is not None and not self._expired(turn.run, now_ms):
+            self._place(turn.run, now_ms)
+
+    def _unline(self, parcel: Parcel) -> None:
+        """A dispatch shall not be given out any more: takes it out of where it waits."""
+        if parcel.dispatch.job in self._lanes.parcels:
+            dispatch = parcel.dispatch
+            self._lanes.remove(parcel)
+            self._lane_ends.append((dispatch.queue, dispatch.key, (dispatch.job, dispatch.epoch), False))
+        else:
+            self.router.drop(parcel)
+            self._lane_ended(parcel, success=False)
+
+    def _lane_ended(self, parcel: Parcel, *, success: bool) -> None:
+        if in_order(parcel):
+            dispatch = parcel.dispatch
+            self._lane_ends.append((dispatch.queue, dispatch.key, (dispatch.job, dispatch.epoch), success))
 
     def _settled(self, parcel: Parcel) -> bool:
         """True if the job has a lease or waits here already, at this epoch or a later one; older ones make
@@ -311,12 +372,12 @@ class Edge:
                 parcel.window.done(parcel.offset)
                 return True
             self._take_away(lease, "the job was dispatched again")
-        waiting = self.router.parcels.get(dispatch.job)
+        waiting = self.router.parcels.get(dispatch.job) or self._lanes.parcels.get(dispatch.job)
         if waiting is not None:
             if waiting.dispatch.epoch >= dispatch.epoch:
                 parcel.window.done(parcel.offset)
                 return True
-            self.router.drop(waiting)
+            self._unline(waiting)
             waiting.window.done(waiting.offset)
         return False
 
@@ -337,6 +398,7 @@ class Edge:
             spilled,
             parcel.window,
             parcel.offset,
+            in_order(parcel),
         )
         self.leases[lease.job] = lease
         session.spend(lease, now_ms)
@@ -362,7 +424,7 @@ class Edge:
         that minion's.
         """
         live = self.leases.get(lease.job)
-        parcel = self.router.parcels.get(lease.job)
+        parcel = self.router.parcels.get(lease.job) or self._lanes.parcels.get(lease.job)
         if live is not None and live.epoch == lease.epoch:
             if live.session.minion != session.minion:
                 return False
@@ -381,6 +443,7 @@ class Edge:
             self.leases[lease.job] = lease
             if parcel is not None:
                 self._take_from_line(parcel, lease)
+            self._lanes.hold((lease.queue, lease.key), (lease.job, lease.epoch))
         session.hold(lease, now_ms)
         self._beater.taken_over(lease)
         cancel = self._cancels.get(lease.job)
@@ -400,11 +463,15 @@ class Edge:
 
     def _take_from_line(self, parcel: Parcel, lease: Lease) -> None:
         """A waiting dispatch turns out to be held already, or to be older than what is held."""
-        self.router.drop(parcel)
-        if parcel.dispatch.epoch == lease.epoch:
-            self._bind(lease, parcel)
-        else:
+        if parcel.dispatch.epoch != lease.epoch:
+            self._unline(parcel)
             parcel.window.done(parcel.offset)
+            return
+        if parcel.dispatch.job in self._lanes.parcels:
+            self._lanes.remove(parcel)
+        else:
+            self.router.drop(parcel)
+        self._bind(lease, parcel)
 
     @staticmethod
     def _bind(lease: Lease, parcel: Parcel) -> None:
@@ -446,7 +513,7 @@ class Edge:
                 f"a receipt must tell its own lease, got {lease.job} epoch {lease.epoch} "
                 f"in the receipt of {shown(said.job)} epoch {said.epoch}"
             )
-        parcel = self.router.parcels.get(lease.job)
+        parcel = self.router.parcels.get(lease.job) or self._lanes.parcels.get(lease.job)
         if parcel is not None and parcel.dispatch.epoch == lease.epoch:
             self._take_from_line(parcel, lease)
         return lease
@@ -479,9 +546,15 @@ class Edge:
         if self.leases.get(lease.job) is lease:
             del self.leases[lease.job]
             del lease.session.leases[lease.job]
+        if lease.ordered:
+            self._lease_ended(lease, success=receipt.outcome == Outcome.SUCCESS)
         ending = Ending(receipt.at_ms, lease.created_at_ms, by_minion=session is not None)
         self._remember((lease.job, lease.epoch), ending)
         self.records.append(Record(receipt, lease.key, (lease,), ending, session, number))
+
+    def _lease_ended(self, lease: Lease, *, success: bool) -> None:
+        """Lets its lane know, at the next turn of the lanes."""
+        self._lane_ends.append((lease.queue, lease.key, (lease.job, lease.epoch), success))
 
     def _expired(self, parcel: Parcel, now_ms: int) -> bool:
         """True if a dispatch came too late to be assigned: then it is handed back, and the state machine
@@ -490,17 +563,18 @@ class Edge:
         expires_at_ms = parcel.dispatch.expires_at_ms
         if expires_at_ms is None or now_ms < expires_at_ms:
             return False
-        self._hand_back(parcel, now_ms)
+        self._hand_back(parcel, Outcome.UNSERVED, now_ms)
         return True
 
-    def _hand_back(self, parcel: Parcel, now_ms: int) -> None:
+    def _hand_back(self, parcel: Parcel, outcome: Outcome, now_ms: int) -> None:
         dispatch = parcel.dispatch
+        self._lane_ended(parcel, success=False)
         ending = Ending(
             now_ms, dispatch.created_at_ms, by_minion=False, places=[(parcel.window, parcel.offset)]
         )
         self._remember((dispatch.job, dispatch.epoch), ending)
         self.records.append(
-            Record(receipt_unserved(dispatch, self.relay, now_ms), dispatch.key, ending=ending)
+            Record(receipt_handed_back(dispatch, outcome, self.relay, now_ms), dispatch.key, ending=ending)
         )
 
     def _let_go(self, lease: Lease) -> None:
@@ -508,6 +582,8 @@ class Edge:
         it silent.
         """
         lease.over = True
+        if lease.ordered:
+            self._lease_ended(lease, success=False)
         del self.leases[lease.job]
         del lease.session.leases[lease.job]
         self._freed.add(lease.session)
@@ -539,7 +615,7 @@ class Edge:
                 self.woken.add(session)
         if not self.draining:
             for parcel in self.router.unserved(now_ms):
-                self._hand_back(parcel, now_ms)
+                self._hand_back(parcel, Outcome.UNSERVED, now_ms)
         while self._ended and now_ms - next(iter(self._ended.values())).at_ms > ENDED_KEEP_MS:
             self._ended.popitem(last=False)
 

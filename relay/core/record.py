@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from relay.core.session import Lease, Session
 from relay.core.window import Window
-from schemas.events import Heartbeat, Receipt
+from schemas.events import Announcement, Heartbeat, Receipt
 
 
 @dataclass(slots=True, eq=False)
@@ -23,11 +23,9 @@ class Ending:
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """A receipt or heartbeat for its home partition, and what it finishes: hand-over of leases, a minion's
-    receipt.
-    """
+    """An event for its home partition, and what it finishes: hand-over of leases, a minion's receipt."""
 
-    event: Receipt | Heartbeat
+    event: Receipt | Heartbeat | Announcement
     key: str | None
     leases: tuple[Lease, ...] = ()
     ending: Ending | None = None

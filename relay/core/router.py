@@ -8,12 +8,11 @@ oldest head of the others. Never makes leases, and knows nothing of epochs.
 import itertools
 from collections import OrderedDict, deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from relay.core.assign import Ranking, slot_of
+from relay.core.assign import Ranking
+from relay.core.parcel import Parcel
 from relay.core.session import Session
 from relay.core.window import Window
-from schemas.events import Dispatch
 
 SPILL_AFTER_MS = 1_000
 """A dispatch that waited so much longer than the head of a session's own line is taken by that session first.
@@ -22,22 +21,13 @@ SPILL_AFTER_MS = 1_000
 UNSERVED_AFTER_MS = 1_000
 """A dispatch whose function no session of its queue has is handed back after so long."""
 
-
-@dataclass(slots=True, eq=False)
-class Parcel:
-    """A dispatch that has no lease yet, and the record it came in."""
-
-    dispatch: Dispatch
-    window: Window
-    offset: int
-    size_bytes: int
-    arrived_ms: int
-    slot: int
-    order: int = 0
-    gone: bool = False
+OUTAGE_MS = 5_000
+"""A function whose last minion went within this is thought to be down for a moment: what waits for it stays,
+as long as it does not crowd others out.
+"""
 
 
-class Lane:
+class Shelf:
     """The dispatches of one queue and function that wait, in one line for each home."""
 
     __slots__ = ("function", "lines", "queue", "ranking", "size", "stale")
@@ -56,7 +46,7 @@ class Lane:
         self.size += 1
 
     def refresh(self, sessions: tuple[Session, ...]) -> None:
-        """Lets other sessions serve the lane: all that waits finds the line of its home anew, in the same
+        """Lets other sessions serve the shelf: all that waits finds the line of its home anew, in the same
         order.
         """
         waiting = sorted(
@@ -117,57 +107,67 @@ class Router:
     def __init__(self) -> None:
         self.sessions: dict[str, Session] = {}
         self.parcels: dict[str, Parcel] = {}
-        self._lanes: dict[tuple[str, str], Lane] = {}
-        self._waiting: OrderedDict[Lane, None] = OrderedDict()
+        self._shelves: dict[tuple[str, str], Shelf] = {}
+        self._waiting: OrderedDict[Shelf, None] = OrderedDict()
         self._orders = itertools.count()
+        self._departed: deque[tuple[int, Session]] = deque()
 
     @property
     def queues(self) -> frozenset[str]:
         """Every queue that a session serves."""
         return frozenset(queue for session in self.sessions.values() for queue in session.queues)
 
+    def functions(self) -> dict[str, frozenset[str]]:
+        """The functions that sessions have, by queue."""
+        found: dict[str, set[str]] = {}
+        for queues, functions in {(session.queues, session.functions) for session in self.sessions.values()}:
+            for queue in queues:
+                found.setdefault(queue, set()).update(functions)
+        return {queue: frozenset(functions) for queue, functions in found.items()}
+
     def join(self, session: Session) -> None:
         """A session may take jobs from now on."""
         self.sessions[session.id] = session
         self._upset(session)
 
-    def leave(self, session: Session) -> None:
+    def leave(self, session: Session, now_ms: int) -> None:
         """A session takes no more jobs; what it holds is not the router's business."""
         if self.sessions.pop(session.id, None) is not None:
+            self._departed.append((now_ms, session))
             self._upset(session)
 
     def place(self, parcel: Parcel) -> tuple[Session, bool] | None:
         """The session that shall run a dispatch now, and whether it is not the key's home; None: it waits."""
-        lane = self._lane(parcel.dispatch.queue, parcel.dispatch.function)
-        if lane.size == 0:
-            session = lane.ranking.choose(parcel.slot)
+        shelf = self._shelf(parcel.dispatch.queue, parcel.dispatch.function)
+        if shelf.size == 0:
+            session = shelf.ranking.choose(parcel.slot)
             if session is not None:
-                return session, session is not lane.ranking.home(parcel.slot)
+                return session, session is not shelf.ranking.home(parcel.slot)
         parcel.order = next(self._orders)
         assert parcel.dispatch.job not in self.parcels, f"job {parcel.dispatch.job} waits already"
         self.parcels[parcel.dispatch.job] = parcel
         parcel.window.wait(parcel.size_bytes)
-        lane.append(parcel)
-        self._waiting[lane] = None
+        shelf.append(parcel)
+        self._waiting[shelf] = None
         return None
 
     def fill(self, session: Session, now_ms: int) -> Iterator[tuple[Parcel, bool]]:
-        """Hands out what waits while the session has room, one of each lane in turn.
+        """Hands out what waits while the session has room, one of each shelf in turn.
 
         The caller spends the session's credit for each before it asks for the next.
         """
         while session.room() > 0:
             served = False
-            for lane in list(self._waiting):
-                if not session.serves(lane.queue, lane.function):
+            for shelf in list(self._waiting):
+                if not session.serves(shelf.queue, shelf.function):
                     continue
-                self._fresh(lane)
-                taken = lane.take(session, now_ms)
+                self._fresh(shelf)
+                taken = shelf.take(session, now_ms)
                 if taken is None:
                     continue
                 served = True
-                self._waiting.move_to_end(lane)
-                self._remove(lane, taken[0])
+                self._waiting.move_to_end(shelf)
+                self._remove(shelf, taken[0])
                 yield taken
                 if session.room() <= 0:
                     return
@@ -176,10 +176,10 @@ class Router:
 
     def drop(self, parcel: Parcel) -> None:
         """Takes a dispatch out of its line."""
-        lane = self._lanes[parcel.dispatch.queue, parcel.dispatch.function]
-        lane.size -= 1
+        shelf = self._shelves[parcel.dispatch.queue, parcel.dispatch.function]
+        shelf.size -= 1
         parcel.gone = True
-        self._remove(lane, parcel)
+        self._remove(shelf, parcel)
 
     def forget(self, window: Window) -> None:
         """Drops all that waits from a partition that is no longer this relay's."""
@@ -192,11 +192,16 @@ class Router:
         """
         late: list[Parcel] = []
         queues = self.queues
-        for lane in list(self._waiting):
-            self._fresh(lane)
-            if lane.ranking.sessions or lane.queue not in queues:
+        while self._departed and now_ms - self._departed[0][0] > OUTAGE_MS:
+            self._departed.popleft()
+        for shelf in list(self._waiting):
+            self._fresh(shelf)
+            if shelf.ranking.sessions or shelf.queue not in queues:
                 continue
-            for parcel in list(lane.lines.get(None, ())):
+            down = any(session.serves(shelf.queue, shelf.function) for _, session in self._departed)
+            for parcel in list(shelf.lines.get(None, ())):
+                if down and not parcel.window.crowded():
+                    continue
                 if now_ms - parcel.arrived_ms < UNSERVED_AFTER_MS:
                     break
                 if not parcel.gone:
@@ -204,35 +209,30 @@ class Router:
                     self.drop(parcel)
         return late
 
-    def _lane(self, queue: str, function: str) -> Lane:
-        lane = self._lanes.get((queue, function))
-        if lane is None:
-            lane = self._lanes[queue, function] = Lane(queue, function)
-        return self._fresh(lane)
+    def _shelf(self, queue: str, function: str) -> Shelf:
+        shelf = self._shelves.get((queue, function))
+        if shelf is None:
+            shelf = self._shelves[queue, function] = Shelf(queue, function)
+        return self._fresh(shelf)
 
-    def _fresh(self, lane: Lane) -> Lane:
-        if lane.stale:
-            lane.refresh(tuple(s for s in self.sessions.values() if s.serves(lane.queue, lane.function)))
-        return lane
+    def _fresh(self, shelf: Shelf) -> Shelf:
+        if shelf.stale:
+            shelf.refresh(tuple(s for s in self.sessions.values() if s.serves(shelf.queue, shelf.function)))
+        return shelf
 
     def _upset(self, session: Session) -> None:
-        """Lets the lanes that a session serves or served find their lines anew."""
-        for (queue, function), lane in list(self._lanes.items()):
+        """Lets the shelves that a session serves or served find their lines anew."""
+        for (queue, function), shelf in list(self._shelves.items()):
             if session.serves(queue, function):
-                lane.stale = True
-                if lane.size == 0:
-                    del self._lanes[queue, function]
+                shelf.stale = True
+                if shelf.size == 0:
+                    del self._shelves[queue, function]
 
-    def _remove(self, lane: Lane, parcel: Parcel) -> None:
+    def _remove(self, shelf: Shelf, parcel: Parcel) -> None:
         del self.parcels[parcel.dispatch.job]
         parcel.window.go(parcel.size_bytes)
-        if lane.size == 0:
-            lane.lines = {}
-            self._waiting.pop(lane, None)
-            if not lane.ranking.sessions:
-                self._lanes.pop((lane.queue, lane.function), None)
-
-
-def parcel_of(dispatch: Dispatch, window: Window, offset: int, size_bytes: int, now_ms: int) -> Parcel:
-    """A dispatch as it arrived."""
-    return Parcel(dispatch, window, offset, size_bytes, now_ms, slot_of(dispatch.key))
+        if shelf.size == 0:
+            shelf.lines = {}
+            self._waiting.pop(shelf, None)
+            if not shelf.ranking.sessions:
+                self._shelves.pop((shelf.queue, shelf.function), None)

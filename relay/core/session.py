@@ -59,6 +59,7 @@ class Lease:
     spilled: bool
     window: Window | None
     offset: int
+    ordered: bool = False  # its key runs one job at a time; also where that is not known
     started_at_ms: int | None = None
     step: str | None = None
     step_at_ms: int | None = None

@@ -104,6 +104,7 @@ def lease_of_held(held: relay_pb2.Held, session: Session, partitions: int) -> Le
         spilled=False,
         window=None,
         offset=-1,
+        ordered=True,
     )
     lease.started_at_ms = held.started_at_ms if held.started_at_ms > 0 else None
     return lease
@@ -273,15 +274,15 @@ def receipt_of_relay(lease: Lease, outcome: Outcome, reason: str, relay: str, no
     )
 
 
-def receipt_unserved(dispatch: Dispatch, relay: str, now_ms: int) -> Receipt:
-    """The relay's word that it hands a dispatch back, since no minion can run it here."""
+def receipt_handed_back(dispatch: Dispatch, outcome: Outcome, relay: str, now_ms: int) -> Receipt:
+    """The relay's word that it hands a dispatch back: no minion can run it here, or it must not run yet."""
     return Receipt(
         job=dispatch.job,
         key=dispatch.key,
         partition=dispatch.partition,
         attempt=dispatch.attempt,
         epoch=dispatch.epoch,
-        outcome=Outcome.UNSERVED.value,
+        outcome=outcome.value,
         at_ms=now_ms,
         relay=relay,
     )

@@ -6,7 +6,10 @@ drops an equal dispatch. Never talks to Kafka. The same arithmetic acknowledges 
 """
 
 from collections import deque
+from collections.abc import Set as AbstractSet
 
+from relay.core.finished import METADATA_BYTES_FULL, Finished, told
+from schemas.defaults import QUEUE
 from schemas.events import Dispatch
 
 SEEN_MAX = 10_000
@@ -60,6 +63,11 @@ class Progress:
         """The first unfinished number; if there is none, the one after the last delivered."""
         return self._order[0] if self._order else self.finished + 1
 
+    @property
+    def undone(self) -> AbstractSet[int]:
+        """The numbers that were delivered and are not finished."""
+        return self._undone
+
     def deliver(self, number: int) -> None:
         """Takes in a number, at least `next`; numbers may be left out for ever, as Kafka leaves
         out offsets.
@@ -84,15 +92,20 @@ class Window:
     """
 
     __slots__ = (
+        "_changed",
+        "_finished",
         "_progress",
         "_seen",
         "_seen_before",
+        "_told",
         "closed",
         "committed",
+        "cramped",
         "end_at_start",
         "hold_until_ms",
         "partition",
         "paused",
+        "queue",
         "start",
         "topic",
         "waiting",
@@ -100,10 +113,19 @@ class Window:
     )
 
     def __init__(
-        self, topic: str, partition: int, start: int, *, end_at_start: int = 0, hold_until_ms: int = 0
+        self,
+        topic: str,
+        partition: int,
+        start: int,
+        *,
+        queue: str = QUEUE,
+        end_at_start: int = 0,
+        hold_until_ms: int = 0,
+        finished: Finished | None = None,
     ) -> None:
         self.topic = topic
         self.partition = partition
+        self.queue = queue
         self.start = start
         self.committed = start
         self.end_at_start = end_at_start
@@ -112,6 +134,10 @@ class Window:
         self.paused = False
         self.waiting = 0
         self.waiting_bytes = 0
+        self.cramped = False
+        self._finished = finished
+        self._changed = False
+        self._told = finished is not None
         self._progress = Progress(start)
         self._seen: set[Identity] = set()
         self._seen_before: set[Identity] = set()
@@ -141,8 +167,12 @@ class Window:
         if offset < self._progress.next:
             return False
         self._progress.deliver(offset)
+        if self._finished is not None and offset in self._finished:
+            self._remember(same)
+            self.done(offset)
+            return False
         if same in self._seen or same in self._seen_before:
-            self._progress.done(offset)
+            self.done(offset)
             return False
         self._remember(same)
         return True
@@ -151,11 +181,37 @@ class Window:
         """Takes in a record that cannot be run at all, as finished."""
         if offset >= self._progress.next:
             self._progress.deliver(offset)
-            self._progress.done(offset)
+            self.done(offset)
 
     def done(self, offset: int) -> None:
         """Finishes an offset: what became of it is durable elsewhere."""
         self._progress.done(offset)
+        self._changed = True
+
+    def commit(self) -> tuple[int, str] | None:
+        """What shall be committed now, with the text that says what is finished beyond it; None: nothing has
+        changed since the last time.
+        """
+        if not self._changed:
+            return None
+        self._changed = False
+        point = self.point
+        text = told(point, self._unfinished(), max(self._progress.next, self._finished_end()))
+        self.cramped = len(text) >= METADATA_BYTES_FULL
+        if point == self.committed and not text and not self._told:
+            return None
+        self.committed, self._told = point, bool(text)
+        return point, text
+
+    def _unfinished(self) -> AbstractSet[int]:
+        """What was delivered and is not finished, and what was not finished before and is yet to come."""
+        undone = self._progress.undone
+        if self._finished is None or self._progress.next >= self._finished.end:
+            return undone
+        return {*undone, *self._finished.missing(self._progress.next)}
+
+    def _finished_end(self) -> int:
+        return 0 if self._finished is None else self._finished.end
 
     def wait(self, size_bytes: int) -> None:
         """A delivered record waits for a minion."""
@@ -169,12 +225,18 @@ class Window:
 
     def crowded(self) -> bool:
         """True if no more should be fetched for now."""
-        return self.waiting >= WAITING_MAX or self.waiting_bytes >= WAITING_BYTES_MAX or self.span >= SPAN_MAX
+        return (
+            self.cramped
+            or self.waiting >= WAITING_MAX
+            or self.waiting_bytes >= WAITING_BYTES_MAX
+            or self.span >= SPAN_MAX
+        )
 
     def roomy(self) -> bool:
         """True if a paused partition should go on."""
         return (
-            self.waiting * RESUME_SHARE < WAITING_MAX
+            not self.cramped
+            and self.waiting * RESUME_SHARE < WAITING_MAX
             and self.waiting_bytes * RESUME_SHARE < WAITING_BYTES_MAX
             and self.span * RESUME_SHARE < SPAN_MAX
         )

@@ -9,7 +9,16 @@ from typing import assert_never
 from schemas import defaults
 from schemas.events import Beat, JobRow, Receipt
 from schemas.records import replace
-from schemas.words import PHASES_TERMINAL, BeatKind, Outcome, Phase, RejectCode, Verdict
+from schemas.words import (
+    PHASES_TERMINAL,
+    BeatKind,
+    LanePolicy,
+    Outcome,
+    Phase,
+    RejectCode,
+    Verdict,
+    WaitReason,
+)
 from streams.core import facts, retry
 from streams.core.events import (
     Beaten,
@@ -24,10 +33,12 @@ from streams.core.events import (
     PurgeDue,
     Restored,
     RetryAsked,
+    Served,
     Silent,
     Source,
     Submitted,
     TimedOut,
+    TurnCame,
 )
 from streams.core.facts import End, Fact, Withdrawal
 from streams.core.rejection import Rejection
@@ -79,6 +90,10 @@ def decide(job: JobRow | None, event: Event) -> Decision:  # noqa: C901, PLR0912
             return _cancel_asked(job, event)
         case RetryAsked():
             return _retry_asked(job, event)
+        case TurnCame():
+            return _turn_came(job, event)
+        case Served():
+            return _served(job, event)
         case Restored():
             return _restored(job, event)
         case _:
@@ -102,6 +117,8 @@ def _submitted(job: JobRow | None, event: Submitted) -> Decision:
     due_at_ms = event.at_ms if spec.run_at_ms is None else max(spec.run_at_ms, event.at_ms)
     if due_at_ms > event.at_ms or _reached(spec.expires_at_ms, event.at_ms):
         return (facts.Scheduled(*at, spec, due_at_ms),)  # one that has expired already is never offered
+    if spec.lane is not None and not event.turn:
+        return (facts.Lined(*at, spec),)
     return (facts.Admitted(*at, spec),)
 
 
@@ -116,6 +133,8 @@ def _cancel_asked(job: JobRow, event: CancelAsked) -> Decision:
             return (facts.Cancelled(*_place(event), reason, Withdrawal(Verdict.WITHDRAWN)),)
         case Phase.LEASED:
             return (facts.CancelRequested(*_place(event), reason),)
+        case Phase.DEAD if job.spec.lane == LanePolicy.WAITS:  # its lane waits for it, and may now go on
+            return (facts.Cancelled(*_place(event), reason, None),)
         case _:
             return _not_now(job, "cancel", "only a job that has not ended can be cancelled")
 
@@ -123,7 +142,10 @@ def _cancel_asked(job: JobRow, event: CancelAsked) -> Decision:
 def _retry_asked(job: JobRow, event: RetryAsked) -> Decision:
     match job.phase:
         case Phase.SCHEDULED | Phase.RETRYING | Phase.DEAD | Phase.CANCELLED | Phase.EXPIRED:
-            return (facts.Retried(*_place(event), _asked("retried", event)),)
+            reason = _asked("retried", event)
+            if job.spec.lane is not None:
+                return (facts.Parked(*_place(event), None, reason),)
+            return (facts.Retried(*_place(event), reason),)
         case Phase.SUCCEEDED:
             return _not_now(job, "retry", "a job that succeeded is never run again")
         case _:
@@ -205,7 +227,8 @@ def _lost(job: JobRow, event: Event, end: End) -> Decision:
         return (facts.Cancelled(*_place(event), job.cancel_reason, end),)
     if lost >= job.spec.lost_max:
         return (facts.Died(*_place(event), f"{lost} of {job.spec.lost_max} leases were lost", end),)
-    return _too_late(job, event, end, event.at_ms) or (facts.Lost(*_place(event), end),)
+    again = facts.Lost if job.spec.lane is None else facts.Parked
+    return _too_late(job, event, end, event.at_ms) or (again(*_place(event), end),)
 
 
 def _given_back(job: JobRow, event: Ended, end: Receipt) -> Decision:
@@ -213,8 +236,9 @@ def _given_back(job: JobRow, event: Ended, end: Receipt) -> Decision:
     at = _place(event)
     if job.cancel_reason is not None or end.outcome == Outcome.CANCELLED:
         return (facts.Cancelled(*at, job.cancel_reason or "cancelled by the function itself", end),)
-    if end.outcome == Outcome.INTERRUPTED:
-        return _too_late(job, event, end, event.at_ms) or (facts.HandedBack(*at, end),)
+    if end.outcome in (Outcome.INTERRUPTED, Outcome.PARKED):
+        again = facts.HandedBack if job.spec.lane is None else facts.Parked
+        return _too_late(job, event, end, event.at_ms) or (again(*at, end),)
     if end.outcome == Outcome.UNSERVED:
         due_at_ms = event.at_ms + defaults.UNSERVED_DELAY_MS
         return _too_late(job, event, end, due_at_ms) or (facts.Unserved(*at, end, due_at_ms),)
@@ -242,7 +266,7 @@ def _due(job: JobRow, event: Due) -> Decision:
         return _not_now(job, "due", "only a scheduled or retrying job waits for a time")
     if not _reached(job.due_at_ms, event.at_ms):
         return _too_early(job, "due", job.due_at_ms, event)
-    return _too_late(job, event, None, event.at_ms) or (facts.Readied(*_place(event), None),)
+    return _ready(job, event)
 
 
 def _timed_out(job: JobRow, event: TimedOut) -> Decision:
@@ -288,7 +312,8 @@ def _dispatch_aged(job: JobRow, event: DispatchAged) -> Decision:
     old_at_ms = (job.dispatched_at_ms or 0) + defaults.DISPATCH_AGE_MS_MAX
     if event.at_ms < old_at_ms:
         return _too_early(job, "new dispatch", old_at_ms, event)
-    return (facts.Readied(*_place(event), _withdrawn(job)),)
+    again = facts.Readied if job.spec.lane is None else facts.Parked
+    return (again(*_place(event), _withdrawn(job)),)
 
 
 def _purge_due(job: JobRow, event: PurgeDue) -> Decision:
@@ -299,6 +324,21 @@ def _purge_due(job: JobRow, event: PurgeDue) -> Decision:
     return (facts.Purged(*_place(event)),)
 
 
+# What a job waited for without a time. It may have gone on since: then nothing happens.
+
+
+def _turn_came(job: JobRow, event: TurnCame) -> Decision:
+    if job.phase != Phase.SCHEDULED or job.wait_reason != WaitReason.LANE:
+        return ()
+    return _too_late(job, event, None, event.at_ms) or (facts.Readied(*_place(event), None),)
+
+
+def _served(job: JobRow, event: Served) -> Decision:
+    if job.phase != Phase.SCHEDULED or job.wait_reason != WaitReason.UNSERVED:
+        return ()
+    return _ready(job, event)
+
+
 def _restored(job: JobRow, event: Restored) -> Decision:
     if job.phase == Phase.LEASED:
         return (facts.Reprieved(*_place(event)),)
@@ -306,6 +346,12 @@ def _restored(job: JobRow, event: Restored) -> Decision:
 
 
 # What several of them ask.
+
+
+def _ready(job: JobRow, event: Occurrence) -> tuple[Fact, ...]:
+    """A job that waited may run: now, or when its turn in its lane comes."""
+    again = facts.Readied if job.spec.lane is None else facts.Parked
+    return _too_late(job, event, None, event.at_ms) or (again(*_place(event), None),)
 
 
 def _place(event: Occurrence) -> tuple[int, Source, int]:

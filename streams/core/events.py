@@ -42,6 +42,8 @@ class Submitted(Occurrence):
     """A request was admitted; the job may exist already."""
 
     spec: JobSpec
+    turn: bool = True
+    """False: others of its lane go before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,16 @@ class Restored(Occurrence):
 
 
 @dataclass(frozen=True, slots=True)
+class TurnCame(Occurrence):
+    """The job's turn in its lane has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served(Occurrence):
+    """A relay that reads the job's partition has a minion with its function."""
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveAsked(Occurrence):
     """Someone wants a schedule gone: a command, or a tombstone in the topic of schedules."""
 
@@ -131,5 +143,10 @@ class RemoveAsked(Occurrence):
 TimeEvent = Due | TimedOut | Silent | ExpiryPassed | DeadlinePassed | DispatchAged | PurgeDue | Restored
 """What only time brings: made by `job.due`, and by the owner of a partition after a restore."""
 
-Event = Ended | Submitted | Beaten | CancelAsked | RetryAsked | TimeEvent
+Opening = TurnCame | Served
+"""What a job waited for without a time: it comes of what happened to others, in the same record perhaps as
+something that the job has seen already. So the row's own state says whether it still counts, not an offset.
+"""
+
+Event = Ended | Submitted | Beaten | CancelAsked | RetryAsked | Opening | TimeEvent
 """Everything that can happen to a job."""

@@ -20,7 +20,8 @@ Fields = dict[str, object]
 
 FAILURES = frozenset({Outcome.FAILURE, Verdict.TIMEOUT})
 LOSSES = frozenset({Outcome.LOST, Verdict.SILENT})
-GIVEN_BACK = frozenset({Outcome.SNOOZE, Outcome.INTERRUPTED, Outcome.UNSERVED})
+GIVEN_BACK = frozenset({Outcome.SNOOZE, Outcome.INTERRUPTED, Outcome.UNSERVED, Outcome.PARKED})
+NEVER_RAN = frozenset({Outcome.UNSERVED, Outcome.PARKED})
 
 TOLD = ("minion", "session", "assigned_at_ms", "started_at_ms", "step", "done", "total")
 """What beats and receipts tell of an attempt; what one leaves out stays as it was."""
@@ -28,7 +29,7 @@ TOLD = ("minion", "session", "assigned_at_ms", "started_at_ms", "step", "done", 
 
 def evolve(job: JobRow | None, fact: Fact, phase: Phase | None) -> JobRow | None:
     """The row after the fact, in the phase that the table says; None: there is no row any more."""
-    if isinstance(fact, (facts.Admitted, facts.Scheduled)):
+    if isinstance(fact, (facts.Admitted, facts.Scheduled, facts.Lined)):
         assert phase is not None, "a new job is in some phase"
         return _new(fact, phase)
     assert job is not None, f"{type(fact).__name__} needs a job"
@@ -40,7 +41,7 @@ def evolve(job: JobRow | None, fact: Fact, phase: Phase | None) -> JobRow | None
     return replace(job, **fields)
 
 
-def _new(fact: facts.Admitted | facts.Scheduled, phase: Phase) -> JobRow:
+def _new(fact: facts.Admitted | facts.Scheduled | facts.Lined, phase: Phase) -> JobRow:
     """A job is dispatched as it is admitted, unless it has to wait."""
     assert fact.source == Source.REQUESTS, f"a job is asked for by a request, got one from {fact.source}"
     now = isinstance(fact, facts.Admitted)
@@ -53,8 +54,8 @@ def _new(fact: facts.Admitted | facts.Scheduled, phase: Phase) -> JobRow:
         lost=0,
         snoozed=0,
         dispatched_at_ms=fact.at_ms if now else None,
-        due_at_ms=None if isinstance(fact, facts.Admitted) else fact.due_at_ms,
-        wait_reason=None if now else WaitReason.DELAY,
+        due_at_ms=fact.due_at_ms if isinstance(fact, facts.Scheduled) else None,
+        wait_reason=_NEW[type(fact)],
         attempts=(_attempt(1, 1, fact),) if now else (),
         attempts_dropped=0,
         applied_requests=fact.offset,
@@ -62,6 +63,10 @@ def _new(fact: facts.Admitted | facts.Scheduled, phase: Phase) -> JobRow:
         applied_heartbeats=-1,
         applied_timers=-1,
     )
+
+
+_NEW = {facts.Admitted: None, facts.Scheduled: WaitReason.DELAY, facts.Lined: WaitReason.LANE}
+"""Why a new job waits."""
 
 
 def _fields(  # noqa: C901, PLR0912 - one line for each fact
@@ -85,6 +90,8 @@ def _fields(  # noqa: C901, PLR0912 - one line for each fact
             return _closed(job, fact, fact.end) | _waits(fact.due_at_ms, WaitReason.SNOOZE)
         case facts.Unserved():
             return _closed(job, fact, fact.end) | _waits(fact.due_at_ms, WaitReason.UNSERVED)
+        case facts.Parked():
+            return _parked(job, fact)
         case facts.Lost():
             return _offered_again(job, fact, fact.end, job.attempt + 1)
         case facts.HandedBack():
@@ -130,10 +137,31 @@ def _retried(job: JobRow, fact: facts.Retried) -> Fields:
     """Someone asked: an ended job begins anew with fresh counters, a waiting one waits no longer. An expiry
     that has passed is lifted, and a total deadline that has passed is given once more from now.
     """
-    spec = job.spec
     anew = job.ended_at_ms is not None
     attempt = 1 if anew else job.attempt + (job.phase == Phase.RETRYING)
     fields = _offered(job, job.attempts, fact, attempt)
+    return fields | _begun_anew(job, fact)
+
+
+def _parked(job: JobRow, fact: facts.Parked) -> Fields:
+    """It waits for its turn: for the attempt that the fact would otherwise begin."""
+    fields = {} if fact.end is None else _closed(job, fact, fact.end)
+    failed = job.phase == Phase.RETRYING or (fact.end is not None and fact.end.outcome in LOSSES)
+    fields |= {"attempt": job.attempt + failed, "due_at_ms": None, "wait_reason": WaitReason.LANE}
+    if fact.reason is not None:  # someone asked
+        fields |= _begun_anew(job, fact)
+    if job.ended_at_ms is not None:
+        fields["attempt"] = 1
+    return fields
+
+
+def _begun_anew(job: JobRow, fact: facts.Retried | facts.Parked) -> Fields:
+    """Fresh counters for a job that had ended; an expiry that has passed is lifted, and a total deadline that
+    has passed is given once more from now.
+    """
+    spec = job.spec
+    anew = job.ended_at_ms is not None
+    fields: Fields = {}
     if anew:
         fields |= {"failed": 0, "lost": 0, "snoozed": 0, "cancel_reason": None}
         fields |= {"ended_at_ms": None, "purge_at_ms": None, "end_reason": None}
@@ -206,7 +234,7 @@ def _closed(job: JobRow, fact: Change, end: End) -> Fields:
     outcome = end.outcome
     before = job.attempts[:-1]
     fields: Fields = {
-        "attempts": before if outcome == Outcome.UNSERVED else (*before, _ended(job.attempts[-1], fact, end)),
+        "attempts": before if outcome in NEVER_RAN else (*before, _ended(job.attempts[-1], fact, end)),
         "dispatched_at_ms": None,
         "lease_ends_at_ms": None,
         "beat_at_ms": None,

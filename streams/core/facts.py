@@ -53,6 +53,21 @@ class Scheduled(Change):
 
 
 @dataclass(frozen=True, slots=True)
+class Lined(Change):
+    """A new job that waits for its turn in its lane."""
+
+    spec: JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Parked(Change):
+    """It waits for its turn in its lane, which comes when no other job of the lane is with a relay."""
+
+    end: End | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Deduplicated(Change):
     """The same request came once more; the job that exists is the answer."""
 
@@ -141,7 +156,7 @@ class HandedBack(Change):
 
 @dataclass(frozen=True, slots=True)
 class Unserved(Change):
-    """No minion has the function; offered again after a moment."""
+    """No minion has the function; offered again when one comes, or at last at `due_at_ms`."""
 
     end: Receipt
     due_at_ms: int
@@ -194,6 +209,7 @@ Turn = (
     | HandedBack
     | Snoozed
     | Unserved
+    | Parked
     | Deduplicated
     | Retried
     | CancelRequested
@@ -204,5 +220,5 @@ Turn = (
 )
 """What changes a job that was there before and is after."""
 
-Fact = Admitted | Scheduled | Turn | Purged
+Fact = Admitted | Scheduled | Lined | Turn | Purged
 """Everything that a step can do to a job."""

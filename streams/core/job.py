@@ -11,8 +11,8 @@ A job is one row. Something happens (an *event*), the machine decides what that 
 
 **Phases.** A job that may run is `ready`: its dispatch is on the way to a minion. When a minion tells that
 it runs it, it is `leased`; a quick one goes from ready to its end by its receipt alone. A job that must not
-run yet waits for `due_at_ms`: `scheduled` when no failure is the cause (a delay, a snooze, no minion that
-has its function), `retrying` after a failure. It ends as `succeeded`, `dead` (no further attempt),
+run yet waits: `scheduled` when no failure is the cause (a delay, a snooze, its turn in a lane, no minion
+that has its function), `retrying` after a failure. It ends as `succeeded`, `dead` (no further attempt),
 `cancelled` or `expired` (not started in time), is kept for a retention, and is forgotten. `succeeded` is
 final; the other ends can be run again if someone asks.
 
@@ -22,6 +22,9 @@ silence: no receipt by the end of the lease counts as a failure, no beat for the
 a loss. Silence is decided only when everything that was written before it has been applied (`heard`), and
 after an outage every lease is reprieved once. Or the total deadline, or a cancel that found it still
 unassigned. Whatever ends an attempt without its minion saying so calls it off at the relays.
+
+**Lanes.** A job of a queue with key order is dispatched when its turn comes (`lane`): where another job
+would be dispatched it is parked, and `TurnCame` makes it ready.
 
 **Counting.** A failure counts in `failed` against `attempts_max`, a loss in `lost` against `lost_max`; both
 make a new attempt. A snooze, a hand-back and an unserved offer count against nothing and repeat the
@@ -62,6 +65,7 @@ from streams.core.events import (
     Due,
     Event,
     ExpiryPassed,
+    Opening,
     PurgeDue,
     Silent,
     Source,
@@ -79,7 +83,9 @@ from streams.core.facts import (
     Failed,
     HandedBack,
     Heard,
+    Lined,
     Lost,
+    Parked,
     Progressed,
     Purged,
     Readied,
@@ -101,10 +107,12 @@ TRANSITIONS: Final[Mapping[str | None, Mapping[type[Fact], Phase | None]]] = {
     None: {  # no row
         Admitted: READY,
         Scheduled: SCHEDULED,
+        Lined: SCHEDULED,
     },
     SCHEDULED: {  # waits for its time; nothing failed
         Readied: READY,
         Retried: READY,
+        Parked: SCHEDULED,
         Cancelled: CANCELLED,
         Expired: EXPIRED,
         Died: DEAD,
@@ -119,6 +127,7 @@ TRANSITIONS: Final[Mapping[str | None, Mapping[type[Fact], Phase | None]]] = {
         Readied: READY,
         Snoozed: SCHEDULED,
         Unserved: SCHEDULED,
+        Parked: SCHEDULED,
         Cancelled: CANCELLED,
         Expired: EXPIRED,
         Died: DEAD,
@@ -131,6 +140,7 @@ TRANSITIONS: Final[Mapping[str | None, Mapping[type[Fact], Phase | None]]] = {
         HandedBack: READY,
         Snoozed: SCHEDULED,
         Unserved: SCHEDULED,
+        Parked: SCHEDULED,
         Heard: LEASED,
         Progressed: LEASED,
         Reprieved: LEASED,
@@ -143,6 +153,7 @@ TRANSITIONS: Final[Mapping[str | None, Mapping[type[Fact], Phase | None]]] = {
     RETRYING: {  # waits for its next attempt after a failure
         Readied: READY,
         Retried: READY,
+        Parked: SCHEDULED,
         Cancelled: CANCELLED,
         Expired: EXPIRED,
         Died: DEAD,
@@ -154,16 +165,20 @@ TRANSITIONS: Final[Mapping[str | None, Mapping[type[Fact], Phase | None]]] = {
     },
     DEAD: {  # no further attempt, unless someone asks
         Retried: READY,
+        Parked: SCHEDULED,
+        Cancelled: CANCELLED,
         Deduplicated: DEAD,
         Purged: None,
     },
     CANCELLED: {  # ended because someone asked
         Retried: READY,
+        Parked: SCHEDULED,
         Deduplicated: CANCELLED,
         Purged: None,
     },
     EXPIRED: {  # not started in time
         Retried: READY,
+        Parked: SCHEDULED,
         Deduplicated: EXPIRED,
         Purged: None,
     },
@@ -201,7 +216,8 @@ def step(job: JobRow | None, event: Event) -> Step | Rejection:
     """What the event does to the job. On a rejection nothing changes; a replay brings the outstanding
     effects back.
     """
-    if job is not None and is_applied(job, event.source, event.offset):
+    opening = isinstance(event, Opening)
+    if job is not None and not opening and is_applied(job, event.source, event.offset):
         return Step(job, (), outstanding(job), durable=False)
     facts = decide(job, event)
     if isinstance(facts, Rejection):
@@ -249,7 +265,7 @@ def _effects(job: JobRow, fact: Fact) -> tuple[Effect, ...]:
         case Lost() | Readied():
             called_off = _call_off(job) if fact.end is not None else ()
             return (DispatchJob(job.epoch), *called_off)
-        case Failed() | Cancelled() | Expired():
+        case Failed() | Parked() | Cancelled() | Expired():
             return _call_off(job) if fact.end is not None else ()
         case Died():
             called_off = _call_off(job) if fact.end is not None else ()

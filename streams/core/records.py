@@ -23,9 +23,10 @@ from schemas.events import (
 from schemas.events import Fact as FactRecord
 from schemas.requests import to_json
 from schemas.times import format_time
-from schemas.words import CommandName, ControlName, FactKind, Outcome
+from schemas.words import ORDER_KEY, CommandName, ControlName, FactKind
 from streams.core import facts, schedule_fold
 from streams.core.effect import TellRelays
+from streams.core.evolve import NEVER_RAN
 from streams.core.facts import End, Fact
 from streams.core.rejection import Rejection
 from streams.core.schedule_facts import FireFact, ScheduleFact
@@ -37,6 +38,8 @@ NOT_AGAIN = frozenset({"id", "args", "run_at_ms", "expires_at_ms"})
 KINDS: dict[type[Fact], FactKind] = {
     facts.Admitted: FactKind.ADMITTED,
     facts.Scheduled: FactKind.ADMITTED,
+    facts.Lined: FactKind.ADMITTED,
+    facts.Parked: FactKind.PARKED,
     facts.Deduplicated: FactKind.DEDUPLICATED,
     facts.Readied: FactKind.READIED,
     facts.Retried: FactKind.RETRIED,
@@ -93,6 +96,8 @@ def _reason(row: JobRow, fact: Fact) -> str | None:
     match fact:
         case facts.Cancelled() | facts.Died() | facts.Expired() | facts.CancelRequested() | facts.Retried():
             return fact.reason
+        case facts.Parked():
+            return fact.reason or f"its turn among the jobs of key {row.spec.key}"
         case facts.Unserved():
             return f"no connected minion has the function {row.spec.function}"
         case facts.Deduplicated():
@@ -110,7 +115,7 @@ def _told(row: JobRow, fact: Fact) -> dict[str, Any]:
             return _attempt(row.attempts[-1], None)
         case facts.Failed() | facts.Lost() | facts.Snoozed() | facts.HandedBack() | facts.Unserved():
             return _ended(row, fact.end)
-        case facts.Cancelled() | facts.Died() | facts.Expired() if fact.end is not None:
+        case facts.Parked() | facts.Cancelled() | facts.Died() | facts.Expired() if fact.end is not None:
             return _ended(row, fact.end)
         case facts.Died() | facts.Deduplicated():
             return _error(row) | _result(row)  # whoever asked twice, or comes late, has the answer
@@ -121,7 +126,7 @@ def _told(row: JobRow, fact: Fact) -> dict[str, Any]:
 def _ended(row: JobRow, end: End) -> dict[str, Any]:
     """The attempt that ended: the last with an outcome, unless it never ran."""
     error = {"error_type": end.error_type, "error_message": end.error_message}
-    if end.outcome == Outcome.UNSERVED:
+    if end.outcome in NEVER_RAN:
         return error
     last = row.attempts[-1]
     ended = last if last.outcome is not None else row.attempts[-2]
@@ -243,6 +248,9 @@ def dispatch_record(job: JobRow, args: bytes | None) -> Dispatch:
         dispatched_at_ms=job.dispatched_at_ms,
         checkpoint=job.checkpoint,
         trace=spec.trace,
+        order=None if spec.lane is None else ORDER_KEY,
+        after_job=job.after_job,
+        after_epoch=job.after_epoch,
     )
 
 

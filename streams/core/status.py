@@ -139,7 +139,9 @@ def waiting_for(job: JobRow, now_ms: int, config: Config = NOTHING_SAID) -> str 
             words = ": ".join(part for part in (failed, job.error_type, job.error_message) if part)
             return f"retry until {until} ({words})"
         case Phase.SCHEDULED, WaitReason.UNSERVED:
-            return f"a minion with the function {job.spec.function}; it is offered again at {until}"
+            return f"no minion has {job.spec.function}"
+        case Phase.SCHEDULED, WaitReason.LANE:
+            return f"its turn: jobs of key {job.spec.key} in queue {job.spec.queue} run one at a time"
         case Phase.SCHEDULED, reason:
             return f"{reason} until {until}"
         case _:

@@ -11,6 +11,7 @@ from typing import Any
 
 from schemas.codec import decode, encode
 from schemas.events import (
+    Announcement,
     ArgsRow,
     Beat,
     Command,
@@ -33,6 +34,7 @@ from schemas.events import (
 )
 from schemas.keys import home
 from schemas.topics import Topics
+from schemas.words import LanePolicy
 from streams.core.config import key_of
 from streams.partition import Partition
 from streams.queues import Queues
@@ -124,11 +126,17 @@ class Written:
 class Desk:
     """A partition, its clock and its log."""
 
-    def __init__(self, queues: Iterable[str] = ("default",), *, number: int = HOME) -> None:
+    def __init__(
+        self,
+        queues: Iterable[str] = ("default",),
+        *,
+        number: int = HOME,
+        lanes: Mapping[str, LanePolicy] | None = None,
+    ) -> None:
         self.topics = Topics("jobs.", PARTITIONS)
         self.number = number
         self.log = FakeLog()
-        self.queues = Queues(queues)
+        self.queues = Queues(queues, lanes)
         self.now_ms = START_MS
         self.configs = -1
         self.partition = Partition(number, self.topics, self.queues)
@@ -218,6 +226,12 @@ class Desk:
         )
         heartbeat = Heartbeat(partition=self.number, relay="r1", at_ms=self.now_ms, beats=beats)
         return self.put(self.topics.heartbeats, None, encode(heartbeat))
+
+    def announce(self, *functions: str, queue: str = "default", **fields: Any) -> Written:
+        """A relay tells which functions it can run."""
+        given = {"partition": self.number, "relay": "r1", "at_ms": self.now_ms, "queue": queue}
+        announcement = Announcement(functions=functions, **{**given, **fields})
+        return self.put(self.topics.heartbeats, None, encode(announcement))
 
     def schedule(self, id: str, value: Mapping[str, Any] | None) -> Written:
         """What a person writes to the topic of schedules."""

@@ -3,10 +3,13 @@ is kept.
 """
 
 import asyncio
+import contextlib
 import itertools
 import os
+import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
@@ -18,12 +21,13 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from relay import broker, server, writer
 from relay.broker import RelayFailed
+from relay.core import finished
 from relay.main import Relay
 from schemas.codec import decode, encode
 from schemas.defaults import HEARTBEAT_TIMEOUT_MS
-from schemas.events import Beat, Control, Dispatch, Heartbeat, Receipt
+from schemas.events import Announcement, Beat, Control, Dispatch, Heartbeat, Receipt
 from schemas.keys import home
-from schemas.proto.relay_pb2 import CANCELLED, Credit, FromMinion, Hello, Job, ReceiptBatch
+from schemas.proto.relay_pb2 import CANCELLED, FAILURE, Credit, FromMinion, Hello, Job, ReceiptBatch
 from schemas.proto.relay_pb2 import Receipt as Said
 from schemas.settings import Settings
 from schemas.topics import Topics
@@ -48,6 +52,7 @@ class Log:
         self._ids = itertools.count()
         self.receipts: list[Receipt] = []
         self.beats: list[Beat] = []
+        self.announcements: list[Announcement] = []
 
     def make(self, queues: tuple[str, ...] = ("default",)) -> None:
         """Makes the topics that a relay needs, and begins to read what it writes."""
@@ -123,8 +128,10 @@ class Log:
         """Reads what relays have written since."""
         for message in self._consumer.consume(1_000, 0.02):
             assert message.error() is None, message.error()
-            event = decode(message.value() or b"", (Receipt, Heartbeat))
-            if isinstance(event, Receipt):
+            event = decode(message.value() or b"", (Receipt, Heartbeat, Announcement))
+            if isinstance(event, Announcement):
+                self.announcements.append(event)
+            elif isinstance(event, Receipt):
                 assert message.partition() == event.partition == home(event.key, PARTITIONS)
                 self.receipts.append(event)
             else:
@@ -164,6 +171,16 @@ class Log:
             topic = self.topics.dispatch(queue)
             places = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
             return {place.partition: place.offset for place in consumer.committed(places, timeout=10)}
+        finally:
+            consumer.close()
+
+    def finished(self, partition: int) -> int:
+        """How many offsets beyond the committed one are known as finished."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.group})
+        try:
+            place = TopicPartition(self.topics.dispatch("default"), partition)
+            [found] = consumer.committed([place], timeout=10)
+            return len(finished.read(found.metadata, found.offset)) if found.metadata else 0
         finally:
             consumer.close()
 
@@ -458,6 +475,67 @@ async def test_a_function_that_nobody_has(log: Log, relay: Relay) -> None:
         assert (await log.receipt(lonely.job)).outcome == "unserved"
 
 
+async def test_functions_that_have_a_minion_are_announced(log: Log, relay: Relay) -> None:
+    """To every partition that the relay reads, as soon as they have one."""
+    async with FakeMinion(relay.address, "m1", functions=["f", "g"]):
+
+        async def told() -> bool:
+            log.read()
+            found = {one.partition for one in log.announcements if one.functions == ("f", "g")}
+            return found == set(range(PARTITIONS))
+
+        assert await eventually_async(told)
+
+
+async def test_jobs_of_a_key_run_in_order(log: Log, relay: Relay) -> None:
+    """One at a time, each when the one before has succeeded; after a failure the rest comes back."""
+    lane = [log.dispatch(order="key")]
+    for _ in range(3):
+        lane.append(log.dispatch(order="key", after_job=lane[-1].job, after_epoch=1))
+    log.write(*lane)
+    async with FakeMinion(relay.address, "m1") as minion:
+        await minion.grant(10)
+        for dispatch in lane[:2]:
+            [job] = await minion.take()
+            assert job.id == dispatch.job
+            assert minion.jobs.empty()
+            await minion.answer(job)
+        [job] = await minion.take()
+        await minion.answer(job, outcome=FAILURE)
+        assert (await log.receipt(lane[3].job)).outcome == "parked"
+        await log.until_committed(lane[0].partition, 4)
+
+
+async def test_what_finished_beyond_a_gap_is_not_run_again(log: Log) -> None:
+    """A relay is killed while an old dispatch still waits; the next one runs that, and none that had
+    finished.
+    """
+    waits = log.dispatch(function="g")
+    log.write(waits, *[log.dispatch() for _ in range(20)])
+    with relay_process(log) as (dead, address):
+        async with FakeMinion(address, "m2", functions=["g"]), FakeMinion(address, "m1") as m1:
+            await m1.grant(50)
+            await m1.answer(*await m1.take(20))
+
+            async def committed() -> bool:
+                return await asyncio.to_thread(log.finished, waits.partition) == 20
+
+            assert await eventually_async(committed)
+            dead.kill()
+    assert log.committed()[waits.partition] in (0, -1001)
+    later = log.dispatch()
+    log.write(later)
+    async with (
+        Relay(settings_of(log), drain_s=0.2) as relay,
+        FakeMinion(relay.address, "m1") as m1,
+        FakeMinion(relay.address, "m2", functions=["g"]) as m2,
+    ):
+        await m1.grant(50)
+        await m2.grant(1)
+        assert [job.id for job in await m2.take(timeout_s=30)] == [waits.job]
+        assert [job.id for job in await m1.take()] == [later.job]
+
+
 async def test_a_queue_that_comes_later(log: Log, relay: Relay) -> None:
     """A minion may serve a queue that does not exist yet; its jobs come once it does."""
     async with FakeMinion(relay.address, "m1", queues=["default", "late"]) as minion:
@@ -672,17 +750,39 @@ async def test_a_broker_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> No
         await Relay(Settings(bootstrap="127.0.0.1:9", relay="127.0.0.1:0")).__aenter__()
 
 
-def test_a_relay_process(log: Log) -> None:
-    """`python -m relay` says that it started, drains at SIGTERM with exit code 0, and 78 for a
-    setting that can't be.
-    """
-    environ = {
+def environ_of(log: Log) -> dict[str, str]:
+    """What a relay process needs to know."""
+    return {
         **os.environ,
         "JOBSTREAM_BOOTSTRAP": log.bootstrap,
         "JOBSTREAM_PREFIX": log.topics.prefix,
         "JOBSTREAM_RELAY": "127.0.0.1:0",
     }
+
+
+@contextlib.contextmanager
+def relay_process(log: Log) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A relay as a process of its own, to be killed, and where it listens."""
     command = [sys.executable, "-m", "relay"]
+    with subprocess.Popen(command, env=environ_of(log), stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        line = next(line for line in child.stderr if "relay started" in line)
+        rest = threading.Thread(target=child.stderr.read)
+        rest.start()
+        try:
+            found = re.search(r"address=(\S+)", line)
+            assert found is not None
+            yield child, found[1]
+        finally:
+            child.kill()
+            rest.join()
+
+
+def test_a_relay_process(log: Log) -> None:
+    """`python -m relay` says that it started, drains at SIGTERM with exit code 0, and 78 for a
+    setting that can't be.
+    """
+    environ, command = environ_of(log), [sys.executable, "-m", "relay"]
     with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr is not None
         assert any("relay started" in line for line in child.stderr)

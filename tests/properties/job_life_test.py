@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from schemas import codec
 from schemas.events import JobRow
-from schemas.words import PHASES_TERMINAL, BeatKind, Outcome, Phase
+from schemas.words import PHASES_TERMINAL, BeatKind, LanePolicy, Outcome, Phase
 from streams.core import job as machine
 from streams.core.effect import DispatchJob
 from streams.core.events import Due, Source
@@ -250,11 +250,15 @@ def test_random_lives_reach_every_transition() -> None:
 def _walk(random: Random) -> set[tuple[str | None, type]]:
     """The transitions of one life of some forty events."""
     life, reached = Life(), set[tuple[str | None, type]]()
-    limits = {
+    limits: dict[str, Any] = {
         name: random.choice([None, T0 + 3_000, T0 + DAY_MS]) for name in ("expires_at_ms", "ends_by_ms")
     }
+    limits["lane"] = random.choice([None, None, *LanePolicy])
+    turn = random.random() < 0.5
     acts: list[Callable[[], Any]] = [
-        lambda: life.submit(run_at_ms=random.choice([None, T0 + 5_000]), **limits),
+        lambda: life.submit(turn=turn, run_at_ms=random.choice([None, T0 + 5_000]), **limits),
+        life.turn_came,
+        life.served,
         life.cancel,
         life.retry,
         life.start,

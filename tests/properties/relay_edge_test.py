@@ -127,7 +127,7 @@ class EdgeMachine(RuleBasedStateMachine):
     @rule(minion=minions)
     def drains(self, minion: Minion) -> None:
         """A minion wants no more."""
-        self.world.edge.minion_drains(minion.session)
+        self.world.edge.minion_drains(minion.session, self.world.now_ms)
 
     @rule(ms=st.sampled_from([20, 60, 400, 1_300]))
     def wait(self, ms: int) -> None:

@@ -15,9 +15,11 @@ from streams.core.events import (
     ExpiryPassed,
     Occurrence,
     PurgeDue,
+    Served,
     Silent,
     Source,
     TimedOut,
+    TurnCame,
 )
 from streams.core.job import TRANSITIONS, Step
 from streams.core.rejection import Rejection
@@ -55,6 +57,8 @@ EVENTS: dict[str, Callable[[Life], Step | Rejection]] = {
     "aged": _time(DispatchAged),
     "purge": _time(PurgeDue),
     "restored": Life.restore,
+    "turn came": _time(TurnCame),
+    "served": _time(Served),
 }
 
 TABLE = """
@@ -71,6 +75,9 @@ cancelled   | no       | no           | Cancelled    | Cancelled       | no     
 interrupted | no       | no           | HandedBack   | HandedBack      | no           | no           | no           | no           | no
 lost        | no       | no           | Lost         | Lost            | no           | no           | no           | no           | no
 unserved    | no       | no           | Unserved     | Unserved        | no           | no           | no           | no           | no
+parked      | no       | no           | HandedBack   | HandedBack      | no           | no           | no           | no           | no
+turn came   | no       | nothing      | nothing      | nothing         | nothing      | nothing      | nothing      | nothing      | nothing
+served      | no       | nothing      | nothing      | nothing         | nothing      | nothing      | nothing      | nothing      | nothing
 due         | no       | Expired      | no           | no              | Readied      | no           | no           | no           | no
 timed out   | no       | no           | no           | Failed          | no           | no           | no           | no           | no
 silent      | no       | no           | no           | Lost            | no           | no           | no           | no           | no

@@ -552,7 +552,7 @@ def test_drained_sessions_get_no_more() -> None:
     """A minion that drains keeps its leases, and its keys go to others."""
     world = World()
     leaving, staying = world.hello("m1", credit=50), world.hello("m2", credit=50)
-    world.edge.minion_drains(leaving)
+    world.edge.minion_drains(leaving, world.now_ms)
     for number in range(20):
         world.read(world.dispatch(key=f"key-{number}"))
     assert world.sent(leaving) == []
@@ -565,7 +565,7 @@ def test_a_relay_that_drains_lets_leases_go_on() -> None:
     session = world.hello(credit=2)
     world.read(world.dispatch())
     [job] = world.sent(session)
-    world.edge.drain("the relay is going away", 1_000)
+    world.edge.drain("the relay is going away", 1_000, world.now_ms)
     [note] = world.notes(session)
     assert note.drain.grace_ms == 1_000
     world.read(world.dispatch())

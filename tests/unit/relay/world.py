@@ -13,7 +13,7 @@ from relay.core.session import Session
 from relay.core.translate import add_job
 from relay.core.window import Window
 from schemas.defaults import HEARTBEAT_TIMEOUT_MS
-from schemas.events import Beat, Control, Dispatch, Heartbeat, Receipt
+from schemas.events import Announcement, Beat, Control, Dispatch, Heartbeat, Receipt
 from schemas.keys import home
 from schemas.proto import relay_pb2
 from schemas.proto.relay_pb2 import SUCCESS, FromRelay, Held, Hello, Job, JobBatch
@@ -37,6 +37,7 @@ class World:
         self.unstored: list[Record] = []
         self.receipts: list[Receipt] = []
         self.heartbeats: list[Heartbeat] = []
+        self.announcements: list[Announcement] = []
         self.remarks: list[str] = []
         self._jobs = itertools.count()
         self._sessions = itertools.count()
@@ -158,10 +159,13 @@ class World:
         """Takes out of the edge what is to be written; Kafka has it at once unless it is slow."""
         records, self.edge.records = self.edge.records, []
         for record in records:
-            if isinstance(record.event, Receipt):
-                self.receipts.append(record.event)
-            else:
-                self.heartbeats.append(record.event)
+            match record.event:
+                case Receipt():
+                    self.receipts.append(record.event)
+                case Heartbeat():
+                    self.heartbeats.append(record.event)
+                case Announcement():
+                    self.announcements.append(record.event)
         self.unstored += records
         self.remarks += self.edge.remarks
         self.edge.remarks = []

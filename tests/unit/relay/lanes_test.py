@@ -1,0 +1,221 @@
+"""Key order at the edge: one job of a key at a time, in order, going on only after success."""
+
+from schemas.events import Dispatch
+from schemas.proto.relay_pb2 import FAILURE, INTERRUPTED
+from tests.unit.relay.world import World, held
+
+
+def chain(world: World, count: int, key: str = "k") -> list[Dispatch]:
+    """Dispatches of one lane, each after the one before, not yet read."""
+    found: list[Dispatch] = []
+    for _ in range(count):
+        before = found[-1] if found else None
+        after = {"after_job": before.job, "after_epoch": before.epoch} if before else {}
+        found.append(world.dispatch(key, order="key", **after))
+    return found
+
+
+def read(world: World, dispatches: list[Dispatch]) -> None:
+    """The relay reads them."""
+    for dispatch in dispatches:
+        world.read(dispatch)
+
+
+def ends(world: World) -> list[tuple[str, str]]:
+    """What was written: job and outcome."""
+    return [(receipt.job, receipt.outcome) for receipt in world.receipts]
+
+
+def test_jobs_of_a_key_run_one_at_a_time_in_order() -> None:
+    """The next goes out with the receipt of the one before; other keys do not wait."""
+    world = World()
+    session = world.hello(credit=50)
+    lane = chain(world, 3)
+    read(world, lane)
+    world.read(world.dispatch("other", order="key"))
+    first, other = world.sent(session)
+    assert (first.id, other.key) == (lane[0].job, "other")
+    for dispatch in lane[1:]:
+        world.answer(session, first)
+        [first] = world.sent(session)
+        assert first.id == dispatch.job
+    world.answer(session, first)
+    assert [end for _, end in ends(world)] == ["success"] * 3
+
+
+def test_after_any_other_end_the_rest_is_handed_back() -> None:
+    """A failure, a hand-back, a lost session."""
+    for outcome in (FAILURE, INTERRUPTED, None):
+        world = World()
+        session = world.hello(credit=50)
+        lane = chain(world, 3)
+        read(world, lane)
+        [first] = world.sent(session)
+        if outcome is None:
+            world.breaks(session)
+            world.wait(1_000)
+        else:
+            world.answer(session, first, outcome=outcome)
+        assert ends(world)[1:] == [(lane[1].job, "parked"), (lane[2].job, "parked")]
+        assert world.windows[lane[0].partition].point == 3
+
+
+def test_what_comes_after_an_unknown_job_is_handed_back() -> None:
+    """As after a relay that died: whether that job succeeded is for the state machine to know."""
+    world = World()
+    session = world.hello(credit=50)
+    first, second, third = chain(world, 3)
+    read(world, [second, third])
+    assert world.sent(session) == []
+    assert ends(world) == [(second.job, "parked"), (third.job, "parked")]
+    world.read(first)
+    assert [job.id for job in world.sent(session)] == [first.job]
+
+
+def test_a_lane_goes_on_with_what_comes_later() -> None:
+    """Its last success is remembered while no job of it is here."""
+    world = World()
+    session = world.hello(credit=50)
+    first, second = chain(world, 2)
+    world.read(first)
+    world.answer(session, *world.sent(session))
+    world.read(second)
+    assert [job.id for job in world.sent(session)] == [second.job]
+
+
+def test_a_job_that_began_anew_waits_for_one_of_its_key_that_still_runs() -> None:
+    """A minion that did not end what was called off holds its key until it does."""
+    world = World()
+    session = world.hello(credit=50)
+    [slow] = chain(world, 1)
+    world.read(slow)
+    [job] = world.sent(session)
+    [head] = chain(world, 1)
+    world.read(head)
+    assert world.sent(session) == []
+    world.answer(session, job, outcome=FAILURE)
+    assert [job.id for job in world.sent(session)] == [head.job]
+
+
+def test_a_cancel_in_the_line_hands_back_what_comes_after() -> None:
+    """And the one before goes on running."""
+    world = World()
+    session = world.hello(credit=50)
+    lane = chain(world, 4)
+    read(world, lane)
+    world.cancel(lane[1])
+    world.wait(40, session)
+    assert ends(world) == [(lane[2].job, "parked"), (lane[3].job, "parked")]
+    [job] = world.sent(session)
+    world.answer(session, job)
+    assert world.sent(session) == []
+
+
+def test_a_cancel_of_one_that_waits_for_a_minion_frees_its_lane() -> None:
+    """Nobody has its lane then."""
+    world = World()
+    session = world.hello()
+    first, second = chain(world, 2)
+    read(world, [first, second])
+    world.cancel(first)
+    world.wait(40, session)
+    assert ends(world) == [(second.job, "parked")]
+
+
+def test_a_later_dispatch_of_one_in_the_line_takes_its_place() -> None:
+    """The earlier one is void, and so is what comes after it."""
+    world = World()
+    session = world.hello(credit=50)
+    lane = chain(world, 3)
+    read(world, lane)
+    anew = world.dispatch(order="key", job=lane[1].job, epoch=2, after_job=lane[0].job, after_epoch=1)
+    world.read(anew)
+    world.wait(40, session)
+    assert ends(world) == [(lane[2].job, "parked")]
+    world.answer(session, *world.sent(session))
+    assert [(job.id, job.epoch) for job in world.sent(session)] == [(lane[1].job, 2)]
+
+
+def test_a_function_without_a_minion_holds_up_its_key_alone() -> None:
+    """It is handed back, and what comes after it too."""
+    world = World()
+    session = world.hello(credit=50)
+    lonely = world.dispatch(order="key", function="g")
+    behind = world.dispatch(order="key", after_job=lonely.job, after_epoch=1)
+    read(world, [lonely, behind])
+    world.wait(1_300, session)
+    assert ends(world) == [(lonely.job, "unserved"), (behind.job, "parked")]
+
+
+def test_a_minion_that_comes_back_holds_its_key() -> None:
+    """Another relay had given it the job; the next of the key waits for it."""
+    old = World()
+    giver = old.hello(credit=1)
+    lane = chain(old, 2)
+    old.read(lane[0])
+    [job] = old.sent(giver)
+    world = World()
+    session = world.hello(credit=50, held=(held(job),))
+    world.read(lane[1])
+    assert world.sent(session) == []
+    world.answer(session, job, lease=True)
+    assert [job.id for job in world.sent(session)] == [lane[1].job]
+
+
+def test_a_held_job_whose_dispatch_waits_in_a_line_is_not_run_again() -> None:
+    """Its record is bound to the lease of the minion that has it."""
+    world = World()
+    session = world.hello(credit=50)
+    lane = chain(world, 2)
+    read(world, lane)
+    [first] = world.sent(session)
+    job = world.edge.leases[lane[0].job]
+    assert job.ordered
+    second = held(first)
+    second.job = lane[1].job
+    back = world.hello("m2", held=(second,))
+    world.answer(session, first)
+    assert world.sent(session) == []
+    assert world.edge.leases[lane[1].job].session is back
+
+
+def test_a_receipt_from_elsewhere_lets_the_lane_go_on() -> None:
+    """The minion answers here what another relay had given it."""
+    old = World()
+    giver = old.hello(credit=1)
+    lane = chain(old, 3)
+    old.read(lane[0])
+    [job] = old.sent(giver)
+    world = World()
+    session = world.hello()
+    read(world, lane[:2])
+    world.answer(session, job, lease=True)
+    world.credit(session, 5)
+    assert [job.id for job in world.sent(session)] == [lane[1].job]
+
+
+def test_partitions_that_go_take_their_lines_along() -> None:
+    """What waited is another relay's; what runs goes on, and nothing follows it here."""
+    world = World()
+    session = world.hello(credit=50)
+    lane = chain(world, 3)
+    read(world, lane)
+    [first] = world.sent(session)
+    window = world.windows[lane[0].partition]
+    world.edge.revoked([window])
+    assert (window.waiting, window.waiting_bytes) == (0, 0)
+    world.answer(session, first)
+    assert world.sent(session) == []
+    assert ends(world) == [(lane[0].job, "success")]
+
+
+def test_a_dispatch_in_a_line_that_is_too_late_is_handed_back_at_its_turn() -> None:
+    """It must not be started any more."""
+    world = World()
+    session = world.hello(credit=50)
+    first, _ = lane = chain(world, 2)
+    late = world.dispatch(order="key", after_job=lane[0].job, after_epoch=1, expires_at_ms=world.now_ms + 100)
+    read(world, [first, late])
+    world.wait(200, session)
+    world.answer(session, *world.sent(session))
+    assert ends(world)[-1] == (late.job, "unserved")

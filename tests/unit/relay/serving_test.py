@@ -1,0 +1,78 @@
+"""Which functions have a minion is told to the state machine when that is news, and every ten seconds."""
+
+from relay.core.window import Window
+from tests.unit.relay.world import World
+
+
+def told(world: World) -> list[tuple[int, str, tuple[str, ...]]]:
+    """What was announced since the last look: partition, queue, functions."""
+    world.edge.serve(list(world.windows.values()), world.now_ms)
+    world.settle()
+    found = [(one.partition, one.queue, one.functions) for one in world.announcements]
+    world.announcements.clear()
+    return found
+
+
+def test_what_is_new_is_told_at_once_and_once_more() -> None:
+    """Then every ten seconds, and nothing is told while nobody has anything."""
+    world = World()
+    assert told(world) == []
+    world.hello(functions=["g", "f"])
+    every = [(number, "default", ("f", "g")) for number in world.windows]
+    assert told(world) == every
+    assert told(world) == []
+    world.now_ms += 1_000
+    assert told(world) == every
+    world.now_ms += 9_000
+    assert told(world) == []
+    assert world.edge.serving.next_ms() == world.now_ms + 1_000
+    world.now_ms += 1_000
+    assert told(world) == every
+
+
+def test_a_function_that_comes_later_is_new_and_one_that_goes_is_not() -> None:
+    """A queue that no session serves has none."""
+    world = World()
+    first = world.hello(functions=["f"])
+    told(world)
+    second = world.hello("m2", functions=["g"])
+    assert told(world)[0][2] == ("f", "g")
+    world.breaks(second)
+    assert told(world) == []
+    world.breaks(first)
+    world.now_ms += 60_000
+    assert told(world) == []
+    assert world.edge.serving.next_ms() is None
+
+
+def test_partitions_of_others_are_not_told_of() -> None:
+    """Whoever reads them tells."""
+    world = World()
+    world.hello()
+    told(world)
+    world.edge.revoked([world.windows.pop(0)])
+    world.now_ms += 60_000
+    assert [number for number, _, _ in told(world)] == [1, 2, 3]
+    window = world.windows[0] = Window("t.dispatch.default", 0, 0)
+    assert not window.closed
+    assert told(world) == [(0, "default", ("f",))]
+
+
+def test_many_functions_are_told_in_several_records() -> None:
+    """Each far below the size that a record may have."""
+    world = World()
+    world.hello(functions=[f"f{number}" for number in range(1_500)])
+    assert [len(functions) for number, _, functions in told(world) if number == 0] == [1_000, 500]
+
+
+def test_a_minion_that_was_here_a_moment_ago_is_waited_for() -> None:
+    """What waits for it is not moved for five seconds, unless it crowds others out."""
+    world = World()
+    other = world.hello("m1", functions=["g"])
+    gone = world.hello("m2", functions=["f"])
+    world.breaks(gone)
+    world.read(world.dispatch())
+    world.wait(4_000, other)
+    assert world.receipts == []
+    world.wait(2_000, other)
+    assert [receipt.outcome for receipt in world.receipts] == ["unserved"]
