@@ -26,4 +26,4 @@ def add_agent(app: faust.App, shell: Shell) -> None:
         """Decides all that was fetched, and hands over what it leads to with its offsets."""
         async for batch in batches:
             writes = shell.decide(map(Record._make, batch))
-            await batch.write(writes.first, writes.then)
+            await batch.write(*writes)

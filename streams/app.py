@@ -14,6 +14,7 @@ from typing import Any, cast
 import faust
 
 from schemas.settings import Settings, load
+from schemas.topics import Topics
 from streams import transport
 from streams.agents import add_agent
 from streams.crash import crash
@@ -57,7 +58,12 @@ def create_app(settings: Settings) -> StreamsApp:
     slot = _slot(settings)
     app = StreamsApp(
         f"{settings.prefix}streams",
-        **transport.faust_settings(settings.bootstrap, slot=slot, batch_records_max=BATCH_RECORDS_MAX),
+        **transport.faust_settings(
+            settings.bootstrap,
+            slot=slot,
+            batch_records_max=BATCH_RECORDS_MAX,
+            leading=Topics(settings.prefix).requests,
+        ),
         origin="streams",
         autodiscover=False,
         topic_partitions=settings.partitions,

@@ -36,7 +36,7 @@ ENDS = {
 }
 """How the end of a job is told, by the phase it is in then."""
 
-Mark = tuple[int, int]
+Mark = tuple[int, int, int]
 """How much an outbox held."""
 
 
@@ -49,20 +49,21 @@ class Outbox:
         self._topics = topics
         self._first: list[Out] = []
         self._then: list[Out] = []
+        self._early: list[Out] = []
 
     def take(self) -> Writes:
         """What was put in, in order; it is empty afterwards."""
-        writes = Writes(tuple(self._first), tuple(self._then))
-        self._first, self._then = [], []
+        writes = Writes(tuple(self._first), tuple(self._then), tuple(self._early))
+        self._first, self._then, self._early = [], [], []
         return writes
 
     def mark(self) -> Mark:
         """Where it stands, for `rewind`."""
-        return len(self._first), len(self._then)
+        return len(self._first), len(self._then), len(self._early)
 
     def rewind(self, mark: Mark) -> None:
         """Takes out what was put in since `mark`."""
-        del self._first[mark[0] :], self._then[mark[1] :]
+        del self._first[mark[0] :], self._then[mark[1] :], self._early[mark[2] :]
 
     # Rows.
 
@@ -168,11 +169,12 @@ class Outbox:
         letter = encode(records.dead_letter_record(row, args))
         self._then.append(Out(self._topics.dead, self._number, row.spec.key.encode(), letter))
 
-    def dispatch(self, row: JobRow, args: bytes | None) -> None:
-        """The current epoch of a ready job, to the relays."""
+    def dispatch(self, row: JobRow, args: bytes | None, *, early: bool) -> None:
+        """The current epoch of a ready job, to the relays; `early` if its request alone decided it."""
         dispatch = encode(records.dispatch_record(row, args))
         topic = self._topics.dispatch(row.spec.queue)
-        self._then.append(Out(topic, self._number, row.spec.key.encode(), dispatch))
+        stage = self._early if early else self._then
+        stage.append(Out(topic, self._number, row.spec.key.encode(), dispatch))
 
     def submit(self, request: JobRequest) -> None:
         """A request of the machine's own, to its home."""

@@ -543,7 +543,7 @@ class Partition:
     def _dispatch_late(self, row: JobRow, record: Record) -> None:
         after = job.released(row, record.timestamp_ms, record.offset)
         self._outbox.job_row(after)
-        self._outbox.dispatch(after, self.rows.args(after))
+        self._outbox.dispatch(after, self.rows.args(after), early=False)
         self.rows.keep_job(row.spec.id, after)
 
     def _reprieve_all(self, record: Record) -> None:
@@ -620,7 +620,13 @@ class Partition:
             assert after is not None, "a job that is no more asks for nothing"
             if args is not None and before is None:
                 self.rows.keep_args(id, args)
-            after = self._job_effects(after, step.effects, event.at_ms, again=not step.facts)
+            after = self._job_effects(
+                after,
+                step.effects,
+                event.at_ms,
+                again=not step.facts,
+                new=before is None and after.spec.lane is None,
+            )
         value = None
         if step.durable:
             value = self._write_job(id, before, after, args)
@@ -649,7 +655,9 @@ class Partition:
             self._outbox.args_row(id, args)  # first: a row in the log is never without them
         return self._outbox.job_row(after)
 
-    def _job_effects(self, row: JobRow, effects: tuple[Effect, ...], at_ms: int, *, again: bool) -> JobRow:
+    def _job_effects(
+        self, row: JobRow, effects: tuple[Effect, ...], at_ms: int, *, again: bool, new: bool = False
+    ) -> JobRow:
         """Puts the effects into the outbox. The row says so if its dispatch has to wait for its queue.
 
         Args:
@@ -657,11 +665,13 @@ class Partition:
             effects: what it asks of the world.
             at_ms: when it asked.
             again: it has asked before; what was decided then is not decided anew.
+            new: its dispatch may leave before its row is durable: after a crash its request is read again
+                before any word of a minion, and leads to the same dispatch.
         """
         for effect in effects:
             match effect:
                 case DispatchJob():
-                    row = self._dispatch(row, again=again)
+                    row = self._dispatch(row, again=again, early=new)
                 case TellRelays():
                     self._outbox.call_off(row, effect, at_ms)
                 case WriteDeadLetter():
@@ -673,12 +683,12 @@ class Partition:
                     raise AssertionError(f"a job asks for no other, got {effect}")
         return row
 
-    def _dispatch(self, row: JobRow, *, again: bool) -> JobRow:
+    def _dispatch(self, row: JobRow, *, again: bool, early: bool) -> JobRow:
         if job.is_held(row):  # a replay: the job is dispatched when its queue takes jobs
             return row
         queue = row.spec.queue
         if self._takes_jobs(queue) or (again and self._queues.exists(queue)):
-            self._outbox.dispatch(row, self.rows.args(row))
+            self._outbox.dispatch(row, self.rows.args(row), early=early)
             return row
         self._hold(row)
         return job.held(row, WaitReason.PAUSED if self.rows.config.paused(queue) else WaitReason.QUEUE)

@@ -50,18 +50,20 @@ class Out(NamedTuple):
 
 
 class Writes(NamedTuple):
-    """What one record asks the host to write, in two stages.
+    """What records ask the host to write, in stages.
 
-    Every record of `first` (rows, facts, dead letters, rejects) is confirmed before any of `then` (what makes
-    something run: dispatches, controls, fired and routed requests) is sent; only then is the record done.
+    Every record of `first` (rows, facts, refusals) is confirmed before any of `then` (what makes things run:
+    dispatches, controls, fired and routed requests) is sent; only then is the record done. `early` may leave
+    before either: the first dispatch of a new job, which its request alone decides.
     """
 
     first: tuple[Out, ...] = ()
     then: tuple[Out, ...] = ()
+    early: tuple[Out, ...] = ()
 
     def __bool__(self) -> bool:
         """True if there is anything to write."""
-        return bool(self.first or self.then)
+        return bool(self.first or self.then or self.early)
 
 
 NOTHING = Writes()

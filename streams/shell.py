@@ -146,14 +146,16 @@ class Shell:
         """Applies records, and gives all that they lead to."""
         first: list[Out] = []
         then: list[Out] = []
+        early: list[Out] = []
         for record in records:
             partition = self.partitions[record.partition]
             writes = partition.apply(record)
             first += writes.first
             then += writes.then
+            early += writes.early
             if record.topic == self.topics.timers and partition.latest_tick is not None:
                 self.ticker.applied(record, partition.latest_tick)
-        return Writes(tuple(first), tuple(then))
+        return Writes(tuple(first), tuple(then), tuple(early))
 
     def stop(self) -> None:
         """Ends the loops."""

@@ -110,7 +110,7 @@ class Machine:
                 offset = self._append(out.topic)
                 record = Record(out.topic, HOME, offset, self.now_ms, out.key, out.value, out.headers)
                 writes = self._partition.apply(record)
-                outs.extend((*writes.first, *writes.then))
+                outs.extend((*writes.early, *writes.first, *writes.then))
 
     def _config_changed(self, key: bytes, value: bytes | None) -> None:
         """What a worker does about a record of the config topic."""

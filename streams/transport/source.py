@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from faust.types import TP
 
 from streams.transport.batch import Record
@@ -36,9 +36,18 @@ FULL_WAIT_MS: Final = 5
 s).
 """
 
+LEAD_MAX: Final = 50_000
+"""Most offsets of a leading partition that others wait for: more than a former owner can have been ahead of
+its commits (see `ledger.RECORDS_MAX`), with a transaction's marker for each record.
+"""
+
 PREFETCH_KIB_MAX: Final = 16 * 1024
 PREFETCH_RECORDS: Final = 10_000
 """Bounds of what is fetched ahead: all partitions together, and of each."""
+
+
+LATER: Final = 1 << 63
+"""After every offset."""
 
 
 class Fetched(NamedTuple):
@@ -51,8 +60,12 @@ class Fetched(NamedTuple):
 class Source:
     """The records of the owned source partitions, in order within each."""
 
-    def __init__(self, config: Mapping[str, Any], group: str, records_max: int) -> None:
-        """`config` is librdkafka's: servers and security; `records_max` is the most that one fetch gives."""
+    def __init__(
+        self, config: Mapping[str, Any], group: str, records_max: int, leading: str | None = None
+    ) -> None:
+        """`config` is librdkafka's: servers and security; `records_max` is the most that one fetch gives.
+        When a generation begins, no record of another topic comes before those of `leading` at that time.
+        """
         self._consumer = Consumer(
             {
                 **config,
@@ -60,6 +73,7 @@ class Source:
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
+                "enable.partition.eof": leading is not None,
                 "check.crcs": True,
                 "fetch.wait.max.ms": EMPTY_WAIT_MS,
                 "fetch.queue.backoff.ms": FULL_WAIT_MS,
@@ -68,6 +82,9 @@ class Source:
             }
         )
         self._records_max = records_max
+        self._leading = leading
+        self._behind: dict[TP, int] = {}  # where each leading partition must get to first
+        self._following: list[TopicPartition] = []
         self._thread = ThreadPoolExecutor(1, "transport-source")
         self._generation: int | None = None
 
@@ -98,7 +115,23 @@ class Source:
 
     def _assign(self, generation: int | None, offsets: Mapping[TP, int]) -> None:
         self._generation = generation
-        self._consumer.assign([TopicPartition(*tp, offset) for tp, offset in offsets.items()])
+        leading = {tp: offset for tp, offset in offsets.items() if tp.topic == self._leading}
+        self._behind = {tp: end for tp, offset in leading.items() if (end := self._lead(tp, offset)) > offset}
+        self._following = [TopicPartition(*tp, at) for tp, at in offsets.items() if tp not in leading]
+        self._consumer.assign([TopicPartition(*tp, offset) for tp, offset in leading.items()])
+        self._follow()
+
+    def _lead(self, tp: TP, offset: int) -> int:
+        watermarks = self._consumer.get_watermark_offsets(TopicPartition(*tp), START_S)
+        if watermarks is None:
+            raise TimeoutError(f"no broker told within {START_S:g} s where {tp.topic}/{tp.partition} ends")
+        return min(watermarks[1], offset + LEAD_MAX)
+
+    def _follow(self) -> None:
+        """Fetches from all other topics too, when the leading one is where it has to be."""
+        if self._following and not self._behind:
+            self._consumer.incremental_assign(self._following)
+            self._following = []
 
     def _poll(self) -> Fetched | None:
         first = self._consumer.poll(POLL_S)
@@ -107,9 +140,12 @@ class Source:
         records: dict[TP, list[Record]] = {}
         message: Any  # the stubs have None where a fetched message has none
         for message in (first, *self._consumer.consume(self._records_max - 1, 0)):
-            if message.error() is not None:
-                raise KafkaException(message.error())
             topic, partition = message.topic(), message.partition()
+            if message.error() is not None:
+                if message.error().code() != KafkaError._PARTITION_EOF:
+                    raise KafkaException(message.error())
+                self._behind.pop(TP(topic, partition), None)  # its last offsets are transaction markers
+                continue
             records.setdefault(TP(topic, partition), []).append(
                 Record(
                     topic,
@@ -121,4 +157,8 @@ class Source:
                     tuple(message.headers() or ()),
                 )
             )
-        return Fetched(self._generation, records)
+        for tp, run in records.items():
+            if run[-1].offset + 1 >= self._behind.get(tp, LATER):
+                del self._behind[tp]
+        self._follow()
+        return Fetched(self._generation, records) if records else None

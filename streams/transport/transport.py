@@ -7,6 +7,7 @@ Must never hold state of a generation or decide anything.
 import asyncio
 import uuid
 from typing import Any, ClassVar, Final, NoReturn
+from urllib.parse import urlencode
 
 from confluent_kafka import KafkaException
 from faust.transport.drivers import aiokafka as driver
@@ -109,6 +110,7 @@ class Transport(driver.Transport):
         super().__init__(url, app, loop)
         selftest()
         self.mode = Mode(self.url[0].query.get("mode", MODE_DEFAULT))
+        self.leading: str | None = self.url[0].query.get("leading")
         self._source: Source | None = None
         self._writer: Writer | None = None
         self._log: Log | None = None
@@ -134,7 +136,7 @@ class Transport(driver.Transport):
         """The one that fetches."""
         if self._source is None:
             conf = self.app.conf
-            self._source = Source(self._librdkafka(), conf.id, conf.broker_max_poll_records)
+            self._source = Source(self._librdkafka(), conf.id, conf.broker_max_poll_records, self.leading)
         return self._source
 
     @property
@@ -163,6 +165,7 @@ def faust_settings(
     security: Security | None = None,
     session_timeout_s: float = SESSION_TIMEOUT_S,
     batch_records_max: int = BATCH_RECORDS_MAX,
+    leading: str | None = None,
 ) -> dict[str, Any]:
     """Settings for `faust.App(id, **faust_settings(...))`; those of the app's own may follow and win.
 
@@ -173,10 +176,14 @@ def faust_settings(
         security: TLS and SASL; none of them if not given.
         session_timeout_s: how long after its last heartbeat a worker counts as gone.
         batch_records_max: most records of a batch.
+        leading: a source topic whose records are delivered before those of any other when a worker begins, up
+            to where it ends at that time. What is sent `early` for them may then have answers in other
+            topics: after a crash these come after the records again.
     """
+    query = {"mode": mode.value, **({"leading": leading} if leading else {})}
     hosts = [host if "://" in host else f"{SCHEME}://{host}" for host in bootstrap.split(",")]
     return {
-        "broker": [f"{hosts[0]}?mode={mode.value}", *hosts[1:]],
+        "broker": [f"{hosts[0]}?{urlencode(query)}", *hosts[1:]],
         "Agent": Agent,
         "Table": Table,
         "TableManager": TableManager,

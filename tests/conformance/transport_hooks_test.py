@@ -276,6 +276,30 @@ async def test_a_source_reads_no_aborted_record_and_begins_with_the_first_that_i
     await source.close()
 
 
+@kafka
+async def test_records_of_the_leading_topic_come_first(bootstrap: str, prefix: str, topic: str) -> None:
+    """Those that were there when a generation began, before any of another topic."""
+    other = f"{prefix}other"
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.create_topics([NewTopic(other, 2, 1)])[other].result(30)
+    producer = Producer({"bootstrap.servers": bootstrap})
+    for number in range(20):
+        producer.produce(other, b"follows", b"k", number % 2)
+    for _ in range(20):
+        producer.produce(topic, b"leads", b"k", 0)
+    producer.flush()
+    source = Source({"bootstrap.servers": bootstrap}, topic, records_max=3, leading=topic)
+    await source.begin(1, {TP(name, number): 0 for name in (other, topic) for number in (0, 1)})
+    seen: list[bytes | None] = []
+    while len(seen) < 40:
+        seen += [record.value for run in (await fetched(source)).records.values() for record in run]
+    assert seen == [b"leads"] * 20 + [b"follows"] * 20
+    producer.produce(topic, b"later", b"k", 1)
+    producer.flush()
+    assert [run[0].value for run in (await fetched(source)).records.values()] == [b"later"]
+    await source.close()
+
+
 async def fetched(source: Source) -> Fetched:
     """The next records."""
     async with asyncio.timeout(30):

@@ -66,17 +66,18 @@ FOREIGN = next(key for key in (f"k{number}" for number in range(500)) if home(ke
 
 @dataclass(frozen=True)
 class Written:
-    """What one record asked to write, decoded; `first` and `then` are the stages."""
+    """What one record asked to write, decoded; `early`, `first` and `then` are the stages."""
 
     topics: Topics
     first: tuple[Out, ...]
     then: tuple[Out, ...]
+    early: tuple[Out, ...]
 
     def of(self, kind: type, outs: Iterable[Out] | None = None) -> list[Any]:
         """The records of one type, in order."""
         found = [
             decode(out.value, WRITTEN)
-            for out in (self.first + self.then if outs is None else outs)
+            for out in (self.early + self.first + self.then if outs is None else outs)
             if out.value is not None
         ]
         return [event for event in found if type(event) is kind]
@@ -165,7 +166,7 @@ class Desk:
         return self._keep(self.partition.apply(record))
 
     def _keep(self, writes: Writes) -> Written:
-        self.log.append_all([*writes.first, *writes.then], self.now_ms)
+        self.log.append_all([*writes.early, *writes.first, *writes.then], self.now_ms)
         return Written(self.topics, *writes)
 
     def put(

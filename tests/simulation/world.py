@@ -75,6 +75,8 @@ class Worker:
     partitions: dict[int, Partition] = field(default_factory=dict)
     positions: dict[Place, int] = field(default_factory=dict)
     ticking: set[int] = field(default_factory=set)
+    leading: dict[Place, int] = field(default_factory=dict)
+    """Requests that were there when it started: nothing else is read before them."""
 
     def start(self) -> None:
         """Restores every partition, and sends what is in doubt."""
@@ -89,10 +91,11 @@ class Worker:
             self.positions |= {(topic, number): offset for topic, offset in offsets.items()}
             self.write(partition.begin(offsets, offsets))
             self.partitions[number] = partition
+            self.leading[world.topics.requests, number] = world.log.end(world.topics.requests, number)
 
     def write(self, *groups: Writes) -> None:
-        """Writes the first stages of a group, then the second ones; may die anywhere in between."""
-        for stage in ("first", "then"):
+        """Writes the stages of a group, one after the other; may die anywhere in between."""
+        for stage in ("early", "first", "then"):
             outs = [out for writes in groups for out in getattr(writes, stage)]
             if self.world.may_crash():
                 self.world.append(self.world.torn(outs))
@@ -118,10 +121,11 @@ class Worker:
 
     def next_record(self) -> Record | None:
         """The next record of some source that has one."""
+        behind = [place for place, end in self.leading.items() if self.positions[place] < end]
         some = [
             record
-            for (topic, number), offset in self.positions.items()
-            if (record := self.world.log.read(topic, number, offset)) is not None
+            for place in behind or self.positions
+            if (record := self.world.log.read(*place, self.positions[place])) is not None
         ]
         return self.world.rng.choice(some) if some else None
 

@@ -37,6 +37,12 @@ def test_a_few_jobs_are_dispatched_ahead_each_after_the_one_before() -> None:
     assert sent(desk.receipt("j0")) == [(f"j{AHEAD}", 1, f"j{AHEAD - 1}")]
 
 
+def test_no_dispatch_of_a_lane_leaves_before_its_row() -> None:
+    """Whom it comes after is told by receipts too, so a replay could lead to another dispatch."""
+    assert Desk(lanes=LANES).request(id="j0").early == ()
+    assert len(Desk().request(id="j0").early) == 1
+
+
 def test_other_keys_and_other_queues_do_not_wait() -> None:
     """A lane is one key of one queue with key order."""
     desk = Desk(("default", "plain"), lanes=LANES)

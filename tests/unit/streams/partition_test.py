@@ -30,7 +30,7 @@ def test_everything_goes_to_its_home() -> None:
     """Rows, facts and dispatches are written to the home partition, by the keys that readers expect."""
     desk = Desk()
     asked = desk.request(id="j1")
-    places = {(out.topic, out.partition, out.key) for out in asked.first + asked.then}
+    places = {(out.topic, out.partition, out.key) for out in asked.early + asked.first + asked.then}
     assert places == {
         ("jobs.state", HOME, b"j:j1"),
         ("jobs.facts", HOME, KEY.encode()),
@@ -39,11 +39,18 @@ def test_everything_goes_to_its_home() -> None:
 
 
 def test_a_row_comes_before_what_it_makes_run() -> None:
-    """The dispatch is in the second stage, after the row; so is the fact of an end."""
+    """A dispatch is in the second stage, after the row; so is the fact of an end. Only the first dispatch of
+    a new job may leave before its row.
+    """
     desk = Desk()
     asked = desk.request(id="j1")
-    assert len(asked.of(Dispatch, asked.then)) == 1
+    assert len(asked.of(Dispatch, asked.early)) == 1
     assert len(asked.of(JobRow, asked.first)) == 1
+    again = desk.receipt("j1", outcome="lost")
+    assert again.early == ()
+    assert [dispatch.epoch for dispatch in again.of(Dispatch, again.then)] == [2]
+    desk = Desk()
+    desk.request(id="j1")
     ended = desk.receipt("j1")
     assert [out.topic for out in ended.first] == ["jobs.state"]
     assert [out.topic for out in ended.then] == ["jobs.facts"]
