@@ -66,6 +66,7 @@ def _script(*command: str, timeout_s: float) -> "subprocess.CompletedProcess[str
 def kafka_container() -> Iterator[str]:
     """The address of Apache Kafka's own image, running. Raises NoContainer with the reason if it cannot."""
     _ask_docker()
+    from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
     from docker.errors import DockerException
     from testcontainers.core.config import testcontainers_config
@@ -92,7 +93,14 @@ def kafka_container() -> Iterator[str]:
         raise NoContainer(f"{IMAGE} does not start: {error}") from error
     try:
         admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{port}", "log_level": 0})
-        eventually(lambda: admin.list_topics(timeout=5).brokers, START_TIMEOUT_S)
+
+        def answers() -> bool:
+            try:
+                return bool(admin.list_topics(timeout=5).brokers)
+            except KafkaException:  # Docker takes connections to the port before the broker does
+                return False
+
+        eventually(answers, START_TIMEOUT_S)
         yield f"127.0.0.1:{port}"
     finally:
         container.stop()
