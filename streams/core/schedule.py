@@ -372,9 +372,10 @@ def outstanding(row: ScheduleRow) -> tuple[Effect, ...]:
     """The requests of the fires whose end is awaited, and the words to those that shall end, from the row
     alone: never less than the effects of the step that made it, and what is sent again after a crash.
     """
-    running = row.running or ()
-    submits = tuple(Submit(fire_request(row, time_ms)) for time_ms in running)
-    stops = tuple(_stop(row, time_ms, terminate=time_ms not in running) for time_ms in row.stopping or ())
+    running, stopping = row.running or (), row.stopping or ()
+    awaited = (*(time_ms for time_ms in stopping if time_ms not in running), *running)
+    submits = tuple(Submit(fire_request(row, time_ms)) for time_ms in awaited)
+    stops = tuple(_stop(row, time_ms, terminate=time_ms not in running) for time_ms in stopping)
     return (*submits, *stops)
 
 
