@@ -67,9 +67,15 @@ class Pages:
         """Every schedule with its next fire, or one with those to come.
 
         Raises:
-            NotReachable: The pages do not answer, or do not know the one.
+            JobUnknown: There is no such schedule.
+            NotReachable: The pages do not answer.
         """
-        return self._page("/jobstream/schedules", {"id": id})
+        try:
+            return self._ask("/jobstream/schedules", {"id": id})
+        except urllib.error.HTTPError as error:
+            if error.code == _NOT_FOUND:
+                raise JobUnknown(_sentence(error) or f"no schedule {id} is kept") from None
+            raise self._failed(error) from None
 
     def health(self) -> dict[str, Any]:
         """What the service says of itself.

@@ -166,11 +166,11 @@ def _after_put(
     """The next fire of a schedule that was written: the same, if nothing about its times has changed."""
     if paused:
         return None, None
-    if row is not None and not row.paused and same_times(schedule, row):
-        if row.next_fire_at_ms is not None or row.runs_max == schedule.runs_max:
+    if row is not None:
+        if not row.paused and same_times(schedule, row) and row.next_fire_at_ms is not None:
             return row.next_fire_at_ms, row.next_due_at_ms
-    elif row is not None and row.runs_max == schedule.runs_max and _used_up(row):
-        return None, None
+        if row.runs_max == schedule.runs_max and _used_up(row):
+            return None, None
     return _next(fires.read(schedule), at_ms)
 
 

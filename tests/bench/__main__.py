@@ -41,7 +41,8 @@ BENCHMARKS: Final = (
         latency.measure,
     ),
     Benchmark(("timer_lateness_ms_p50", "timer_lateness_ms_p99"), timers.measure),
-    Benchmark(schedules.NAMES, schedules.measure),
+    Benchmark(schedules.names("schedule"), schedules.spread),
+    Benchmark(schedules.names("schedule_burst"), schedules.burst),
     Benchmark(
         (
             "agent_events_per_s",

@@ -24,27 +24,31 @@ BATCH: Final = 500
 PATIENCE_S: Final = 180.0
 
 
-async def measure(runs: int, say: Say, schedules: int = SCHEDULES) -> list[Figure]:
-    """Lateness in `runs` runs on one cluster."""
-    found: dict[str, list[float]] = {}
+async def spread(runs: int, say: Say) -> list[Figure]:
+    """Lateness in `runs` runs on one cluster, with the schedules spread over the seconds of the minute."""
+    return await _measure(runs, say, "schedule", spread=True)
+
+
+async def burst(runs: int, say: Say) -> list[Figure]:
+    """The same with all of them at the same second."""
+    return await _measure(runs, say, "schedule_burst", spread=False)
+
+
+def names(name: str) -> tuple[str, ...]:
+    """What the figures of a measurement are called."""
+    return tuple(f"{name}_{what}_ms_p{share}" for what in ("lateness", "fire") for share in (50, 99))
+
+
+async def _measure(runs: int, say: Say, name: str, *, spread: bool) -> list[Figure]:
+    found: dict[str, list[float]] = {each: [] for each in names(name)}
     async with stage(say) as made:
         for run in range(1, runs + 1):
-            for name, spread in (("schedule", True), ("schedule_burst", False)):
-                say(f"run {run} of {runs}: {schedules} schedules{' at once' if not spread else ''}")
-                starts_ms, fires_ms = await _run(made, schedules, spread=spread)
-                for what, values in (("lateness", starts_ms), ("fire", fires_ms)):
-                    for share in (50, 99):
-                        key = f"{name}_{what}_ms_p{share}"
-                        found.setdefault(key, []).append(percentile(values, share / 100))
-    return [figure(name, "ms", values, schedules=schedules) for name, values in found.items()]
-
-
-NAMES: Final = tuple(
-    f"{name}_{what}_ms_p{share}"
-    for name in ("schedule", "schedule_burst")
-    for what in ("lateness", "fire")
-    for share in (50, 99)
-)
+            say(f"run {run} of {runs}: {SCHEDULES} schedules")
+            starts_ms, fires_ms = await _run(made, SCHEDULES, spread=spread)
+            for what, values in (("lateness", starts_ms), ("fire", fires_ms)):
+                for share in (50, 99):
+                    found[f"{name}_{what}_ms_p{share}"].append(percentile(values, share / 100))
+    return [figure(each, "ms", values, schedules=SCHEDULES) for each, values in found.items()]
 
 
 async def _run(made: Stage, schedules: int, *, spread: bool) -> tuple[list[float], list[float]]:

@@ -254,6 +254,7 @@ def test_schedules_from_the_command_line(cluster: Cluster) -> None:
     assert jobstream(cluster, "schedules", "resume", "yearly").stdout.startswith("yearly: resumed")
     assert jobstream(cluster, "schedules", "remove", "yearly").stdout == "yearly: removed\n"
     assert jobstream(cluster, "schedules", "remove", "yearly").returncode == 1
+    assert "no schedule yearly is kept" in jobstream(cluster, "schedules", "show", "yearly").stderr
     bad = jobstream(cluster, "schedules", "create", "bad", "* * *", "e2e.echo", "--key", "somewhere-else")
     assert bad.returncode == 1
     assert "cron must be" in bad.stderr

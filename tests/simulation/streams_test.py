@@ -71,6 +71,8 @@ def test_the_histories_are_rich() -> None:
         "ran twice",
         "paused",
         "queue",
+        "schedule_skipped",
+        "schedule_buffered",
     ):
         assert words[word] > 0, (word, words)
 
@@ -139,6 +141,8 @@ def no_fire_is_missing(world: World) -> None:
     (plan,) = [row for partition in world.worker.partitions.values() for row in partition.schedules.values()]
     assert plan.fires == len(fires)
     assert plan.missed == 0
+    assert (plan.running, plan.stopping, plan.buffer) == (None, None, None), "every end was reported"
+    assert (plan.succeeded or 0) + (plan.failed or 0) + (plan.cancelled or 0) == plan.fires
 
 
 def everything_bad_was_refused(world: World) -> None:

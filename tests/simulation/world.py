@@ -28,6 +28,7 @@ from schemas.events import (
 from schemas.keys import home
 from schemas.records import replace
 from schemas.topics import Topics
+from schemas.words import Overlap
 from streams.partition import Partition
 from streams.queues import Queues
 from streams.record import Out, Record, Writes
@@ -155,6 +156,7 @@ class World:
     """Everything there is. `run` plays one history to its end."""
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         self.rng = Random(seed)
         self.topics = Topics("jobs.", PARTITIONS)
         self.log = FakeLog()
@@ -218,7 +220,9 @@ class World:
     def run(self) -> None:
         """Plays until every job has ended, or too long."""
         self.restart()
-        plan = Schedule(id=SCHEDULE, cron="*/5 * * * * *", function="work")
+        overlap = [*Overlap][self.seed % len(Overlap)]
+        key = None if self.seed % 2 else "fires"  # its jobs live elsewhere than it, perhaps
+        plan = Schedule(id=SCHEDULE, cron="*/5 * * * * *", function="work", overlap=overlap, key=key)
         place = self.rng.randrange(PARTITIONS)
         self.append([Out(self.topics.schedules, place, SCHEDULE.encode(), encode(plan))])
         for _ in range(STEPS_MAX):

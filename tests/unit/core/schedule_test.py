@@ -225,6 +225,10 @@ def test_a_zone_that_this_machine_does_not_know_stops_the_schedule_and_says_so()
     assert str(missed.reason).startswith("the schedule has stopped: timezone must be an IANA time zone")
     assert step.row is not None
     assert step.row.next_fire_at_ms is None
+    again = put(replace(step.row, timezone="UTC"), NOON_MS + MINUTE_MS)
+    assert isinstance(again, ScheduleStep)
+    assert again.row is not None
+    assert again.row.next_fire_at_ms == NOON_MS + 2 * MINUTE_MS, "written again it goes on"
 
 
 def test_a_schedule_whose_fires_end_has_no_next() -> None:
