@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from schemas.codec import decode
-from schemas.events import ArgsRow, JobRow, ScheduleRow
+from schemas.events import ArgsRow, ConfigRow, JobRow, ScheduleRow
 from schemas.topics import Topics
 from streams.partition import Partition
 from streams.queues import Queues
@@ -22,7 +22,7 @@ from streams.record import Record
 
 LOGS: Final = Path(__file__).with_name("logs")
 PREFIX: Final = "jobs."
-ROWS: Final = (JobRow, ArgsRow, ScheduleRow)
+ROWS: Final = (JobRow, ArgsRow, ScheduleRow, ConfigRow)
 MEMORY_ONLY: Final = ("applied_heartbeats", "applied_timers")
 """Fields of a job that has ended that may differ: what changed its row in memory alone is not in the log."""
 
