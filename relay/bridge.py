@@ -23,7 +23,7 @@ from relay.core.window import Window
 from relay.reader import Place, Reader
 from relay.writer import Writer
 from schemas.codec import Undecodable, decode
-from schemas.events import Control, Dispatch
+from schemas.events import Control, Dispatch, QueueConfig
 from schemas.topics import Topics
 
 log = logging.getLogger("relay.bridge")
@@ -33,6 +33,9 @@ COMMIT_EVERY_S = 0.1
 
 SERVE_SOON_S = 0.02
 """How long what is new to announce may wait for more of it."""
+
+QUEUE_ENTRY = "queue/"
+"""How the key of a queue's entry in the config topic begins."""
 
 QUEUE_LINGER_S = 3.0
 """A queue whose last session went is read on for so long, since minions come back."""
@@ -82,6 +85,7 @@ class Bridge:
         self._loop = asyncio.get_running_loop()
         self._reader = Reader(config, topics, session_timeout_ms, self, fail, self.clock)
         self._control = ControlTail(config, topics.control, self._controlled, fail)
+        self._config = ControlTail(config, topics.config, self._configured, fail)
         self._windows: dict[Place, Window] = {}
         self._subscribed: frozenset[str] = frozenset()
         self._leaving: dict[str, asyncio.TimerHandle] = {}
@@ -92,8 +96,9 @@ class Bridge:
         self._cancels = 0
 
     async def ready(self) -> int:
-        """Returns when the control topic was read whole: how many cancels it had."""
+        """Returns when the control and config topics were read whole: how many cancels there were."""
         await self._control.whole()
+        await self._config.whole()
         return self._cancels
 
     async def leave(self) -> None:
@@ -108,6 +113,7 @@ class Bridge:
         if self._committing is not None:
             self._committing.cancel()
         await self._control.stop()
+        await self._config.stop()
         await self.writer.stop(SETTLE_S)
         self._ticking.cancel()
 
@@ -119,6 +125,7 @@ class Bridge:
         self._ticking.cancel()
         self._reader.abandon()
         self._control.abandon()
+        self._config.abandon()
         self.writer.abandon()
 
     def fault(self, error: BaseException) -> None:
@@ -245,6 +252,29 @@ class Bridge:
                 log.warning("control skipped: %s offset=%d", bad, message.offset())
         self._commit_soon()
         self.pump()
+
+    @crash_only
+    def _configured(self, messages: Sequence[Any]) -> None:
+        """Which queues are paused, as operators say; nothing else that they say is a relay's business."""
+        paused = set(self.edge.router.paused)
+        for message in messages:
+            key, value = (message.key() or b"").decode(errors="replace"), message.value()
+            if not key.startswith(QUEUE_ENTRY):
+                continue
+            try:
+                entry = None if value is None else decode(value, (QueueConfig,))
+            except Undecodable as bad:
+                log.warning("config skipped: %s offset=%d", bad, message.offset())
+                continue
+            queue = key.removeprefix(QUEUE_ENTRY)
+            if entry is not None and entry.paused and entry.queue == queue:
+                paused.add(queue)
+            else:
+                paused.discard(queue)
+        if paused != self.edge.router.paused:
+            log.info("queues paused=%s", ",".join(sorted(paused)) or "none")
+            self.edge.pause(frozenset(paused), self.clock())
+            self.pump()
 
     @crash_only
     def _stored(self, records: list[Record]) -> None:

@@ -1,4 +1,5 @@
-"""Reads jobs.control from its beginning, and goes on reading: every relay knows every cancel.
+"""Reads jobs.control or jobs.config from its beginning, and goes on reading: every relay knows every cancel,
+and every pause.
 
 Owns its consumer and thread. Assigns nothing to a group, commits nothing.
 """

@@ -211,6 +211,16 @@ class Edge:
         if lease is not None and lease.epoch <= control.epoch:
             self._cancel(lease, "it was called off")
 
+    def pause(self, queues: frozenset[str], now_ms: int) -> None:
+        """These queues are paused from now on, and no others: what waits in them waits on, what runs goes
+        on.
+        """
+        resumed = self.router.paused - queues
+        self.router.paused = queues
+        if resumed:
+            for session in self.sessions.values():
+                self._fill(session, now_ms)
+
     def revoked(self, windows: Iterable[Window]) -> None:
         """Partitions go to another relay: what waits from them is forgotten, what runs goes on."""
         for window in windows:

@@ -107,6 +107,8 @@ class Router:
     def __init__(self) -> None:
         self.sessions: dict[str, Session] = {}
         self.parcels: dict[str, Parcel] = {}
+        self.paused: frozenset[str] = frozenset()
+        """Queues whose dispatches wait, whoever has room."""
         self._shelves: dict[tuple[str, str], Shelf] = {}
         self._waiting: OrderedDict[Shelf, None] = OrderedDict()
         self._orders = itertools.count()
@@ -139,7 +141,7 @@ class Router:
     def place(self, parcel: Parcel) -> tuple[Session, bool] | None:
         """The session that shall run a dispatch now, and whether it is not the key's home; None: it waits."""
         shelf = self._shelf(parcel.dispatch.queue, parcel.dispatch.function)
-        if shelf.size == 0:
+        if shelf.size == 0 and shelf.queue not in self.paused:
             session = shelf.ranking.choose(parcel.slot)
             if session is not None:
                 return session, session is not shelf.ranking.home(parcel.slot)
@@ -159,7 +161,7 @@ class Router:
         while session.room() > 0:
             served = False
             for shelf in list(self._waiting):
-                if not session.serves(shelf.queue, shelf.function):
+                if shelf.queue in self.paused or not session.serves(shelf.queue, shelf.function):
                     continue
                 self._fresh(shelf)
                 taken = shelf.take(session, now_ms)

@@ -64,7 +64,8 @@ def broker() -> Iterator[tuple[str, int | None]]:
 def make_topics(bootstrap: str, topics: Topics) -> None:
     """Makes what a relay needs."""
     names = (topics.receipts, topics.heartbeats, topics.dispatch("default"))
-    new = [NewTopic(name, PARTITIONS, 1) for name in names] + [NewTopic(topics.control, 1, 1)]
+    new = [NewTopic(name, PARTITIONS, 1) for name in names]
+    new += [NewTopic(name, 1, 1) for name in (topics.control, topics.config)]
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for done in admin.create_topics(new).values():
         done.result(timeout=30)

@@ -25,7 +25,7 @@ from relay.core import finished
 from relay.main import Relay
 from schemas.codec import decode, encode
 from schemas.defaults import HEARTBEAT_TIMEOUT_MS
-from schemas.events import Announcement, Beat, Control, Dispatch, Heartbeat, Receipt
+from schemas.events import Announcement, Beat, Control, Dispatch, Heartbeat, QueueConfig, Receipt
 from schemas.keys import home
 from schemas.proto.relay_pb2 import CANCELLED, FAILURE, Credit, FromMinion, Hello, Job, ReceiptBatch
 from schemas.proto.relay_pb2 import Receipt as Said
@@ -57,7 +57,8 @@ class Log:
     def make(self, queues: tuple[str, ...] = ("default",)) -> None:
         """Makes the topics that a relay needs, and begins to read what it writes."""
         names = [self.topics.receipts, self.topics.heartbeats, *map(self.topics.dispatch, queues)]
-        new = [NewTopic(name, PARTITIONS, 1) for name in names] + [NewTopic(self.topics.control, 1, 1)]
+        new = [NewTopic(name, PARTITIONS, 1) for name in names]
+        new += [NewTopic(name, 1, 1) for name in (self.topics.control, self.topics.config)]
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         for done in admin.create_topics(new).values():
             done.result(timeout=30)
@@ -122,6 +123,12 @@ class Log:
             at_ms=dispatch.dispatched_at_ms + 1,
         )
         self._producer.produce(self.topics.control, encode(control), dispatch.job, 0)
+        assert self._producer.flush(10) == 0
+
+    def pause(self, queue: str, *, paused: bool) -> None:
+        """Writes what an operator says about a queue."""
+        value = encode(QueueConfig(queue=queue, paused=paused))
+        self._producer.produce(self.topics.config, value, f"queue/{queue}", 0)
         assert self._producer.flush(10) == 0
 
     def read(self) -> None:
@@ -362,6 +369,22 @@ async def test_a_minion_that_returns_too_late_drops_its_jobs(log: Log, relay: Re
     async with FakeMinion(relay.address, "m1", held=[held(job)]) as again:
         await until(lambda: len(again.drops) == 1)
         assert [lease.job for lease in again.drops[0].leases] == [dispatch.job]
+
+
+async def test_a_paused_queue_s_jobs_wait(log: Log) -> None:
+    """Jobs of a queue that was paused before the relay began are not run until that is over."""
+    log.pause("default", paused=True)
+    first, second = log.dispatch(KEYS[0]), log.dispatch(KEYS[1])
+    log.write(first)
+    async with Relay(settings_of(log), drain_s=0.2) as relay, FakeMinion(relay.address, "m1") as minion:
+        await minion.grant(5)
+        log.write(second)
+        bridge = relay._bridge
+        assert bridge is not None
+        await until(lambda: set(bridge.edge.router.parcels) == {first.job, second.job})
+        assert minion.jobs.empty()
+        log.pause("default", paused=False)
+        assert {job.id for job in await minion.take(2)} == {first.job, second.job}
 
 
 async def test_cancels(log: Log) -> None:
