@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jobstream.minion import Minion
     from jobstream.resources import resource
     from jobstream.schedules import Schedule
+    from jobstream.wrapping import wrap
 
 __all__ = [
     "Client",
@@ -46,6 +47,7 @@ __all__ = [
     "WaitTimedOut",
     "function",
     "resource",
+    "wrap",
 ]
 
 _HOMES = {
@@ -57,6 +59,7 @@ _HOMES = {
     "Schedule": "schedules",
     "function": "functions",
     "resource": "resources",
+    "wrap": "wrapping",
 }  # every other public name is an error's
 
 

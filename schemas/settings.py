@@ -140,6 +140,7 @@ class Settings:
     http_trust: str = _setting(
         "", _maybe(_functions), "Functions whose receipts need no token of their attempt", "name,..."
     )
+    http_push: str = _setting("", _path, "Functions that it calls at their URLs, as TOML", "file")
     views: str = _setting(
         "",
         _maybe(_addresses),

@@ -1,11 +1,13 @@
 """Runs the HTTP service with the settings of the environment until it is told to stop."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
 import signal
 import socket
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,7 @@ from schemas.settings import Settings
 from schemas.topics import Topics
 
 if TYPE_CHECKING:
+    from relay.doors.http.door import Door
     from relay.doors.http.views import WorkerPages
 
 log = logging.getLogger("gateway")
@@ -86,7 +89,8 @@ async def _run(settings: Settings) -> None:
     name = f"gateway:{socket.gethostname()}:{os.getpid()}"
     trusting = frozenset(part for part in settings.http_trust.split(",") if part)
     async with KafkaDesk(settings, _look_up(pages)) as desk, workers:
-        door = Door(desk, pages, Metrics(), _secret(settings.http_secret), name, trusting)
+        secret = _secret(settings.http_secret)
+        door = Door(desk, pages, Metrics(), secret, name, trusting)
         app = create_app(door, tokens, EXCUSES, loopback_only=loopback_only)
         stop = asyncio.Event()
         for signum in (signal.SIGTERM, signal.SIGINT):
@@ -101,9 +105,32 @@ async def _run(settings: Settings) -> None:
         async def stopped() -> None:
             await stop.wait()
 
-        await serve(app, listen, stopped)
+        async with _pushing(settings, door, listen.url, desk.topics.partitions, secret):
+            await serve(app, listen, stopped)
         await pages.close()
     log.info("gateway stopped")
+
+
+@contextlib.asynccontextmanager
+async def _pushing(
+    settings: Settings, door: "Door", url: str, partitions: int, secret: bytes
+) -> AsyncIterator[None]:
+    """A minion for the functions behind URLs, while the service runs; nothing if there are none."""
+    if not settings.http_push:
+        yield
+        return
+    from jobstream.gateway.push import Pushes, read_pushes
+    from jobstream.minion import Minion
+
+    try:
+        text = await asyncio.to_thread(Path(settings.http_push).read_text, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise GatewayFailed(f"http_push must be a file, got {settings.http_push!r}: {error}") from None
+    pushes = Pushes(read_pushes(text), url, secret, partitions)
+    door.taken_here = pushes.take
+    async with Minion(pushes.functions(), relay=settings.relay):
+        yield
+    await pushes.close()
 
 
 def _look_up(pages: "WorkerPages") -> Any:

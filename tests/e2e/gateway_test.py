@@ -1,14 +1,23 @@
 """The HTTP service on a real cluster. Its rules are those of tests/unit/gateway."""
 
 import asyncio
+import contextlib
 import json
+import os
+import shutil
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from jobstream import wrap
+from jobstream.cluster import free_port
+from jobstream.cluster.child import Child
 from jobstream.cluster.up import Cluster
+from relay.doors.http.serve import Listen, serve
 from tests.e2e.conftest import Start
 from tests.waiting import eventually_async
 
@@ -128,3 +137,91 @@ async def test_lists_choose_by_more_than_queue_and_phase(http: httpx.AsyncClient
     assert await ids(tag="list-tag", key="other") == []
     bad = await http.get("/jobs", params={"since": "yesterday"})
     assert (bad.status_code, "since: a time must be RFC 3339" in bad.json()["detail"]) == (400, True)
+
+
+def hopeless(value: int) -> int:
+    """Fails."""
+    raise ValueError(f"{value} is too much")
+
+
+@pytest.fixture
+async def pushing(cluster: Cluster, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A second service, which pushes to functions of this test and to the example under Node."""
+    ports = {name: free_port() for name in ("double", "hopeless", "later", "js", "http")}
+    stop = asyncio.Event()
+
+    async def later(scope: Any, receive: Any, send: Any) -> None:
+        """Takes the job with 202; its receipt comes on its own."""
+        if scope["type"] == "lifespan":
+            return
+        job = json.loads((await receive())["body"])
+        await send({"type": "http.response.start", "status": 202, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+        async with httpx.AsyncClient() as http:
+            beat = await http.post(job["heartbeat"], json={"token": job["token"], "step": "half"})
+            done = {"status": "success", "result": "later", "token": job["token"]}
+            assert (beat.status_code, (await http.post(job["receipt"], json=done)).status_code) == (200, 200)
+
+    async def stopped() -> None:
+        await stop.wait()
+
+    apps: dict[str, Any] = {
+        "double": wrap(lambda value: 2 * value),
+        "hopeless": wrap(hopeless),
+        "later": later,
+    }
+    serving = [
+        asyncio.create_task(serve(app, Listen(f"127.0.0.1:{ports[name]}"), stopped))
+        for name, app in apps.items()
+    ]
+    functions = tmp_path / "push.toml"
+    functions.write_text(
+        "".join(f'["push.{name}"]\nurl = "http://127.0.0.1:{ports[name]}/"\n' for name in (*apps, "js"))
+    )
+    children = []
+    if shutil.which("node"):
+        example = str(Path(__file__).parents[2] / "examples" / "wrap.mjs")
+        children.append(Child.start(["node", example, str(ports["js"])], log=tmp_path / "node.log"))
+    settings = {**vars(cluster.settings), "http": f"127.0.0.1:{ports['http']}", "http_push": str(functions)}
+    env = {**os.environ, **{f"JOBSTREAM_{name.upper()}": str(value) for name, value in settings.items()}}
+    command = [sys.executable, "-m", "jobstream", "gateway"]
+    children.append(Child.start(command, log=tmp_path / "gateway.log", env=env))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports['http']}", timeout=60) as http:
+
+        async def ready() -> bool:
+            with contextlib.suppress(httpx.ConnectError):
+                return (await http.get("/readyz")).status_code == 200
+            return False
+
+        await eventually_async(ready, timeout_s=60)
+        yield http
+    for child in children:
+        child.stop(10)
+    stop.set()
+    await asyncio.gather(*serving)
+
+
+async def test_functions_behind_urls(pushing: httpx.AsyncClient) -> None:
+    """Called with their job; they answer by their receipt or their response, in Python and in JavaScript."""
+
+    async def run(name: str, value: Any, **more: Any) -> Any:
+        body = {"worker": f"push.{name}", "args": {"value": value}, "wait": 50, **more}
+        return (await ask(pushing, "/job", body))[1]
+
+    doubled = await run("double", 21)
+    assert (doubled["phase"], doubled["result"]) == ("succeeded", 42), doubled
+    later = await run("later", 1)
+    assert (later["phase"], later["result"]) == ("succeeded", "later"), later
+    dead = await run("hopeless", 3, retry=False)
+    assert (dead["phase"], dead["error_type"], dead["error_message"]) == (
+        "dead",
+        "ValueError",
+        "3 is too much",
+    )
+    if shutil.which("node"):
+        assert (await run("js", 4))["result"] == 8
+        wrong = await run("js", "four", retry=False)
+        assert (wrong["error_type"], wrong["error_message"]) == (
+            "TypeError",
+            "value must be a number, got four",
+        )

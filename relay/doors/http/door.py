@@ -6,7 +6,7 @@ cannot be told is a Problem, never a guess.
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -46,6 +46,10 @@ DONE_WORDS = {
 }
 
 
+Takes = Callable[[str, int, Mapping[str, Any]], bool]
+"""Takes the receipt of an attempt (job, epoch, fields) if it waits for it."""
+
+
 @dataclass(frozen=True)
 class Reply:
     """An answer that is no problem."""
@@ -77,6 +81,8 @@ class Door:
         self._secret = secret
         self._name = name
         self._trusting = trusting
+        self.taken_here: Takes = _nobody_waits
+        """Told of each receipt; whoever holds the lease here takes it."""
 
     # Asking for jobs.
 
@@ -264,6 +270,8 @@ class Door:
         fields = read_receipt(given)
         attempt = await self._attempt(id, given.get("token") or token, grant)
         receipt = receipt_of(attempt, fields, _now_ms(), self._name)
+        if self.taken_here(id, attempt.epoch, fields):  # the minion that waits for it writes it
+            return Reply({"id": id, "attempt": attempt.attempt, "outcome": str(receipt.outcome)})
         topics = self.desk.topics
         await self.desk.write(
             [Ask(topics.receipts, attempt.partition, attempt.key, encode(receipt), id, None)]
@@ -339,6 +347,10 @@ def _one_of_many(ask: Ask, decided: Mapping[Ask, Fact | None]) -> dict[str, Any]
     if fact.fact == FactKind.DEDUPLICATED:
         return named | {"outcome": "duplicate", "phase": fact.phase}
     return named | {"outcome": "refused", "code": str(fact.error_type), "detail": fact.reason}
+
+
+def _nobody_waits(*_: object) -> bool:
+    return False
 
 
 def _accepted(request: JobRequest, ask: Ask) -> Reply:

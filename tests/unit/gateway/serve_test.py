@@ -26,7 +26,8 @@ from relay.doors.http.tokens import Tokens
 from schemas.times import parse_time
 from tests.fakes.gateway import Gateway
 from tests.fakes.http3 import ask3
-from tests.waiting import eventually_async
+from tests.fakes.served import served as listening
+from tests.fakes.served import shut
 
 NOW_MS = parse_time("2027-01-15T08:00:00Z")
 JOB = {"function": "f", "args": {"to": "a"}}
@@ -35,36 +36,9 @@ JOB = {"function": "f", "args": {"to": "a"}}
 @contextlib.asynccontextmanager
 async def served(listen: Listen) -> AsyncIterator[Gateway]:
     """A service that listens."""
-    gateway, stop = Gateway(now_ms=NOW_MS), asyncio.Event()
-
-    async def stopped() -> None:
-        await stop.wait()
-
-    async def answers() -> bool:
-        with contextlib.suppress(OSError):
-            _, writer = await asyncio.open_connection("127.0.0.1", int(listen.address.split(":")[1]))
-            await _shut(writer)
-            return True
-        assert not running.done(), running
-        return False
-
-    running = asyncio.create_task(serve(gateway.app, listen, stopped))
-    await eventually_async(answers, timeout_s=30)
-    try:
+    gateway = Gateway(now_ms=NOW_MS)
+    async with listening(gateway.app, listen):
         yield gateway
-    finally:
-        stop.set()
-        await running
-        await _close_what_hypercorn_leaves()
-
-
-async def _close_what_hypercorn_leaves() -> None:
-    """It never closes its UDP transports; a process that ends needs not, a test does."""
-    for key in list(asyncio.get_running_loop()._selector.get_map().values()):  # type: ignore[attr-defined]
-        owner = getattr(getattr(key.data[0], "_callback", None), "__self__", None)
-        if isinstance(owner, asyncio.BaseTransport):
-            owner.close()
-    await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -159,13 +133,7 @@ async def raw(listen: Listen, sent: bytes, *, half_close: bool = False) -> bytes
     except ConnectionResetError:
         return b""
     finally:
-        await _shut(writer)
-
-
-async def _shut(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
+        await shut(writer)
 
 
 HEAD = b"POST /job HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -196,7 +164,7 @@ async def test_who_goes_away_in_the_middle_leaves_nothing_behind(plain: Listen) 
     writer.write(HEAD + b'Content-Length: 100\r\n\r\n{"function"')
     await writer.drain()
     writer.transport.abort()
-    await _shut(writer)
+    await shut(writer)
     async with httpx.AsyncClient(base_url=plain.url) as http:
         assert (await http.get("/queues")).json()["queues"] == {}
 
