@@ -176,7 +176,10 @@ def _request(body: dict[str, Any], now_ms: int) -> JobRequest:
 def _schedule(body: dict[str, Any], fresh: Fresh) -> Schedule:
     _durations(body, _DURATIONS)
     _retry(body)
-    retry = body.pop("retry", None) or {}
+    retry = {} if body.get("retry") is None else body["retry"]
+    body.pop("retry", None)
+    if not isinstance(retry, dict):
+        raise Refused(RejectCode.BAD_RETRY, f"retry must be an object, got {shown(retry)}")
     if "attempts_max" in retry:
         body["attempts_max"] = retry.pop("attempts_max")
     if retry:

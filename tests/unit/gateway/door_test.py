@@ -164,6 +164,7 @@ async def test_options_as_people_write_them(gateway: Gateway) -> None:
             400,
             "a schedule's retry has attempts_max",
         ),
+        ({"function": "f", "cron": "@daily", "retry": 0.5}, 400, "retry must be an object, got 0.5"),
         ({"function": "f", "cron": "@daily", "wait": 5}, 400, "a schedule has no end to wait for"),
         ({"function": "f", "args": "x" * 300_000}, 413, "args must be at most 262144 bytes, got 300002"),
         ({"function": "f", "priority": "high"}, 400, "priority must be normal"),
