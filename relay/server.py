@@ -242,6 +242,8 @@ class Server:
                 self._edge.credit(session, said.credit.more, now_ms)
             case "beats":
                 self._edge.beats(session, said.beats.beats)
+            case "recall":
+                self._edge.recall(session, said.recall.up_to)
             case "draining":
                 self._edge.minion_drains(session, now_ms)
                 log.info("minion drains session=%s minion=%s", session.id, session.minion)
@@ -250,7 +252,7 @@ class Server:
                 raise Breach("hello must be the first message only, got another")
             case _:
                 raise Breach(
-                    "a message must be a hello, credit, receipts, beats or draining, got none of them"
+                    "a message must be a hello, credit, receipts, beats, draining or recall, got none of them"
                 )
 
     async def _write(self, stream: Stream) -> None:

@@ -89,7 +89,7 @@ def minion(
 
     return run_modules(
         modules,
-        relay=settings_of(relay=relay).relay,
+        relay=relay or settings_of().relay,
         concurrency=concurrency,
         name=name,
         queues=queue,

@@ -28,6 +28,7 @@ class Lease(Attempt):
         given_on: Number of that session, counted by this process.
         received_ms: When it came, by the clock that does not go back.
         interval_ms: How far apart its heartbeats are; 0: only when something changed.
+        home: The link that looks after it.
         task, thread, child: Where it runs; set by whoever runs it.
     """
 
@@ -38,6 +39,7 @@ class Lease(Attempt):
         "dirty",
         "given_on",
         "heartbeat_timeout_ms",
+        "home",
         "interval_ms",
         "name",
         "notify",
@@ -79,6 +81,7 @@ class Lease(Attempt):
         self.task: asyncio.Task[Any] | None = None
         self.thread: int | None = None
         self.child: Stoppable | None = None
+        self.home: object = None
         self.notify: Callable[[Lease], None] | None = None
         self.dirty = False
         self.forget_told()

@@ -20,6 +20,7 @@ from jobstream.minion import outcome
 from jobstream.minion.beats import Beats, Key
 from jobstream.minion.lease import Lease
 from jobstream.minion.outbox import Outbox
+from jobstream.minion.shares import NEVER_MS, Shares
 from schemas.defaults import BEAT_AFTER_MS, HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS
 from schemas.proto.relay_pb2 import (
     Beat,
@@ -30,6 +31,7 @@ from schemas.proto.relay_pb2 import (
     FromRelay,
     Hello,
     Job,
+    Recall,
     Receipt,
     ReceiptBatch,
     Welcome,
@@ -37,6 +39,8 @@ from schemas.proto.relay_pb2 import (
 
 log = logging.getLogger(__name__)
 
+NO_SESSION = -1
+"""For leases that were given on a session with another relay."""
 PROTOCOL = 1
 """Version of relay.proto that is spoken."""
 BATCH_BEATS_MAX = 1_000
@@ -76,8 +80,19 @@ class Runner(Protocol):
 class Link:
     """One relay, as the minion sees it over all sessions."""
 
-    def __init__(self, offer: Offer, runner: Runner) -> None:
+    def __init__(
+        self, offer: Offer, runner: Runner, shares: Shares | None = None, *, guest: bool = False
+    ) -> None:
+        """`shares` are those of all relays of the minion; a `guest` takes no jobs, and looks after leases
+        that another relay gave.
+        """
         self.offer = offer
+        self.is_guest = guest
+        self._shares = shares or Shares(offer.capacity)
+        self._shares.join(self, self._ask_back, self._wake)
+        self._ask_back_due: deque[int] = deque()
+        self._brought: deque[tuple[list[Lease], list[tuple[Receipt, Lease]]]] = deque()
+        self._gave_ms = NEVER_MS
         self.session = ""
         """Id of the session that is open, or was last."""
         self.open = False
@@ -120,7 +135,71 @@ class Link:
         self._changed.append(lease)
         self.wake()
 
+    def _wake(self) -> None:
+        """`wake` is known only later."""
+        self.wake()
+
+    def _ask_back(self, up_to: int) -> None:
+        """Another relay needs credits that this one has."""
+        self._ask_back_due.append(up_to)
+        self.wake()
+
+    def take_over(self, leases: list[Lease], receipts: list[tuple[Receipt, Lease]]) -> None:
+        """Leases and receipts of a link that has given them up. Before the thread of this one begins."""
+        self._brought.append((leases, receipts))
+        self._take_brought()
+
     # The session's thread.
+
+    @property
+    def has_something(self) -> bool:
+        """True if it holds leases, or receipts that were not stored."""
+        return bool(self.held or self.outbox or self._ended)
+
+    @property
+    def wanting(self) -> bool:
+        """True if its relay has no credit, and the minion has room."""
+        return self.open and not self._granted and not self.is_guest and not self._shares.is_full()
+
+    def give_up(self, heir: "Link") -> tuple[list[Lease], list[tuple[Receipt, Lease]]]:
+        """Its relay stays away: gives all it holds to another link, and holds nothing any more."""
+        self._take_ended()
+        leases = list(self.held.values())
+        for lease in leases:
+            lease.home, lease.notify = heir, heir.progressed
+            lease.given_on = NO_SESSION
+            self._beats.drop(lease.name)
+        self.held.clear()
+        self.occupied -= len(leases)
+        self._share()
+        return leases, self.outbox.give_up()
+
+    def leave(self) -> None:
+        """It needs no share of the capacity any more."""
+        self._shares.leave(self)
+
+    def _take_brought(self) -> None:
+        while self._brought:
+            leases, receipts = self._brought.popleft()
+            for lease in leases:
+                self.held[lease.name] = lease
+                self.occupied += 1
+                self._young.append(lease)
+                if lease.timeout_ms < BEAT_AFTER_MS:
+                    self._arm_deadline(lease)
+            for receipt, lease in receipts:
+                lease.given_on = NO_SESSION
+                self.outbox.add(receipt, lease)
+        self._share()
+
+    def _share(self) -> None:
+        self._shares.tell(
+            self,
+            occupied=self.occupied,
+            granted=self._granted,
+            is_open=self.open and not self.is_guest,
+            busy_ms=self._gave_ms,
+        )
 
     @property
     def settled(self) -> bool:
@@ -166,6 +245,8 @@ class Link:
         """The session is over, whoever ended it; leases go on."""
         self.open = False
         self._granted = 0
+        self._ask_back_due.clear()
+        self._share()
 
     def drain(self, grace_ms: int) -> None:
         """The minion goes away: it tells so, and takes no more jobs."""
@@ -187,6 +268,10 @@ class Link:
                 self._receive_jobs(message.jobs.jobs, now_ms, wall_ms)
             case "receipts_stored":
                 self.outbox.stored(message.receipts_stored.up_to)
+            case "recalled":
+                self._granted = max(self._granted - message.recalled.count, 0)
+                self._shares.recalled(self)
+                self._share()
             case "cancel":
                 self._cancel((message.cancel.job, message.cancel.epoch), message.cancel.reason)
             case "drain":
@@ -213,7 +298,7 @@ class Link:
                 self._time_out(lease)
         if self.open:
             self._beat_now += self._beats.due(now_ms)
-        return bool(self._beat_now or self.outbox.unsent or self._beat_is_due(now_ms))
+        return bool(self._beat_now or self.outbox.unsent or self.wanting or self._beat_is_due(now_ms))
 
     def collect(self, now_ms: int) -> list[FromMinion]:
         """What shall be sent now, in this order: receipts, beats, credits; each is taken to be sent."""
@@ -227,7 +312,9 @@ class Link:
             batches = self.outbox.batches(self._sessions)
             found += [FromMinion(receipts=ReceiptBatch(receipts=batch)) for batch in batches]
         found += self._collect_beats(now_ms)
-        more = self._credit()
+        while self._ask_back_due:
+            found.append(FromMinion(recall=Recall(up_to=self._ask_back_due.popleft())))
+        more = self._credit(now_ms)
         if more > 0:
             self._granted += more
             found.append(FromMinion(credit=Credit(more=more)))
@@ -242,6 +329,7 @@ class Link:
                 job, session=self.session, given_on=self._sessions, received_ms=now_ms, wall_ms=wall_ms
             )
             self._granted = max(self._granted - 1, 0)
+            self._gave_ms = now_ms
             if lease.name in self.held:
                 log.warning("attempt was given twice and runs once %s", ids(lease))
                 continue
@@ -259,17 +347,18 @@ class Link:
         """Why the job cannot be taken, None if it can."""
         if self.draining:
             return "the minion goes away"
-        if self.occupied >= self.offer.capacity:
+        if self._shares.is_full():
             return f"it is above the capacity of {self.offer.capacity}"
         if lease.function not in self.offer.functions:
             return f"this minion has no function {lease.function!r}"
         return None
 
     def _hold(self, lease: Lease) -> None:
-        lease.notify = self.progressed
+        lease.home, lease.notify = self, self.progressed
         lease.interval_ms = self._interval_ms(lease)
         self.held[lease.name] = lease
         self.occupied += 1
+        self._share()
         if lease.timeout_ms < BEAT_AFTER_MS:
             self._arm_deadline(lease)
         self._young.append(lease)
@@ -305,6 +394,10 @@ class Link:
         """Receipts of functions that ended; those whose lease had ended before only free their slots."""
         while self._ended:
             lease, receipt = self._ended.popleft()
+            if lease.home is not self:  # it was given up while its function left
+                assert isinstance(lease.home, Link)
+                lease.home.ended(((lease, receipt),))
+                continue
             self.occupied -= 1
             if self.held.get(lease.name) is not lease:
                 continue
@@ -390,10 +483,11 @@ class Link:
             beat.progress = True
         return beat
 
-    def _credit(self) -> int:
-        if self.draining or self.relay_draining or self.outbox.full:
+    def _credit(self, now_ms: int) -> int:
+        self._share()
+        if not self.open or self.is_guest or self.draining or self.relay_draining or self.outbox.full:
             return 0
-        return self.offer.capacity - self.occupied - self._granted
+        return self._shares.claim(self, now_ms)
 
 
 def ids(lease: Lease) -> str:

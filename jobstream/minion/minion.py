@@ -22,15 +22,19 @@ from typing import Any, Self
 from jobstream import resources
 from jobstream.errors import BadFunction, BadRequest, ResourceFailed
 from jobstream.functions import DECLARED, Function
-from jobstream.minion.link import Link, Offer
+from jobstream.minion.fleet import Fleet
+from jobstream.minion.link import Offer
 from jobstream.minion.runner import FunctionRunner
-from jobstream.minion.session import SessionThread
 from schemas.defaults import DRAIN_MS, MINION_CONCURRENCY
 from schemas.names import BadName, check_id, check_queue
 
 log = logging.getLogger(__name__)
 
 RELAY = "127.0.0.1:7071"
+DNS = "dns:"
+"""Before a name that stands for several relays."""
+FIND_EVERY_S = 10.0
+"""How often such a name is looked up again."""
 HOST_CHARS_MAX = 100
 """How much of a host's name goes into a minion's."""
 CAPACITY_MAX = 10_000
@@ -57,7 +61,8 @@ class Minion:
 
     Args:
         functions: What it runs; by default every function that any imported module declares.
-        relay: Address of the relay, host:port.
+        relay: Address of the relay, host:port. Several, as a list or with commas between, are all connected
+            to, and share the minion's concurrency; `dns:host:port` stands for every address of that name.
         concurrency: How many attempts it runs at once; by default 100, or the number of cores if any of its
             functions runs in processes, or none is async.
         name: For people, and for relays to know the minion again after a break: no two minions may share one.
@@ -76,7 +81,7 @@ class Minion:
         self,
         functions: Iterable[Function[..., Any]] | None = None,
         *,
-        relay: str = RELAY,
+        relay: str | Iterable[str] = RELAY,
         concurrency: int | None = None,
         name: str | None = None,
         queues: Iterable[str] | None = None,
@@ -90,7 +95,8 @@ class Minion:
         if not grace >= 0:
             raise BadRequest(f"grace must be seconds from 0 up, got {grace!r}")
         self.grace_s = grace
-        self.relay = _address(relay)
+        self.relay = relay if isinstance(relay, str) else ",".join(relay)
+        self.relays = _addresses(self.relay)
         self.offer = Offer(
             minion=_name(name),
             queues=_queues(found, queues),
@@ -102,7 +108,8 @@ class Minion:
         )
         self._stack = AsyncExitStack()
         self._runner: FunctionRunner | None = None
-        self._session: SessionThread | None = None
+        self._session: Fleet | None = None
+        self._finding: asyncio.Task[None] | None = None
         self._asked_early: float | None = None
 
     async def __aenter__(self) -> Self:
@@ -121,9 +128,8 @@ class Minion:
             await self._stack.aclose()
             raise
         self._runner = FunctionRunner(offer.functions, opened, offer.capacity)
-        link = Link(offer, self._runner)
-        self._runner.ended = link.ended
-        self._session = SessionThread(link, self.relay)
+        self._session = Fleet(offer, self._runner, await _found(self.relays))
+        self._runner.ended = self._session.ended
         log.info(
             "minion started name=%s relay=%s capacity=%d queues=%s functions=%s recovered=nothing",
             offer.minion,
@@ -133,6 +139,8 @@ class Minion:
             ",".join(offer.functions),
         )
         self._session.start()
+        if any(relay.startswith(DNS) for relay in self.relays):
+            self._finding = asyncio.create_task(self._find())
         if self._asked_early is not None:
             self._session.drain(self._asked_early)
         return self
@@ -146,6 +154,13 @@ class Minion:
             await self.drained()
         finally:
             await self.close()
+
+    async def _find(self) -> None:
+        """Looks for relays that were added under a name."""
+        while True:
+            await asyncio.sleep(FIND_EVERY_S)
+            assert self._session is not None
+            self._session.add(await _found(relay for relay in self.relays if relay.startswith(DNS)))
 
     def drain(self, grace_s: float | None = None) -> None:
         """Takes no more jobs and lets those that run end within the grace time; then hands back the rest.
@@ -177,11 +192,13 @@ class Minion:
         assert self._session is not None, "a minion must be entered before it is waited for"
         if not await asyncio.to_thread(self._session.opened.wait, timeout_s):
             raise TimeoutError(f"the relay at {self.relay} gave no session within {timeout_s:g} s")
-        return self._session.link.session
+        return self._session.session
 
     async def close(self) -> int:
         """Stops what still runs and closes the resources; returns how many functions would not stop."""
         assert self._runner is not None, "a minion must be entered before it is closed"
+        if self._finding is not None:
+            self._finding.cancel()
         stuck = await self._runner.close()
         await self._stack.aclose()
         return stuck
@@ -296,11 +313,31 @@ def _name(name: str | None) -> str:
     return name
 
 
-def _address(relay: str) -> str:
-    host, _, port = relay.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004  # the ports there are
-        raise BadRequest(f"relay must be host:port, got {relay!r}")
-    return relay
+def _addresses(relays: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(each.strip() for each in relays.split(",")))
+    for relay in found:
+        host, _, port = relay.removeprefix(DNS).rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004  # the ports there are
+            raise BadRequest(f"relay must be host:port, got {relay!r}")
+    return found
+
+
+async def _found(relays: Iterable[str]) -> list[str]:
+    """The addresses, with those of names; a name that cannot be resolved now stands for itself."""
+    found: list[str] = []
+    for relay in relays:
+        if not relay.startswith(DNS):
+            found.append(relay)
+            continue
+        host, _, port = relay.removeprefix(DNS).rpartition(":")
+        try:
+            answers = await asyncio.get_running_loop().getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
+        except OSError as error:
+            log.warning("relays not found name=%s reason=%r", host, str(error))
+            continue
+        for family, *_, address in answers:
+            found.append(f"[{address[0]}]:{port}" if family == socket.AF_INET6 else f"{address[0]}:{port}")
+    return found or [relay.removeprefix(DNS) for relay in relays]
 
 
 def _sdk() -> str:

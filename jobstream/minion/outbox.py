@@ -90,3 +90,11 @@ class Outbox:
     def again(self) -> None:
         """The session broke: all that is kept shall be sent on the next one."""
         self._sent_up_to = next(iter(self._kept)) - 1 if self._kept else self._number
+
+    def give_up(self) -> list[tuple[Receipt, Lease]]:
+        """All that is kept, for another outbox; this one is empty then."""
+        found = [(receipt, lease) for receipt, lease, _ in self._kept.values()]
+        self._kept.clear()
+        self._bytes = 0
+        self._sent_up_to = self._number
+        return found

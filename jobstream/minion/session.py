@@ -13,7 +13,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -85,6 +85,12 @@ class SessionThread:
         self.link = link
         self.address = address
         self.opened = threading.Event()
+        self.is_guest = False
+        """It looks after leases of a relay that is gone, and ends with the last of them."""
+        self.on_open: Callable[[], None] = lambda: None
+        self.on_away: Callable[[SessionThread, float], None] = lambda *_: None
+        """Told, before each new try, for how many seconds the relay has been away."""
+        self._away_since_s = time.monotonic()
         self.finished: concurrent.futures.Future[int] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._run, name=f"jobstream-session-{address}", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -167,7 +173,9 @@ class SessionThread:
         """Tells the link the time. It is armed again by itself, sooner while leases are held."""
         assert self._loop is not None
         self._timer.cancel()
-        self._timer = self._loop.call_later(TICK_S if self.link.held else TICK_IDLE_S, self._tick)
+        self._timer = self._loop.call_later(
+            TICK_S if self.link.held or self.link.wanting else TICK_IDLE_S, self._tick
+        )
         try:
             if self.link.tick(_now_ms()):
                 self._work.set()
@@ -188,8 +196,9 @@ class SessionThread:
     def _begin_drain(self, grace_s: float) -> None:
         if self._drain_task is None:
             self._drain_task = asyncio.create_task(self._drain(grace_s))
-        elif grace_s == 0:
-            self._hurry.set()
+        else:
+            assert self._loop is not None
+            self._loop.call_later(grace_s, self._hurry.set)
 
     async def _drain(self, grace_s: float) -> None:
         log.info(
@@ -224,6 +233,9 @@ class SessionThread:
             was_open = self.link.open
             self.link.broke()
             self.opened.clear()
+            if was_open:
+                self._away_since_s = time.monotonic()
+            self.on_away(self, time.monotonic() - self._away_since_s)
             if was_open and time.monotonic() - self._opened_s >= STEADY_S:
                 self._tries = 0
             pause_s = backoff_s(self._tries, random.random())
@@ -276,6 +288,7 @@ class SessionThread:
         self._opened_s = time.monotonic()
         self._last_words = ""
         self.opened.set()
+        self.on_open()
         log.info(
             "session opened relay=%s (%s) session=%s leases=%d receipts=%d",
             self.address,

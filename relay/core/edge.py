@@ -126,6 +126,11 @@ class Edge:
         session.grant(more)
         self._fill(session, now_ms)
 
+    def recall(self, session: Session, up_to: int) -> None:
+        """The minion needs credits at another relay: takes unspent ones back, and says how many."""
+        count = session.recall(up_to)
+        self._note(session, relay_pb2.FromRelay(recalled=relay_pb2.Recalled(count=count)))
+
     def receipts(self, session: Session, batch: Iterable[relay_pb2.Receipt], now_ms: int) -> None:
         """Ends leases by their minion's word; raises Breach for a receipt that makes no sense."""
         for said in batch:

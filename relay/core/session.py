@@ -156,6 +156,12 @@ class Session:
             )
         self.credits += more
 
+    def recall(self, up_to: int) -> int:
+        """Takes unspent credits back; gives how many."""
+        count = min(self.credits, up_to)
+        self.credits -= count
+        return count
+
     def hold(self, lease: Lease, now_ms: int) -> None:
         """Makes the lease this session's, without a credit: it held it before."""
         assert lease.job not in self.leases

@@ -27,6 +27,7 @@ from schemas.proto.relay_pb2 import (
     Hello,
     Job,
     JobBatch,
+    Recalled,
     Receipt,
     ReceiptsStored,
     Welcome,
@@ -178,6 +179,10 @@ class FakeSession:
         elif kind == "beats":
             self.batches.append(len(message.beats.beats))
             self.beats += [(time.monotonic(), beat) for beat in message.beats.beats]
+        elif kind == "recall":
+            count = min(self.credits, message.recall.up_to)
+            self.credits -= count
+            self._outgoing.put_nowait(FromRelay(recalled=Recalled(count=count)))
         elif kind == "draining":
             self.draining = message.draining.grace_ms
         else:

@@ -19,6 +19,8 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from jobstream.functions import function
+from jobstream.minion import Minion
 from relay import broker, server, writer
 from relay.broker import RelayFailed
 from relay.core import finished
@@ -559,6 +561,46 @@ async def test_what_finished_beyond_a_gap_is_not_run_again(log: Log) -> None:
         assert [job.id for job in await m1.take()] == [later.job]
 
 
+async def test_a_minion_outlives_one_of_its_relays(log: Log) -> None:
+    """A relay is killed while jobs of it run: the minion brings them to the other one, and none is lost."""
+    go = asyncio.Event()
+
+    async def work() -> str:
+        """Waits for the test."""
+        await go.wait()
+        return "done"
+
+    functions = [function(name="f")(work)]
+    with relay_process(log) as (dead, address):
+        async with (
+            Relay(settings_of(log), drain_s=0.2) as other,
+            Minion(functions, relay=[address, other.address], concurrency=8, name="m1"),
+        ):
+
+            async def both_read() -> bool:
+                log.read()
+                newest = {one.partition: one.relay for one in log.announcements}
+                return len(newest) == PARTITIONS and len(set(newest.values())) == 2
+
+            assert await eventually_async(both_read, 30)
+            dispatches = [log.dispatch(key, function="f") for key in KEYS]
+            log.write(*dispatches)
+            for dispatch in dispatches:
+                await log.beat(dispatch.job)
+            dead.kill()
+            for dispatch in dispatches:
+                await log.beat(dispatch.job, lambda beat: beat.session in other_sessions(other))
+            go.set()
+            for dispatch in dispatches:
+                assert (await log.receipt(dispatch.job, 30)).outcome == "success"
+
+
+def other_sessions(relay: Relay) -> set[str]:
+    """The sessions that a relay has."""
+    assert relay._bridge is not None
+    return set(relay._bridge.edge.sessions)
+
+
 async def test_a_queue_that_comes_later(log: Log, relay: Relay) -> None:
     """A minion may serve a queue that does not exist yet; its jobs come once it does."""
     async with FakeMinion(relay.address, "m1", queues=["default", "late"]) as minion:
@@ -653,7 +695,7 @@ WORSE = {
     ),
     "an empty message": (
         FromMinion(),
-        "a message must be a hello, credit, receipts, beats or draining, got none",
+        "a message must be a hello, credit, receipts, beats, draining or recall, got none",
     ),
 }
 

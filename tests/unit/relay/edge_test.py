@@ -709,3 +709,16 @@ def test_an_equal_dispatch_in_another_topic_is_dropped() -> None:
     world.edge.dispatched(elsewhere, 1, replace(dispatch, created_at_ms=START_MS + 1), 100, world.now_ms)
     assert world.sent(session) == []
     assert elsewhere.point == 2
+
+
+def test_unspent_credits_can_be_recalled() -> None:
+    """As many as there are; what was spent stays spent."""
+    world = World()
+    session = world.hello(credit=3)
+    world.read(world.dispatch())
+    world.edge.recall(session, 10)
+    assert [note.recalled.count for note in world.notes(session)] == [2]
+    assert (session.credits, len(session.leases)) == (0, 1)
+    world.edge.recall(session, 1)
+    assert [note.recalled.count for note in world.notes(session)] == [0]
+    world.credit(session, 100)
