@@ -47,7 +47,7 @@ NARROW = {  # Avro has an int of 32 bits beside the long of 64, Python has one i
     for path in AVRO.glob("*.avsc")
     for record in records_in(json.loads(path.read_text()))
     for field in record["fields"]
-    if field["type"] in ("int", ["null", "int"])
+    if field["type"] in ("int", ["null", "int"], {"type": "array", "items": "int"})
 }
 
 
@@ -65,7 +65,10 @@ def records(kind: Any) -> st.SearchStrategy[Any]:
     hints = typing.get_type_hints(kind)
     fields = {name: values(hint) for name, hint in hints.items()}
     for name in (name for record, name in NARROW if record == kind.__name__):
-        fields[name] = INTS if hints[name] is int else st.none() | INTS
+        if typing.get_origin(hints[name]) is tuple:
+            fields[name] = st.lists(INTS, max_size=3).map(tuple)
+        else:
+            fields[name] = INTS if hints[name] is int else st.none() | INTS
     return st.builds(lambda given: kind(**given), st.fixed_dictionaries(fields))
 
 
