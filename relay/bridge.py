@@ -8,7 +8,7 @@ have threads.
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec
 
 from confluent_kafka import TopicPartition
@@ -75,11 +75,12 @@ class Bridge:
         relay: str,
         session_timeout_ms: int,
         fail: Callable[[str], None],
+        limits: Mapping[str, int] | None = None,
     ) -> None:
         self.clock = Clock()
         self._fail = fail
         self.topics = topics
-        self.edge = Edge(relay, topics.partitions, self.clock())
+        self.edge = Edge(relay, topics.partitions, self.clock(), limits)
         self.wake: Callable[[Session], None] = _nobody
         self.writer = Writer(config, topics, self._stored, fail)
         self._loop = asyncio.get_running_loop()

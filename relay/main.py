@@ -24,7 +24,7 @@ from confluent_kafka.admin import AdminClient
 from relay.bridge import Bridge
 from relay.broker import GivenUp, RelayFailed, find_topics, session_timeout_ms
 from relay.server import Server
-from schemas.settings import BadSetting, Settings, load
+from schemas.settings import BadSetting, Settings, limits, load
 
 log = logging.getLogger("relay")
 
@@ -103,7 +103,7 @@ class Relay:
         topics = await asyncio.to_thread(find_topics, admin, self._settings, self._given_up.is_set)
         patience_ms = await asyncio.to_thread(session_timeout_ms, admin)
         name = f"{socket.gethostname()}:{port if port != '0' else os.getpid()}"
-        self._bridge = Bridge(config, topics, name, patience_ms, self._fail)
+        self._bridge = Bridge(config, topics, name, patience_ms, self._fail, limits(self._settings.limits))
         cancels = await self._or_failed(self._bridge.ready())
         self._server = Server(self._bridge)
         try:

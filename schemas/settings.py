@@ -62,6 +62,32 @@ def _ordered(found: str) -> str:
     return found
 
 
+def limits(text: str) -> dict[str, int]:
+    """How many jobs of a queue or function may run at once on one relay, by `queue/<name>` or
+    `function/<name>`.
+
+    Raises:
+        ValueError: what it must be, as the end of a sentence.
+    """
+    found: dict[str, int] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        key, _, most = part.rpartition("=")
+        kind, _, name = key.partition("/")
+        try:
+            {"queue": check_queue, "function": check_function}[kind](name)
+            found[key] = int(most)
+        except (KeyError, ValueError):
+            found[key] = 0
+        if found[key] < 1:
+            raise ValueError("limits, each as queue/name=number or function/name=number, from 1 up")
+    return found
+
+
+def _limits(found: str) -> str:
+    limits(found)
+    return found
+
+
 def _prefix(found: str) -> str:
     if PREFIX_PATTERN.fullmatch(found) is None:
         raise ValueError(PREFIX_PATTERN.pattern)
@@ -120,6 +146,12 @@ class Settings:
         defaults.PARTITIONS, _partitions, "Partitions of the topics; fixed for the life of a prefix"
     )
     relay: str = _setting("127.0.0.1:7071", _address, "Where the relay listens for minions", "host:port")
+    limits: str = _setting(
+        "",
+        _limits,
+        "How many jobs of a queue or function run at once on each relay",
+        "queue/name=n,function/name=n,...",
+    )
     ordered: str = _setting(
         "",
         _ordered,

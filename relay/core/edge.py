@@ -12,12 +12,13 @@ state machine watches over the lease.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from relay.core.assign import seed_of
 from relay.core.beats import Beater
 from relay.core.hello import check_hello
 from relay.core.lanes import Lanes, Token, Turn, Verdict, in_order
+from relay.core.limits import Limits
 from relay.core.parcel import Parcel, parcel_of
 from relay.core.record import Ending, Record
 from relay.core.router import Router
@@ -64,10 +65,13 @@ CANCELS_MAX = 50_000
 class Edge:
     """The machine. All times are ms on one clock that never goes back."""
 
-    def __init__(self, relay: str, partitions: int, now_ms: int) -> None:
+    def __init__(
+        self, relay: str, partitions: int, now_ms: int, limits: Mapping[str, int] | None = None
+    ) -> None:
         self.relay = relay
         self.partitions = partitions
-        self.router = Router()
+        self._limits = Limits(limits)
+        self.router = Router(self._limits)
         self.sessions: dict[str, Session] = {}
         self.leases: dict[str, Lease] = {}
         self.woken: set[Session] = set()
@@ -139,6 +143,7 @@ class Edge:
             self._receipt(session, said, now_ms)
         self._turn_lanes(now_ms)
         self._fill(session, now_ms)
+        self._use_freed(now_ms)
 
     def beats(self, session: Session, batch: Iterable[relay_pb2.Beat]) -> None:
         """Keeps where attempts are; a change is written at the next tick."""
@@ -416,6 +421,7 @@ class Edge:
             in_order(parcel),
         )
         self.leases[lease.job] = lease
+        self._limits.begin(lease.queue, lease.function)
         session.spend(lease, now_ms)
         session.outbox.jobs.append((lease, dispatch))
         self.woken.add(session)
@@ -433,6 +439,10 @@ class Edge:
         """Fills sessions that hold less than before, since leases were taken from them."""
         while self._freed:
             self._fill(self._freed.pop(), now_ms)
+        if self._limits.freed:
+            self._limits.freed = False
+            for session in list(self.sessions.values()):
+                self._fill(session, now_ms)
 
     def _adopt(self, lease: Lease, session: Session, now_ms: int) -> bool:
         """Makes a lease that its minion says it holds this session's; False if it is no longer
@@ -456,6 +466,7 @@ class Edge:
             if live is not None:
                 self._take_away(live, "the job was dispatched again")
             self.leases[lease.job] = lease
+            self._limits.begin(lease.queue, lease.function)
             if parcel is not None:
                 self._take_from_line(parcel, lease)
             self._lanes.hold((lease.queue, lease.key), (lease.job, lease.epoch))
@@ -559,6 +570,7 @@ class Edge:
     def _end(self, lease: Lease, receipt: Receipt, session: Session | None, number: int) -> None:
         lease.over = True
         if self.leases.get(lease.job) is lease:
+            self._limits.end(lease.queue, lease.function)
             del self.leases[lease.job]
             del lease.session.leases[lease.job]
         if lease.ordered:
@@ -599,6 +611,7 @@ class Edge:
         lease.over = True
         if lease.ordered:
             self._lease_ended(lease, success=False)
+        self._limits.end(lease.queue, lease.function)
         del self.leases[lease.job]
         del lease.session.leases[lease.job]
         self._freed.add(lease.session)

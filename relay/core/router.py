@@ -10,6 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 
 from relay.core.assign import Ranking
+from relay.core.limits import Limits
 from relay.core.parcel import Parcel
 from relay.core.session import Session
 from relay.core.window import Window
@@ -104,7 +105,8 @@ class Shelf:
 class Router:
     """All that waits, and all sessions that may take it."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
         self.sessions: dict[str, Session] = {}
         self.parcels: dict[str, Parcel] = {}
         self.paused: frozenset[str] = frozenset()
@@ -141,7 +143,7 @@ class Router:
     def place(self, parcel: Parcel) -> tuple[Session, bool] | None:
         """The session that shall run a dispatch now, and whether it is not the key's home; None: it waits."""
         shelf = self._shelf(parcel.dispatch.queue, parcel.dispatch.function)
-        if shelf.size == 0 and shelf.queue not in self.paused:
+        if shelf.size == 0 and self._may_run(shelf):
             session = shelf.ranking.choose(parcel.slot)
             if session is not None:
                 return session, session is not shelf.ranking.home(parcel.slot)
@@ -161,7 +163,7 @@ class Router:
         while session.room() > 0:
             served = False
             for shelf in list(self._waiting):
-                if shelf.queue in self.paused or not session.serves(shelf.queue, shelf.function):
+                if not self._may_run(shelf) or not session.serves(shelf.queue, shelf.function):
                     continue
                 self._fresh(shelf)
                 taken = shelf.take(session, now_ms)
@@ -210,6 +212,10 @@ class Router:
                     late.append(parcel)
                     self.drop(parcel)
         return late
+
+    def _may_run(self, shelf: Shelf) -> bool:
+        """True unless its queue is paused, or a limit is reached."""
+        return shelf.queue not in self.paused and self.limits.room(shelf.queue, shelf.function)
 
     def _shelf(self, queue: str, function: str) -> Shelf:
         shelf = self._shelves.get((queue, function))

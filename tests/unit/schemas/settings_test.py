@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.settings import FILE, NAMES, BadSetting, Settings, load, resolve
+from schemas.settings import FILE, NAMES, BadSetting, Settings, lanes, limits, load, resolve
 
 
 def test_defaults() -> None:
@@ -115,3 +115,18 @@ def test_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_setting_has_a_doc() -> None:
     """Each setting says what it is."""
     assert all(field.metadata["doc"] for field in dataclasses.fields(Settings))
+
+
+def test_queues_with_key_order() -> None:
+    """Each with what its lanes do when a job dies."""
+    assert lanes("a, b=waits") == {"a": "goes_on", "b": "waits"}
+    with pytest.raises(BadSetting, match=r"ordered must be queues with key order, .*, got 'a=sometimes'"):
+        resolve({}, {"JOBSTREAM_ORDERED": "a=sometimes"}, None)
+
+
+def test_limits() -> None:
+    """By queue or function, from 1 up."""
+    assert limits("queue/mail=20, function/pdf.render=4") == {"queue/mail": 20, "function/pdf.render": 4}
+    for bad in ("mail=3", "queue/mail=0", "queue/mail=many", "queue/MAIL=1", "x"):
+        with pytest.raises(BadSetting, match=r"limits must be limits, each as queue/name=number"):
+            resolve({}, {"JOBSTREAM_LIMITS": bad}, None)
