@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
+from jobstream.client.config import PARTITION as CONFIG_PARTITION
+from jobstream.client.config import changed, read_entries
 from jobstream.client.metadata import Metadata
 from jobstream.client.reader import FactReader
 from jobstream.client.status import end_of
@@ -18,12 +20,16 @@ from jobstream.client.watch import Watch, Watches
 from jobstream.client.writer import NotWritten, Record, Writer
 from jobstream.errors import JobEnded, JobUnknown, SubmitFailed, SubmitTimedOut, WaitTimedOut
 from jobstream.gateway.tail import Tail
+from schemas.codec import encode
 from schemas.events import Fact
 from schemas.settings import Settings
 from schemas.topics import Topics
 
 if TYPE_CHECKING:
     from relay.doors.http.desk import Ask, Fits, Told
+
+BY = "gateway"
+"""Who changes settings, in their entries."""
 
 WRITE_S = 10.0
 """How long Kafka may take to confirm a record, over all tries."""
@@ -128,6 +134,16 @@ class KafkaDesk:
                 yield None if found is None else Told(*found)
         finally:
             await tail.close()
+
+    async def pause(self, queue: str, note: str | None, *, paused: bool) -> int:
+        """Pauses a queue, or ends that; the version of its settings once Kafka has it."""
+        from relay.doors.http.desk import Ask
+
+        key, topic = f"queue/{queue}", self.topics.config
+        entries = await asyncio.to_thread(read_entries, self._bootstrap, topic)
+        entry = changed(key, entries.get(key), {"paused": paused, "note": note}, BY)
+        await self.write([Ask(topic, CONFIG_PARTITION, key, encode(entry), key, None)])
+        return entry.version
 
     async def check(self) -> None:
         """Returns if Kafka answers. NotReachable, TopicsMissing."""

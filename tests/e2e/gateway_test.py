@@ -107,6 +107,21 @@ async def test_while_no_worker_answers_it_is_503_and_nothing_is_lost(
     assert (await http.get("/readyz")).status_code == 200
 
 
+async def test_a_queue_is_paused_by_http(http: httpx.AsyncClient, start: Start) -> None:
+    """Its jobs are taken and wait; with the end of the pause they run."""
+    start("--queue", "paused-here")
+    assert (await ask(http, "/queues/paused-here/pause", {"note": "a test"}))[1]["paused"] is True
+    body = {"worker": "e2e.echo", "args": {"value": 3}, "queue": "paused-here", "id": "waits-paused"}
+    assert (await ask(http, "/job", body))[0] == 201
+
+    async def says_so() -> bool:
+        return "paused" in str((await http.get("/job/waits-paused")).json().get("waiting_for"))
+
+    await eventually_async(says_so, timeout_s=60)
+    assert (await ask(http, "/queues/paused-here/resume", {}))[1]["paused"] is False
+    assert (await http.get("/job/waits-paused?wait=50")).json()["result"] == 3
+
+
 async def test_workers_are_found_by_what_they_write(http: httpx.AsyncClient, cluster: Cluster) -> None:
     """The service is told in Kafka where the pages are, not by its settings."""
     log = cluster.logs / "gateway.log"

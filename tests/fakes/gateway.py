@@ -33,6 +33,7 @@ class MachineDesk:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.written: list[Ask] = []
+        self.pauses: list[tuple[str, str | None, bool]] = []
         self.away = False
         self.silent = False
         self._facts: list[tuple[int, Fact]] = []
@@ -88,6 +89,12 @@ class MachineDesk:
             if offset >= first:
                 yield Told(0, offset, fact)
         yield None
+
+    async def pause(self, queue: str, note: str | None, *, paused: bool) -> int:
+        """Remembered."""
+        await self.check()
+        self.pauses.append((queue, note, paused))
+        return len(self.pauses)
 
     async def check(self) -> None:
         """Away if the test says so."""

@@ -127,6 +127,14 @@ def _add_operation(app: FastAPI, door: Door) -> None:
         _query(request, ())
         return _answer(await door.queues(_grant(request)))
 
+    @app.post("/queues/{queue}/pause", **paper.PAUSE)
+    async def pause(queue: str, request: Request) -> Response:
+        return _answer(await door.pause(queue, await request.body(), _grant(request), paused=True))
+
+    @app.post("/queues/{queue}/resume", **paper.RESUME)
+    async def resume(queue: str, request: Request) -> Response:
+        return _answer(await door.pause(queue, await request.body(), _grant(request), paused=False))
+
     @app.get("/facts", **paper.FACTS)
     async def facts(request: Request) -> Response:
         chosen = Filter.of(_query(request, Filter.NAMES), _grant(request))

@@ -64,6 +64,9 @@ class Desk(Protocol):
         a while, so that a listener that is gone is noticed.
         """
 
+    async def pause(self, queue: str, note: str | None, *, paused: bool) -> int:
+        """Pauses a queue, or ends that; the version of its settings once Kafka has it."""
+
     async def check(self) -> None:
         """Returns if Kafka answers; raises else."""
 

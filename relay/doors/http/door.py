@@ -184,6 +184,13 @@ class Door:
         shown_ = {queue: phases for queue, phases in counts["queues"].items() if grant.sees(queue)}
         return Reply({"now": counts["now"], "queues": shown_})
 
+    async def pause(self, queue: str, body: bytes, grant: Grant, *, paused: bool) -> Reply:
+        """`POST /queues/:queue/pause` and `/resume`: its jobs are taken and wait; what runs goes on."""
+        _check(check_queue, queue)
+        grant.check(Scope.OPERATE, queue)
+        version = await self.desk.pause(queue, _text(body, "note"), paused=paused)
+        return Reply({"queue": queue, "paused": paused, "version": version})
+
     async def schedules(self, grant: Grant) -> Reply:
         """`GET /schedules`."""
         grant.check(Scope.READ)
@@ -204,7 +211,7 @@ class Door:
 
     async def command(self, name: CommandName, id: str, body: bytes, key: str | None, grant: Grant) -> Reply:
         """`POST /job/:id/cancel` and `/retry`: 200 once it is done, 409 if it cannot be."""
-        reason = _reason(body)
+        reason = _text(body, "reason")
         job = await self._seen(id, key, grant, Scope.OPERATE)
         command = Command(command=name, id=id, key=job["key"], reason=reason, by=BY)
         topics = self.desk.topics
@@ -380,19 +387,18 @@ def _fits(wanted: set[FactKind]) -> Any:
     return lambda fact: fact.fact in wanted
 
 
-def _reason(body: bytes) -> str | None:
+def _text(body: bytes, name: str) -> str | None:
+    """The one field that a body may have, a text for people."""
     given = parse_body(body) if body.strip() else {}
-    reason = given.pop("reason", None)
+    found = given.pop(name, None)
     if given:
         raise refusal(
-            RejectCode.UNKNOWN_FIELD, f"the body has no field {shown(next(iter(given)))}; reason alone"
+            RejectCode.UNKNOWN_FIELD, f"the body has no field {shown(next(iter(given)))}; {name} alone"
         )
-    if reason is not None and (not isinstance(reason, str) or len(reason) > defaults.REASON_CHARS_MAX):
+    if found is not None and (not isinstance(found, str) or len(found) > defaults.REASON_CHARS_MAX):
         most = defaults.REASON_CHARS_MAX
-        raise refusal(
-            RejectCode.BAD_FIELD, f"reason must be a text of {most} characters, got {shown(reason)}"
-        )
-    return reason
+        raise refusal(RejectCode.BAD_FIELD, f"{name} must be a text of {most} characters, got {shown(found)}")
+    return found
 
 
 def _check(check: Any, found: str) -> None:

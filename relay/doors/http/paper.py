@@ -295,6 +295,18 @@ HEARTBEAT = _route(
     examples={"progress": {"step": "render", "done": 3, "total": 10}},
 )
 QUEUES = _route("operation", "Queues, and how many jobs are in each phase", {200: "By name"}, (503,))
+PAUSE = _route(
+    "operation",
+    "Pause a queue: its jobs are taken and wait, those that run go on",
+    {200: "Kafka has it"},
+    (503,),
+    body={
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"note": {"type": "string", "maxLength": defaults.REASON_CHARS_MAX}},
+    },
+)
+RESUME = {**PAUSE, "summary": "End a pause: the jobs that waited are given to minions"}
 HEALTH = _route("operation", "Whether the process is alive", {200: "It is"})
 READY = _route("operation", "Whether Kafka and the streams workers answer", {200: "They do"}, (503,))
 METRICS = _route("operation", "Counters", {200: "Prometheus' text"})

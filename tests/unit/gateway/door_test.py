@@ -248,6 +248,16 @@ async def test_commands(gateway: Gateway) -> None:
     assert (await gateway.ask("POST", "/job/c/cancel", {"reason": 1}))[1]["code"] == "bad_field"
 
 
+async def test_queues_are_paused(gateway: Gateway) -> None:
+    """And resumed; a queue that can be none is told."""
+    paused = await gateway.ask("POST", "/queues/mail/pause", {"note": "it moves"})
+    assert paused == (200, {"queue": "mail", "paused": True, "version": 1})
+    assert (await gateway.ask("POST", "/queues/mail/resume"))[1]["paused"] is False
+    assert gateway.desk.pauses == [("mail", "it moves", True), ("mail", None, False)]
+    assert (await gateway.ask("POST", "/queues/NONE/pause"))[1]["code"] == "bad_name"
+    assert (await gateway.ask("POST", "/queues/mail/pause", {"why": 1}))[1]["code"] == "unknown_field"
+
+
 async def test_ids_may_hold_slashes(gateway: Gateway) -> None:
     """Written as they are, or escaped."""
     assert (await gateway.ask("POST", "/job", {"function": "f", "id": "a/b@c:1"}))[0] == 201
