@@ -43,15 +43,7 @@ BENCHMARKS: Final = (
     Benchmark(("timer_lateness_ms_p50", "timer_lateness_ms_p99"), timers.measure),
     Benchmark(schedules.names("schedule"), schedules.spread),
     Benchmark(schedules.names("schedule_burst"), schedules.burst),
-    Benchmark(
-        (
-            "agent_events_per_s",
-            "agent_events_per_s_stock",
-            "agent_cpu_us_per_event",
-            "agent_cpu_us_per_event_stock",
-        ),
-        agents.measure,
-    ),
+    Benchmark(agents.NAMES, agents.measure),
     Benchmark(("minion_jobs_per_s", "minion_cpu_us_per_job"), minions.measure),
     *(
         Benchmark(

@@ -10,15 +10,29 @@ import tempfile
 from typing import Final
 
 from jobstream.cluster import Broker
+from streams.transport.transport import MODE_DEFAULT
 from tests.bench.figures import ROOT, Figure, Say, figure
 
-STOCK, OURS = "stock", "idempotent"
+STOCK: Final = "stock"
+OURS: Final = MODE_DEFAULT.value
 EVENTS: Final = 60_000
-UNITS: Final = {"per_s": ("agent_events_per_s", "events/s"), "cpu_us": ("agent_cpu_us_per_event", "us")}
+LATENCIES: Final = 1_000
+"""Events at 100 a second; ten seconds for each host."""
+FIELDS: Final = {
+    "per_s": ("agent_events_per_s", "events/s"),
+    "cpu_us": ("agent_cpu_us_per_event", "us"),
+    "latency_ms_p50": ("agent_ms_p50", "ms"),
+    "latency_ms_p99": ("agent_ms_p99", "ms"),
+    "half_load_ms_p50": ("agent_half_load_ms_p50", "ms"),
+    "half_load_ms_p99": ("agent_half_load_ms_p99", "ms"),
+}
+"""What `transport` measures of a host, and the name and unit of the figure."""
+HOSTS: Final = ((OURS, ""), (STOCK, "_stock"))
+NAMES: Final = tuple(name + suffix for name, _ in FIELDS.values() for _, suffix in HOSTS)
 
 
 async def measure(runs: int, say: Say, events: int = EVENTS) -> list[Figure]:
-    """Events per second and CPU per event of both hosts, in turns."""
+    """Events per second, CPU per event and latency of both hosts, in turns."""
     values: dict[str, list[float]] = {}
     with (
         tempfile.TemporaryDirectory(prefix="jobstream-bench-") as data,
@@ -30,15 +44,15 @@ async def measure(runs: int, say: Say, events: int = EVENTS) -> list[Figure]:
                 values.setdefault(name, []).append(value)
     return [
         figure(name + suffix, unit, values[f"{host}_{field}"], events=events, host=host)
-        for field, (name, unit) in UNITS.items()
-        for host, suffix in ((OURS, ""), (STOCK, "_stock"))
+        for field, (name, unit) in FIELDS.items()
+        for host, suffix in HOSTS
     ]
 
 
 async def _run(bootstrap: str, events: int) -> dict[str, float]:
     """What `tests.bench.transport` says of one run, by its names."""
     command = ["-m", "tests.bench.transport", "--bootstrap", bootstrap, "--runs", "1"]
-    command += ["--events", str(events), "--latency", "0", "--hosts", f"{STOCK},{OURS}"]
+    command += ["--events", str(events), "--latency", str(LATENCIES), "--hosts", f"{STOCK},{OURS}"]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )

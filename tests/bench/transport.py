@@ -1,5 +1,5 @@
 """Stock Faust and the transport on the same work, in one run: events per second, CPU per event, latency at
-100 per second.
+100 per second and at half of the events per second just found.
 
 Owns the measurement; `transport_app` is what is measured. Run with `python -m tests.bench.transport
 --bootstrap host:port`.
@@ -25,6 +25,8 @@ HOSTS: Final = ("stock", "idempotent", "transactional", "early")
 PARTITIONS: Final = 4
 PAYLOAD: Final = bytes(range(100))
 RATE_PER_S: Final = 100
+HALF_LOAD_S: Final = 5
+"""How long half the load lasts."""
 WARM_UP: Final = 100
 """Records at the beginning whose latency does not count."""
 
@@ -41,9 +43,9 @@ def throughput(bootstrap: str, host: str, events: int) -> dict[str, float]:
     return {"per_s": events / wall_s, "cpu_us": cpu_s / events * 1e6}
 
 
-def latency(bootstrap: str, host: str, count: int) -> dict[str, float]:
-    """Milliseconds from produce to the output's arrival at a read_committed consumer, at RATE_PER_S; two
-    hops.
+def latency(bootstrap: str, host: str, count: int, rate_per_s: float = RATE_PER_S) -> dict[str, float]:
+    """Milliseconds from produce to the output's arrival at a read_committed consumer, at so many events a
+    second, which come at random; two hops.
     """
     from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -63,7 +65,7 @@ def latency(bootstrap: str, host: str, count: int) -> dict[str, float]:
     latencies: list[float] = []
 
     def read() -> None:
-        deadline = time.monotonic() + START_S + count / RATE_PER_S * 2
+        deadline = time.monotonic() + START_S + count / rate_per_s * 2
         while len(latencies) < count and time.monotonic() < deadline:
             message = consumer.poll(1.0)
             if message is not None and message.error() is None:
@@ -78,7 +80,7 @@ def latency(bootstrap: str, host: str, count: int) -> dict[str, float]:
         eventually(lambda: latencies, START_S)
         due_s, pace = time.monotonic(), threading.Event()
         for number in range(1, count):
-            due_s += random.expovariate(RATE_PER_S)
+            due_s += random.expovariate(rate_per_s)
             pace.wait(max(0.0, due_s - time.monotonic()))
             _send(producer, f"{app}-source", number, app_module)
         reader.join()
@@ -162,8 +164,14 @@ def main() -> None:
         for host in options.hosts.split(","):
             if options.events:
                 events = options.events if host != "stock" else options.events // 6
-                for name, value in throughput(options.bootstrap, host, events).items():
+                found = throughput(options.bootstrap, host, events)
+                for name, value in found.items():
                     results.setdefault(f"{host}_{name}", []).append(value)
+                if options.latency:
+                    half_per_s = found["per_s"] / 2
+                    count = int(half_per_s * HALF_LOAD_S)
+                    for name, value in latency(options.bootstrap, host, count, half_per_s).items():
+                        results.setdefault(f"{host}_half_load_ms_{name}", []).append(value)
             if options.latency:
                 for name, value in latency(options.bootstrap, host, options.latency).items():
                     results.setdefault(f"{host}_latency_ms_{name}", []).append(value)
