@@ -25,10 +25,10 @@ HOSTS: Final = ("stock", "idempotent", "transactional", "early")
 PARTITIONS: Final = 4
 PAYLOAD: Final = bytes(range(100))
 RATE_PER_S: Final = 100
-HALF_LOAD_S: Final = 5
+HALF_LOAD_S: Final = 6
 """How long half the load lasts."""
-WARM_UP: Final = 100
-"""Records at the beginning whose latency does not count."""
+WARM_UP_S: Final = 2
+"""So much of the beginning does not count."""
 
 START_S: Final = 60.0
 
@@ -62,22 +62,20 @@ def latency(bootstrap: str, host: str, count: int, rate_per_s: float = RATE_PER_
     )
     consumer.assign([TopicPartition(f"{app}-out", number, 0) for number in range(PARTITIONS)])
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
-    latencies: list[float] = []
+    came: list[tuple[int, bytes]] = []  # decoded afterwards, so that the reader keeps up
 
     def read() -> None:
         deadline = time.monotonic() + START_S + count / rate_per_s * 2
-        while len(latencies) < count and time.monotonic() < deadline:
+        while len(came) < count and time.monotonic() < deadline:
             message = consumer.poll(1.0)
             if message is not None and message.error() is None:
-                latencies.append(
-                    (time.monotonic_ns() - app_module.decode(message.value() or b"")["sent_ns"]) / 1e6
-                )
+                came.append((time.monotonic_ns(), message.value() or b""))
 
     with _worker(bootstrap, host, app, 1):
         reader = threading.Thread(target=read)
         reader.start()
         _send(producer, f"{app}-source", 0, app_module)
-        eventually(lambda: latencies, START_S)
+        eventually(lambda: came, START_S)
         due_s, pace = time.monotonic(), threading.Event()
         for number in range(1, count):
             due_s += random.expovariate(rate_per_s)
@@ -85,7 +83,10 @@ def latency(bootstrap: str, host: str, count: int, rate_per_s: float = RATE_PER_
             _send(producer, f"{app}-source", number, app_module)
         reader.join()
     consumer.close()
-    counted = sorted(latencies[WARM_UP:])
+    counted = sorted(
+        (at_ns - app_module.decode(value)["sent_ns"]) / 1e6
+        for at_ns, value in came[int(WARM_UP_S * rate_per_s) :]
+    )
     return {"p50": counted[len(counted) // 2], "p99": counted[int(len(counted) * 0.99)]}
 
 
