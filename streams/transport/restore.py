@@ -71,10 +71,12 @@ its timeout, and looks for such every 10 s.
 _PASSING: Final = {
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_PARTITION,
 }
-"""What a broker says of a topic that it does not know yet."""
+"""What a broker says of a topic that it does not know yet, or whose leader is new."""
 
 END_WAIT_MS: Final = 10
 """How long the broker may hold the empty answer back that tells of the end of a changelog."""
