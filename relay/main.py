@@ -24,6 +24,7 @@ from confluent_kafka.admin import AdminClient
 from relay.bridge import Bridge
 from relay.broker import GivenUp, RelayFailed, find_topics, session_timeout_ms
 from relay.server import Server
+from schemas.registered import RegistryFailed, adopt
 from schemas.settings import BadSetting, Settings, limits, load
 
 log = logging.getLogger("relay")
@@ -92,6 +93,10 @@ class Relay:
 
     async def _start(self) -> None:
         began_s = time.monotonic()
+        try:
+            await asyncio.to_thread(adopt, self._settings)
+        except RegistryFailed as error:
+            raise RelayFailed(str(error)) from None
         host, port = self._settings.relay.rsplit(":", 1)
         if not _is_loopback(host):
             log.warning("whoever reaches %s may take jobs; it is not loopback", self._settings.relay)

@@ -6,7 +6,7 @@ schemas we ship are read, none of them recursive; sizes are checked first; only 
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, overload
 
 from schemas.binary import Broken
@@ -16,7 +16,7 @@ from schemas.undecodable import Undecodable, shown
 from schemas.wire import FINGERPRINTS, IDS, OLDER, READERS, RELEASED, WRITERS
 from schemas.words import RejectCode
 
-__all__ = ["Undecodable", "decode", "encode"]
+__all__ = ["Undecodable", "adopt", "decode", "encode"]
 
 WIRE_MAGIC = b"\x00"
 WIRE_HEAD_BYTES = 5
@@ -44,6 +44,28 @@ _BY_OBJECT_HEAD: dict[bytes, Known] = {
     **{OBJECT_MAGIC + mark: (kind, read, number) for number, (kind, read, mark) in OLDER.items()},
     **{OBJECT_MAGIC + FINGERPRINTS[kind]: (kind, read, IDS[kind]) for kind, read in READERS.items()},
 }
+
+
+def adopt(ids: Mapping[int, int], taken: Collection[int] = ()) -> None:
+    """From now on values are written with other ids: those of a registry, by shipped id. Both kinds are read.
+
+    `taken` are shipped ids that mean another schema there, and are read no more. To be called before the
+    first value is read; on ValueError, of two meanings of an id, nothing was changed.
+    """
+    known = {int.from_bytes(head[1:], "big"): each for head, each in _BY_WIRE_HEAD.items()}
+    for number, adopted in ids.items():
+        if known.get(adopted, known[number]) != known[number]:
+            raise ValueError(
+                f"the registry's ids must not be shipped ones of other schemas, got {adopted} for"
+                f" {known[number][0].__name__}, which is {known[adopted][0].__name__}'s"
+            )
+    for kind, (_, write) in list(_WRITERS.items()):
+        _WRITERS[kind] = (_head(ids[IDS[kind]]), write)
+    for kind, (number, fits, write) in RELEASED.items():
+        _RELEASED[kind] = (_head(ids[number]), fits, write)
+    for number in taken:
+        _BY_WIRE_HEAD.pop(_head(number), None)
+    _BY_WIRE_HEAD.update({_head(adopted): known[number] for number, adopted in ids.items()})
 
 
 def encode(event: object) -> bytes:

@@ -22,6 +22,7 @@ FILE = "jobstream.toml"
 ENVIRONMENT = "JOBSTREAM_"
 PORT_MAX = 65_535
 ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\]):(\d{1,5})", re.ASCII)
+REGISTRY = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?", re.ASCII)
 PREFIX_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 
@@ -129,6 +130,12 @@ def _functions(found: str) -> str:
     return found
 
 
+def _registry(found: str) -> str:
+    if found and REGISTRY.fullmatch(found) is None:
+        raise ValueError("the address of a schema registry, http://host:port[/path]")
+    return found
+
+
 def _setting(default: Any, read: Callable[[str], Any], doc: str, unit: str = "") -> Any:
     return dataclasses.field(default=default, metadata={"read": read, "doc": doc, "unit": unit})
 
@@ -179,9 +186,18 @@ class Settings:
         "Status pages that the HTTP service asks; those that the workers name in Kafka if empty",
         "host:port,...",
     )
+    registry: str = _setting(
+        "", _registry, "Schema registry whose ids are written; the shipped ids without one", "URL"
+    )
 
 
 NAMES = tuple(field.name for field in dataclasses.fields(Settings))
+
+
+def address(name: str, found: str) -> str:
+    """An address that is no setting, in the form of those that are. BadSetting if it cannot be."""
+    found_here: str = _read(name, f"flag --{name}", found, _address)
+    return found_here
 
 
 def environment_name(name: str) -> str:

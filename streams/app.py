@@ -5,6 +5,7 @@ made from the environment and jobstream.toml when it is first asked for; `create
 settings.
 """
 
+import asyncio
 import re
 import socket
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from typing import Any, cast
 
 import faust
 
+from schemas.registered import adopt
 from schemas.settings import Settings, load
 from schemas.topics import Topics
 from streams import transport
@@ -33,11 +35,13 @@ class StreamsApp(faust.App):
     """Faust's app with the shell's life tied to its own."""
 
     shell: Shell
+    given: Settings
 
     async def on_start(self) -> None:
         """Before anything is read: pages and topics can be, or the process ends with a sentence."""
         await super().on_start()
         try:
+            await asyncio.to_thread(adopt, self.given)
             _check_free(self.conf.web_bind, self.conf.web_port)
             await self.shell.start()
         except Exception as error:  # noqa: BLE001  whatever it is, there is nothing to run on
@@ -81,6 +85,7 @@ def create_app(settings: Settings) -> StreamsApp:
     async def recovered(*_: object, **__: object) -> None:
         await app.shell.recovered()
 
+    app.given = settings
     app.shell = Shell(settings, send, _slot(settings))
     app.on_rebalance_complete.connect(cast("Any", recovered), weak=False)
     add_table(app, app.shell, Path(settings.data) / "snapshots" / slot)

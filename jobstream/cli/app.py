@@ -54,6 +54,7 @@ app.command("minion", rich_help_panel=_RUN)(services.minion)
 app.command("relay", rich_help_panel=_RUN)(services.relay)
 app.command("gateway", rich_help_panel=_RUN)(services.gateway)
 app.command("streams", rich_help_panel=_RUN)(services.streams)
+app.command("registry", rich_help_panel=_RUN)(services.registry)
 
 app.add_typer(topic_verbs.app, rich_help_panel=_KAFKA)
 app.add_typer(config_verbs.app, rich_help_panel=_KAFKA)

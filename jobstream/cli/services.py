@@ -1,5 +1,5 @@
-"""The verbs that run something until it is told to stop: up, minion, relay, streams, demo. Each hands over
-to the part that does it, with the flags as the environment of this process.
+"""The verbs that run something until it is told to stop: up, minion, relay, streams, registry, demo. Each
+hands over to the part that does it, with the flags as the environment of this process.
 """
 
 import os
@@ -144,6 +144,30 @@ def streams(
     from streams.main import main
 
     main()
+
+
+def registry(
+    *,
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where it listens; on loopback if left out.")
+    ] = "127.0.0.1:8081",
+    prefix: Prefix = None,
+) -> int:
+    """Serve the schemas as a schema registry does, to be read: for Confluent deserializers and Kafka Connect.
+
+    It needs no Kafka. Services that have a registry of yours (JOBSTREAM_REGISTRY) do without it.
+
+    ```
+    jobstream registry
+    curl http://127.0.0.1:8081/subjects
+    ```
+    """
+    from jobstream.cli.options import settings_of
+    from jobstream.registry import run
+    from schemas.settings import address
+    from schemas.topics import Topics
+
+    return run(Topics(settings_of(prefix=prefix).prefix), address("listen", listen), show.talk)
 
 
 def demo(

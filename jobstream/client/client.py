@@ -28,7 +28,7 @@ from jobstream.client.status import end_of
 from jobstream.client.waiting import Waiting
 from jobstream.client.watch import ENDS, Watch, Watches
 from jobstream.client.writer import TRY_MS, NotWritten, Record, Writer
-from jobstream.errors import BadRequest, CommandRefused, SubmitFailed, SubmitTimedOut
+from jobstream.errors import BadRequest, CommandRefused, NotReachable, SubmitFailed, SubmitTimedOut
 from jobstream.functions import (
     BYTES_TYPE,
     Function,
@@ -44,6 +44,7 @@ from jobstream.schedules import Overlaps
 from schemas.codec import encode
 from schemas.defaults import CONTENT_TYPE, QUEUE, TIMEZONE
 from schemas.events import Command, DeadLetter, Fact, Schedule
+from schemas.registered import RegistryFailed, adopt
 from schemas.settings import load
 from schemas.topics import Topics
 from schemas.words import CommandName, FactKind, RejectCode
@@ -160,7 +161,7 @@ class Client:
         web: str | None = None,
         submit_timeout: Seconds = SUBMIT_TIMEOUT_S,
     ) -> None:
-        settings = load({"prefix": prefix})[0]
+        self._settings = settings = load({"prefix": prefix})[0]
         self._bootstrap = bootstrap_of(url if url is not None else f"kafka://{settings.bootstrap}")
         self._topics = Topics(settings.prefix)
         self._pages = Pages(web_of(web if web is not None else f"http://{settings.web}"))
@@ -183,11 +184,15 @@ class Client:
         """Connects.
 
         Raises:
-            NotReachable: Kafka does not answer.
+            NotReachable: Kafka does not answer, or the schema registry that is configured.
             TopicsMissing: It does, but the topics of the prefix are not there.
         """
         if self._parts is not None:
             raise BadRequest("a client must be opened once, got a second open")
+        try:
+            await asyncio.to_thread(adopt, self._settings, patience_s=self._submit_s)
+        except RegistryFailed as error:
+            raise NotReachable(str(error)) from None
         metadata = Metadata(self._bootstrap)
         partitions = await asyncio.to_thread(metadata.partitions, self._topics.requests)
         reader = FactReader(self._bootstrap, self._topics.facts, self._watches)

@@ -22,6 +22,7 @@ from jobstream.errors import (
 )
 from jobstream.gateway.desk import KafkaDesk
 from jobstream.gateway.workers import Workers
+from schemas.registered import RegistryFailed, adopt
 from schemas.settings import Settings
 from schemas.topics import Topics
 
@@ -80,6 +81,10 @@ async def _run(settings: Settings) -> None:
     from relay.doors.http.serve import Listen, check_listen, serve, tokens_of
     from relay.doors.http.views import WorkerPages
 
+    try:
+        await asyncio.to_thread(adopt, settings)
+    except RegistryFailed as failed:
+        raise GatewayFailed(str(failed)) from None
     listen = Listen(settings.http, settings.http_cert, settings.http_key)
     tokens = tokens_of(settings.http_tokens)
     loopback_only = check_listen(listen, tokens, may_be_open=settings.http_open == "yes")

@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
@@ -21,6 +22,7 @@ from relay.doors.http.guard import App, Guard
 from relay.doors.http.problem import MEDIA, Problem, refusal
 from relay.doors.http.shapes import wait_s
 from relay.doors.http.tokens import Grant, Scope, Tokens
+from schemas import registry
 from schemas.undecodable import shown
 from schemas.words import CommandName, RejectCode
 
@@ -52,6 +54,7 @@ def create_app(door: Door, tokens: Tokens, excuses: Excuses, *, loopback_only: b
     _add_schedules(app, door)
     _add_minions(app, door)
     _add_operation(app, door)
+    _add_registry(app, door)
     _add_problems(app, excuses)
     paper.complete(app)
     return Guard(app, tokens, door.metrics, loopback_only=loopback_only)
@@ -159,6 +162,18 @@ def _add_operation(app: FastAPI, door: Door) -> None:
     async def told(request: Request) -> Response:
         _grant(request).check(Scope.READ)
         return Response(door.metrics.text(), media_type=metrics.MEDIA)
+
+
+def _add_registry(app: FastAPI, door: Door) -> None:
+    """The shipped schemas, for deserializers; in words of another API, so not in our document."""
+    schemas = registry.Registry(door.desk.topics)
+
+    async def answer(path: str, request: Request) -> Response:
+        _grant(request).check(Scope.READ)
+        status, said = schemas.answer(request.method, f"/{quote(path)}", await request.body())
+        return Response(json.dumps(said), status, media_type=registry.MEDIA)
+
+    app.add_api_route("/registry/{path:path}", answer, methods=["GET", "POST"], include_in_schema=False)
 
 
 def _add_problems(app: FastAPI, excuses: Excuses) -> None:

@@ -22,6 +22,7 @@ VERBS = {
     "up",
     "demo",
     "minion",
+    "registry",
     "relay",
     "streams",
     "gateway",
