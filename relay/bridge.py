@@ -24,6 +24,7 @@ from relay.reader import Place, Reader
 from relay.writer import Writer
 from schemas.codec import Undecodable, decode
 from schemas.events import Control, Dispatch, QueueConfig
+from schemas.proto.relay_pb2 import StatusReply
 from schemas.topics import Topics
 
 log = logging.getLogger("relay.bridge")
@@ -156,6 +157,10 @@ class Bridge:
                 log.warning(remark)
         if not self._stirred.is_set() and edge.busy():
             self._stirred.set()
+
+    def status(self) -> StatusReply:
+        """What the relay does now."""
+        return self.edge.status(self._windows.values())
 
     def follow(self) -> None:
         """Reads the queues that sessions serve; one that nobody serves any longer is given up

@@ -25,6 +25,7 @@ log = logging.getLogger("relay.server")
 
 SERVICE = "jobstream.Relay"
 METHOD = "Session"
+STATUS_METHOD = "Status"
 
 HELLO_S = 10.0
 """How long a stream may take to say hello."""
@@ -107,8 +108,9 @@ class Server:
         self._looking: asyncio.Task[None] | None = None
         self._server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=STREAMS_MAX)
         session = grpc.stream_stream_rpc_method_handler(self._session)
+        status = grpc.unary_unary_rpc_method_handler(self._status)
         self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(SERVICE, {METHOD: session}),)
+            (grpc.method_handlers_generic_handler(SERVICE, {METHOD: session, STATUS_METHOD: status}),)
         )
         bridge.wake = self._wake
 
@@ -126,6 +128,10 @@ class Server:
         for stream in list(self._streams.values()):
             stream.close(Breach(reason, Refusal.LEAVING))
         await self._server.stop(CLOSE_S if self._streams else 0)
+
+    async def _status(self, _: object, __: object) -> bytes:
+        """What the relay does now, for people and for tools."""
+        return self._bridge.status().SerializeToString()
 
     # One stream.
 

@@ -3,6 +3,7 @@ hands over to the part that does it, with the flags as the environment of this p
 """
 
 import os
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -97,15 +98,37 @@ def minion(
     )
 
 
-def relay(*, bootstrap: Bootstrap = None, prefix: Prefix = None, relay: Relay = None) -> int:
+class RelayDoes(StrEnum):
+    """What `jobstream relay` does."""
+
+    RUN = "run"
+    STATUS = "status"
+
+
+def relay(
+    does: Annotated[
+        RelayDoes, typer.Argument(metavar="[run|status]", help="Run one, or say what one does.")
+    ] = RelayDoes.RUN,
+    *,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+    relay: Relay = None,
+) -> int:
     """Run a relay: it takes dispatched jobs from Kafka and gives them to minions over gRPC.
 
-    `jobstream up` runs one for you; this is for a cluster of your own.
+    `jobstream up` runs one for you; this is for a cluster of your own. `status` asks one that runs: sessions,
+    leases, credits, what waits and for what.
 
     ```
     jobstream relay --bootstrap kafka-1:9092 --relay 0.0.0.0:7071
+    jobstream relay status --relay edge-1:7071
     ```
     """
+    if does is RelayDoes.STATUS:
+        from jobstream.cli.options import settings_of
+        from jobstream.cli.relay_status import say
+
+        return say(settings_of(relay=relay).relay)
     _export(bootstrap=bootstrap, prefix=prefix, relay=relay)
     from relay.main import main
 

@@ -80,6 +80,7 @@ class Edge:
         self.pauses: list[Window] = []
         self.resumes: list[Window] = []
         self.draining = False
+        self.assigned = self.spilled = 0
         self._beater = Beater(relay, now_ms)
         self._orphaned: deque[tuple[int, Session, str]] = deque()
         self._kept: deque[Parcel] = deque()
@@ -270,6 +271,44 @@ class Edge:
         if record.session is not None:
             self._acknowledge(record.session, record.number)
 
+    def status(self, windows: Iterable[Window]) -> relay_pb2.StatusReply:
+        """What it does now."""
+        sessions = [
+            relay_pb2.SessionStatus(
+                session=session.id,
+                minion=session.minion,
+                phase=session.phase,
+                queues=sorted(session.queues),
+                functions=len(session.functions),
+                capacity=session.capacity,
+                credits=session.credits,
+                leases=len(session.leases),
+            )
+            for session in self.sessions.values()
+        ]
+        partitions = [
+            relay_pb2.PartitionStatus(
+                queue=window.queue,
+                partition=window.partition,
+                offset=window.point,
+                unfinished_span=window.span,
+                waiting=window.waiting,
+                paused=window.paused,
+            )
+            for window in windows
+        ]
+        return relay_pb2.StatusReply(
+            relay=self.relay,
+            draining=self.draining,
+            leases=len(self.leases),
+            assigned=self.assigned,
+            spilled=self.spilled,
+            lanes=len(self._lanes),
+            sessions=sessions,
+            partitions=sorted(partitions, key=lambda each: (each.queue, each.partition)),
+            waiting=self.router.status(),
+        )
+
     # What time says.
 
     def busy(self) -> bool:
@@ -422,6 +461,8 @@ class Edge:
         )
         self.leases[lease.job] = lease
         self._limits.begin(lease.queue, lease.function)
+        self.assigned += 1
+        self.spilled += spilled
         session.spend(lease, now_ms)
         session.outbox.jobs.append((lease, dispatch))
         self.woken.add(session)

@@ -14,6 +14,7 @@ from relay.core.limits import Limits
 from relay.core.parcel import Parcel
 from relay.core.session import Session
 from relay.core.window import Window
+from schemas.proto import relay_pb2
 
 SPILL_AFTER_MS = 1_000
 """A dispatch that waited so much longer than the head of a session's own line is taken by that session first.
@@ -212,6 +213,19 @@ class Router:
                     late.append(parcel)
                     self.drop(parcel)
         return late
+
+    def status(self) -> list[relay_pb2.WaitingStatus]:
+        """What waits, by queue and function."""
+        return [
+            relay_pb2.WaitingStatus(
+                queue=shelf.queue,
+                function=shelf.function,
+                waiting=shelf.size,
+                sessions=sum(each.serves(shelf.queue, shelf.function) for each in self.sessions.values()),
+                limit=self.limits.reached(shelf.queue, shelf.function) or "",
+            )
+            for shelf in self._waiting
+        ]
 
     def _may_run(self, shelf: Shelf) -> bool:
         """True unless its queue is paused, or a limit is reached."""

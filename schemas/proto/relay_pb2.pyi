@@ -724,3 +724,191 @@ class Drop(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Drop: _TypeAlias = Drop  # noqa: Y015
+
+@_typing.final
+class StatusRequest(_message.Message):
+    """What a relay does now, for people and for tools. No part of the minion protocol."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatusRequest: _TypeAlias = StatusRequest  # noqa: Y015
+
+@_typing.final
+class StatusReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELAY_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    LEASES_FIELD_NUMBER: _builtins.int
+    ASSIGNED_FIELD_NUMBER: _builtins.int
+    SPILLED_FIELD_NUMBER: _builtins.int
+    LANES_FIELD_NUMBER: _builtins.int
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    PARTITIONS_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    relay: _builtins.str
+    """its name"""
+    draining: _builtins.bool
+    """it goes away"""
+    leases: _builtins.int
+    """held by its minions now"""
+    assigned: _builtins.int
+    """jobs given to minions since it started"""
+    spilled: _builtins.int
+    """of those, to another minion than the key's own"""
+    lanes: _builtins.int
+    """keys with key order that have a job here"""
+    @_builtins.property
+    def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___SessionStatus]: ...
+    @_builtins.property
+    def partitions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartitionStatus]: ...
+    @_builtins.property
+    def waiting(self) -> _containers.RepeatedCompositeFieldContainer[Global___WaitingStatus]: ...
+    def __init__(
+        self,
+        *,
+        relay: _builtins.str = ...,
+        draining: _builtins.bool = ...,
+        leases: _builtins.int = ...,
+        assigned: _builtins.int = ...,
+        spilled: _builtins.int = ...,
+        lanes: _builtins.int = ...,
+        sessions: _abc.Iterable[Global___SessionStatus] | None = ...,
+        partitions: _abc.Iterable[Global___PartitionStatus] | None = ...,
+        waiting: _abc.Iterable[Global___WaitingStatus] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "draining", b"draining", "lanes", b"lanes", "leases", b"leases", "partitions", b"partitions", "relay", b"relay", "sessions", b"sessions", "spilled", b"spilled", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatusReply: _TypeAlias = StatusReply  # noqa: Y015
+
+@_typing.final
+class SessionStatus(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: _builtins.int
+    MINION_FIELD_NUMBER: _builtins.int
+    PHASE_FIELD_NUMBER: _builtins.int
+    QUEUES_FIELD_NUMBER: _builtins.int
+    FUNCTIONS_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    CREDITS_FIELD_NUMBER: _builtins.int
+    LEASES_FIELD_NUMBER: _builtins.int
+    session: _builtins.str
+    minion: _builtins.str
+    phase: _builtins.str
+    """ready or draining"""
+    functions: _builtins.int
+    """how many it has"""
+    capacity: _builtins.int
+    credits: _builtins.int
+    """unspent"""
+    leases: _builtins.int
+    @_builtins.property
+    def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        session: _builtins.str = ...,
+        minion: _builtins.str = ...,
+        phase: _builtins.str = ...,
+        queues: _abc.Iterable[_builtins.str] | None = ...,
+        functions: _builtins.int = ...,
+        capacity: _builtins.int = ...,
+        credits: _builtins.int = ...,
+        leases: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "credits", b"credits", "functions", b"functions", "leases", b"leases", "minion", b"minion", "phase", b"phase", "queues", b"queues", "session", b"session"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionStatus: _TypeAlias = SessionStatus  # noqa: Y015
+
+@_typing.final
+class PartitionStatus(_message.Message):
+    """A partition of a queue's dispatches that the relay reads."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    PARTITION_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    UNFINISHED_SPAN_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    partition: _builtins.int
+    offset: _builtins.int
+    """up to here all is finished"""
+    unfinished_span: _builtins.int
+    """offsets from there to the last one that was read"""
+    waiting: _builtins.int
+    """dispatches that wait for a minion"""
+    paused: _builtins.bool
+    """no more is fetched for now"""
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        partition: _builtins.int = ...,
+        offset: _builtins.int = ...,
+        unfinished_span: _builtins.int = ...,
+        waiting: _builtins.int = ...,
+        paused: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offset", b"offset", "partition", b"partition", "paused", b"paused", "queue", b"queue", "unfinished_span", b"unfinished_span", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PartitionStatus: _TypeAlias = PartitionStatus  # noqa: Y015
+
+@_typing.final
+class WaitingStatus(_message.Message):
+    """Dispatches that wait for a minion, by queue and function."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    function: _builtins.str
+    waiting: _builtins.int
+    sessions: _builtins.int
+    """that have the function; 0: nobody here can run them"""
+    limit: _builtins.str
+    """that they wait for; empty: none"""
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        function: _builtins.str = ...,
+        waiting: _builtins.int = ...,
+        sessions: _builtins.int = ...,
+        limit: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["function", b"function", "limit", b"limit", "queue", b"queue", "sessions", b"sessions", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitingStatus: _TypeAlias = WaitingStatus  # noqa: Y015

@@ -19,6 +19,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from jobstream.cli import relay_status
 from jobstream.functions import function
 from jobstream.minion import Minion
 from relay import broker, server, writer
@@ -559,6 +560,28 @@ async def test_what_finished_beyond_a_gap_is_not_run_again(log: Log) -> None:
         await m2.grant(1)
         assert [job.id for job in await m2.take(timeout_s=30)] == [waits.job]
         assert [job.id for job in await m1.take()] == [later.job]
+
+
+async def test_a_relay_says_what_it_does(log: Log, relay: Relay) -> None:
+    """Over gRPC, beside its minions: sessions, leases, what waits and for what."""
+    async with FakeMinion(relay.address, "m1") as minion:
+        await minion.grant(2)
+        lonely = log.dispatch(function="g")
+        log.write(log.dispatch(), lonely)
+        await minion.take()
+
+        async def told() -> list[str]:
+            reply = await asyncio.to_thread(relay_status.ask, relay.address)
+            return list(relay_status.lines(reply)) if reply.waiting else []
+
+        said = await eventually_async(told)
+        assert said[0].endswith("runs: 1 leases, 1 jobs given, 0.0% spilled over, 0 keys in order")
+        assert said[1].startswith(
+            "minion m1 ready: 1 of 100 leases, 1 credits, 1 functions, queues default, session "
+        )
+        assert said[2] == "waiting 1 of g in default: no minion has g"
+        partition = f"partition default/{lonely.partition}: finished up to "
+        assert any(line.startswith(partition) and line.endswith("1 waiting") for line in said)
 
 
 async def test_a_minion_outlives_one_of_its_relays(log: Log) -> None:

@@ -1,0 +1,67 @@
+"""What a relay does now, as people read it: asks it over gRPC, prints lines.
+
+Owns the question and the words; changes nothing.
+"""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+
+from jobstream.cli.exits import Exit
+from schemas.proto.relay_pb2 import StatusReply, StatusRequest
+
+METHOD = "/jobstream.Relay/Status"
+ANSWER_S = 5.0
+"""How long a relay may take to answer."""
+
+
+def ask(address: str) -> StatusReply:
+    """What the relay at this address does now. grpc.RpcError if it does not answer."""
+    with grpc.insecure_channel(address) as channel:
+        method: Any = channel.unary_unary(
+            METHOD,
+            request_serializer=StatusRequest.SerializeToString,
+            response_deserializer=StatusReply.FromString,
+        )
+        reply: StatusReply = method(StatusRequest(), timeout=ANSWER_S)
+        return reply
+
+
+def say(address: str) -> int:
+    """Prints what the relay does; the exit code."""
+    try:
+        reply = ask(address)
+    except grpc.RpcError as error:
+        code: Any = error
+        sys.stderr.write(f"no relay answers at {address}: {code.code().name}: {code.details()}\n")
+        return Exit.UNREACHABLE
+    sys.stdout.writelines(f"{line}\n" for line in lines(reply))
+    return Exit.OK
+
+
+def lines(reply: StatusReply) -> Iterator[str]:
+    """The answer in words."""
+    state = "goes away" if reply.draining else "runs"
+    share = f"{reply.spilled / reply.assigned:.1%}" if reply.assigned else "none"
+    given = f"{reply.assigned} jobs given, {share} spilled over"
+    yield f"relay {reply.relay} {state}: {reply.leases} leases, {given}, {reply.lanes} keys in order"
+    for each in reply.sessions:
+        held = f"{each.leases} of {each.capacity} leases, {each.credits} credits"
+        serves = f"{each.functions} functions, queues {','.join(each.queues)}"
+        yield f"minion {each.minion} {each.phase}: {held}, {serves}, session {each.session}"
+    for waits in reply.waiting:
+        if waits.limit:
+            why = f"limit {waits.limit} is reached"
+        elif waits.sessions:
+            why = f"no room at {waits.sessions} minions"
+        else:
+            why = f"no minion has {waits.function}"
+        yield f"waiting {waits.waiting} of {waits.function} in {waits.queue}: {why}"
+    for part in reply.partitions:
+        paused = ", paused" if part.paused else ""
+        yield (
+            f"partition {part.queue}/{part.partition}: finished up to {part.offset},"
+            f" {part.unfinished_span} beyond, {part.waiting} waiting{paused}"
+        )
