@@ -23,6 +23,8 @@ from tests.waiting import eventually
 
 PARTITIONS = 4
 SOURCES = ("a", "b")
+STOCK = "stock"
+"""In place of a mode: Faust's own transport."""
 
 
 class Verdict(NamedTuple):
@@ -57,7 +59,7 @@ class Worker:
                 [
                     sys.executable,
                     "-m",
-                    "tests.kafka.transport_worker",
+                    "tests.kafka.stock_worker" if mode == STOCK else "tests.kafka.transport_worker",
                     "worker",
                     "--without-web",
                     "-l",
