@@ -12,7 +12,7 @@ PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 SOURCES := $(wildcard schemas streams relay jobstream tests examples)
 
-.PHONY: help venv check lint verify format unit test test-full sim demo up containers images bench proto generate docs clean
+.PHONY: help venv check lint verify format unit test test-full sim chaos demo up containers images bench proto generate docs clean
 
 help: ## print these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ sim: venv ## whole histories with crashes, from seeds: SEED=7 repeats one, SEEDS
 test-full: venv ## what `make test` leaves out: containers, other people's clients, kill tests; and more examples per property
 	$(PYTEST) -m full
 	$(PYTEST) $(PARALLEL) --hypothesis-profile=full tests/properties
+
+chaos: venv ## faults under load with real processes, twenty kills in a row: SEED=7 plays one again, ROUNDS=100 kills more often
+	SEED=$(SEED) ROUNDS=$(or $(ROUNDS),20) $(PYTEST) -m full tests/kafka/chaos_test.py
 
 demo: venv ## run jobs over the Python standard library on a real broker, and check the result
 	$(BIN)/jobstream demo

@@ -50,6 +50,7 @@ class Worker:
             "JOBSTREAM_PREFIX": prefix,
             "JOBSTREAM_PARTITIONS": str(partitions),
             "JOBSTREAM_WEB": self.web,
+            "JOBSTREAM_DATA": str(logs),
         }
         self._log = logs / f"worker-{id(self)}.log"
         self._process: subprocess.Popen[bytes] | None = None
