@@ -1,11 +1,13 @@
 """docker-compose.yml and testcontainers, tried for real on an engine of this machine."""
 
+import asyncio
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ pytestmark = [pytest.mark.full, pytest.mark.timeout(420)]
 UP_S = 300.0
 DOWN_S = 90.0
 HEAL_S = 60.0
-SERVICES = ("streams", "relay", "minion", "kafka")
+SERVICES = ("streams", "relay", "gateway", "registry", "minion", "kafka")
 IMAGE_BYTES_MAX = 200 * 1024 * 1024
 """Bytes that our image may have beyond its base."""
 PORTS = ("KAFKA_PORT", "WEB_PORT", "RELAY_PORT", "REGISTRY_PORT", "HTTP_PORT")
@@ -126,7 +128,7 @@ async def says_hello(containers: Containers, name: str) -> None:
 def test_one_image_of_nobody_and_not_large(containers: Containers) -> None:
     """Ours is one image, run as nobody in particular, with no more in it than what was installed."""
     images, users = set(), set()
-    for service in ("streams", "relay", "minion"):
+    for service in SERVICES[:-1]:
         found = containers.inspect(service)
         images.add(found["Image"])
         config = found["Config"]
@@ -146,6 +148,13 @@ async def test_a_job_from_outside_succeeds(containers: Containers) -> None:
     for service in SERVICES:
         containers.heals(service)
     await says_hello(containers, "world")
+    asked = urllib.request.Request(  # http on loopback
+        f"http://127.0.0.1:{containers.environment['HTTP_PORT']}/job",
+        b'{"function": "demo.hello", "queue": "demo", "args": {"name": "door"}, "wait": 30}',
+        {"Content-Type": "application/json"},
+    )
+    with await asyncio.to_thread(urllib.request.urlopen, asked, timeout=HEAL_S) as answer:
+        assert json.load(answer)["phase"] == "succeeded"
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -164,6 +173,7 @@ async def test_docker_kill_heals_with_the_next_up(containers: Containers, servic
     containers.kill(service)
     containers.compose("up", "-d")
     await says_hello(containers, f"killed-{service}")
+    containers.heals(service)
 
 
 async def test_the_volumes_survive_a_restart(containers: Containers) -> None:
