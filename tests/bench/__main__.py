@@ -16,7 +16,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import agents, jobs, latency, minions, peers, schedules, timers
+from tests.bench import agents, jobs, latency, minions, peers, pending, schedules, timers
 from tests.bench.figures import FILE, Figure, Say, Unavailable, append, over, surroundings
 
 EXIT_FAILED: Final = 1
@@ -43,6 +43,7 @@ BENCHMARKS: Final = (
     Benchmark(("timer_lateness_ms_p50", "timer_lateness_ms_p99"), timers.measure),
     Benchmark(schedules.names("schedule"), schedules.spread),
     Benchmark(schedules.names("schedule_burst"), schedules.burst),
+    Benchmark(pending.NAMES, pending.measure),
     Benchmark(agents.NAMES, agents.measure),
     Benchmark(("minion_jobs_per_s", "minion_cpu_us_per_job"), minions.measure),
     *(

@@ -56,11 +56,22 @@ class Stage:
 @asynccontextmanager
 async def stage(say: Say, minions: int = MINIONS) -> AsyncIterator[Stage]:
     """Sets everything up; in the end all of it is gone."""
+    with tempfile.TemporaryDirectory(prefix="jobstream-bench-") as data:
+        async with stage_on(say, Path(data), minions=minions) as made:
+            yield made
+
+
+@asynccontextmanager
+async def stage_on(
+    say: Say, data: Path, *, bootstrap: str | None = None, minions: int = MINIONS
+) -> AsyncIterator[Stage]:
+    """The same with its data in a directory that is there already, and on a broker that runs, if one is
+    given.
+    """
     with ExitStack() as stack:
-        data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jobstream-bench-")))
         say("starting a cluster")
         cluster = stack.enter_context(
-            Cluster.start(data=data, prefix=PREFIX, free_ports=True, say=lambda _: None)
+            Cluster.start(data=data, bootstrap=bootstrap, prefix=PREFIX, free_ports=True, say=lambda _: None)
         )
         fleet = {f"minion-{number}": _minion(cluster, number, stack) for number in range(1, minions + 1)}
         ends = stack.enter_context(Ends(cluster.bootstrap, Topics(PREFIX).facts))

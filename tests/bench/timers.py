@@ -29,10 +29,10 @@ async def measure(runs: int, say: Say, jobs: int = JOBS) -> list[Figure]:
         for run in range(1, runs + 1):
             say(f"run {run} of {runs}: {jobs} delayed jobs")
             before = made.usage()
-            late_ms = await _run(made, jobs)
+            late = await late_ms(made, jobs)
             others.append(round(made.usage().since(before).others_percent, 1))
-            medians.append(percentile(late_ms, 0.5))
-            tails.append(percentile(late_ms, 0.99))
+            medians.append(percentile(late, 0.5))
+            tails.append(percentile(late, 0.99))
     more = {"jobs": jobs, "spread_ms": SPREAD_MS, "others_cpu_percent": others}
     return [
         figure("timer_lateness_ms_p50", "ms", medians, **more),
@@ -40,7 +40,7 @@ async def measure(runs: int, say: Say, jobs: int = JOBS) -> list[Figure]:
     ]
 
 
-async def _run(made: Stage, jobs: int) -> list[float]:
+async def late_ms(made: Stage, jobs: int) -> list[float]:
     """Milliseconds by which each job was late."""
     first_ms = time.time_ns() // 1_000_000 + LEAD_MS
     due_ms = [first_ms + SPREAD_MS * number // jobs for number in range(jobs)]
