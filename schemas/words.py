@@ -4,7 +4,9 @@ The Avro fields stay strings, so that a word added later breaks no reader of tod
 compares equal to its word, and is written as it.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 
 class Phase(StrEnum):
@@ -116,6 +118,22 @@ SCHEDULE_COMMANDS = frozenset(
     }
 )
 """Commands whose id is that of a schedule; they live at the home of it."""
+
+SCHEDULE_ANSWERS: Final[Mapping[CommandName, frozenset[FactKind]]] = {
+    CommandName.PAUSE_SCHEDULE: frozenset({FactKind.SCHEDULE_PAUSED}),
+    CommandName.RESUME_SCHEDULE: frozenset({FactKind.SCHEDULE_RESUMED}),
+    CommandName.TRIGGER_SCHEDULE: frozenset(
+        {
+            FactKind.SCHEDULE_FIRED,
+            FactKind.SCHEDULE_SKIPPED,
+            FactKind.SCHEDULE_BUFFERED,
+            FactKind.SCHEDULE_DROPPED,
+        }
+    ),
+    CommandName.BACKFILL_SCHEDULE: frozenset({FactKind.SCHEDULE_BACKFILLING}),
+    CommandName.ORPHAN_SCHEDULE: frozenset({FactKind.SCHEDULE_ORPHANED}),
+}
+"""The facts that tell what came of a command about a schedule."""
 
 
 class ControlName(StrEnum):

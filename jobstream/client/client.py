@@ -23,7 +23,7 @@ from jobstream.client.metadata import Metadata
 from jobstream.client.pages import Pages
 from jobstream.client.reader import FactReader
 from jobstream.client.request import Place, place_of, request_record
-from jobstream.client.schedules import SCHEDULE_ANSWERS, Declared, declared_records, schedule_record
+from jobstream.client.schedules import Declared, declared_records, schedule_record
 from jobstream.client.status import end_of
 from jobstream.client.waiting import Waiting
 from jobstream.client.watch import ENDS, Watch, Watches
@@ -47,7 +47,7 @@ from schemas.events import Command, DeadLetter, Fact, Schedule
 from schemas.registered import RegistryFailed, adopt
 from schemas.settings import load
 from schemas.topics import Topics
-from schemas.words import CommandName, FactKind, RejectCode
+from schemas.words import SCHEDULE_ANSWERS, CommandName, FactKind, RejectCode
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Schedules as records: what a client writes for one, and which facts answer what it asks of one.
+"""Schedules as records: what a client writes for one.
 
 Pure: no Kafka, no clock. Whether an expression fires, and when, is the service's to say.
 """
@@ -11,23 +11,6 @@ from jobstream import schedules
 from jobstream.errors import BadRequest
 from jobstream.functions import Function, Submission, encode_args
 from schemas.events import Schedule
-from schemas.words import CommandName, FactKind
-
-SCHEDULE_ANSWERS: dict[CommandName, frozenset[FactKind]] = {
-    CommandName.PAUSE_SCHEDULE: frozenset({FactKind.SCHEDULE_PAUSED}),
-    CommandName.RESUME_SCHEDULE: frozenset({FactKind.SCHEDULE_RESUMED}),
-    CommandName.TRIGGER_SCHEDULE: frozenset(
-        {
-            FactKind.SCHEDULE_FIRED,
-            FactKind.SCHEDULE_SKIPPED,
-            FactKind.SCHEDULE_BUFFERED,
-            FactKind.SCHEDULE_DROPPED,
-        }
-    ),
-    CommandName.BACKFILL_SCHEDULE: frozenset({FactKind.SCHEDULE_BACKFILLING}),
-    CommandName.ORPHAN_SCHEDULE: frozenset({FactKind.SCHEDULE_ORPHANED}),
-}
-"""The facts that tell what came of a command about a schedule."""
 
 
 @dataclass(frozen=True, slots=True)

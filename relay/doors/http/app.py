@@ -103,6 +103,16 @@ def _add_schedules(app: FastAPI, door: Door) -> None:
     async def schedule(id: str, request: Request) -> Response:
         return _answer(await door.schedule(id, _grant(request)))
 
+    def add_command(word: str, name: CommandName, route: dict[str, Any]) -> None:
+        @app.post(f"/schedules/{{id:path}}/{word}", operation_id=name, **route)
+        async def command(id: str, request: Request) -> Response:
+            return _answer(await door.command_schedule(name, id, await request.body(), _grant(request)))
+
+    add_command("pause", CommandName.PAUSE_SCHEDULE, paper.PAUSE_SCHEDULE)
+    add_command("resume", CommandName.RESUME_SCHEDULE, paper.RESUME_SCHEDULE)
+    add_command("trigger", CommandName.TRIGGER_SCHEDULE, paper.TRIGGER)
+    add_command("backfill", CommandName.BACKFILL_SCHEDULE, paper.BACKFILL)
+
     @app.put("/schedules/{id:path}", **paper.PUT_SCHEDULE)
     async def put_schedule(id: str, request: Request) -> Response:
         return _answer(await door.put_schedule(id, await request.body(), _grant(request)))

@@ -17,7 +17,7 @@ from relay.doors.http.desk import Answer, Ask, Desk, Pages
 from relay.doors.http.metrics import Metrics
 from relay.doors.http.problem import Problem, refusal
 from relay.doors.http.receipts import read_beat, read_receipt, receipt_of
-from relay.doors.http.shapes import parse_body, read_ask, read_asks, snaked
+from relay.doors.http.shapes import parse_body, read_ask, read_asks, read_schedule_command, snaked
 from relay.doors.http.tokens import Grant, Scope
 from schemas import defaults
 from schemas.codec import encode
@@ -27,7 +27,7 @@ from schemas.names import BadName, check_id, check_key, check_queue, new_id
 from schemas.records import replace
 from schemas.times import format_time
 from schemas.undecodable import shown
-from schemas.words import CommandName, FactKind, RejectCode
+from schemas.words import SCHEDULE_ANSWERS, CommandName, FactKind, RejectCode
 
 DECIDED_S = 5.0
 """How long the state machine may take to say what it makes of a request or a command."""
@@ -220,10 +220,7 @@ class Door:
         if fact is None:
             return Reply({"id": id, "key": job["key"], "outcome": "written"}, HTTPStatus.ACCEPTED)
         if fact.fact == FactKind.REJECTED:
-            status = (
-                HTTPStatus.NOT_FOUND if fact.error_type == RejectCode.UNKNOWN_JOB else HTTPStatus.CONFLICT
-            )
-            raise Problem(status, fact.reason or f"{name} of job {id} was refused", str(fact.error_type))
+            raise _refused_command(fact, f"{name} of job {id} was refused")
         return Reply({"id": id, "key": job["key"], "outcome": str(fact.fact), "phase": fact.phase})
 
     async def put_schedule(self, id: str, body: bytes, grant: Grant) -> Reply:
@@ -231,10 +228,9 @@ class Door:
         given = snaked(parse_body(body))
         if given.setdefault("id", id) != id:
             raise refusal(RejectCode.BAD_FIELD, f"id must be the one in the path, got {shown(given['id'])}")
-        if given.get("cron") is None and not isinstance(given.get("schedule"), dict):
-            raise refusal(RejectCode.BAD_FIELD, "a schedule must have the field cron, got none")
         what = read_ask(given, _now_ms(), new_id).what
-        assert isinstance(what, Schedule)
+        if not isinstance(what, Schedule):
+            raise refusal(RejectCode.BAD_FIELD, "a schedule must have cron or crons, got neither")
         return await self.save_schedule(what, grant)
 
     async def save_schedule(self, schedule: Schedule, grant: Grant) -> Reply:
@@ -263,6 +259,24 @@ class Door:
             )
         outcome = "written" if fact is None else "removed"
         return Reply({"id": id, "outcome": outcome}, HTTPStatus.ACCEPTED if fact is None else HTTPStatus.OK)
+
+    async def command_schedule(self, name: CommandName, id: str, body: bytes, grant: Grant) -> Reply:
+        """`POST /schedules/:id/pause`, `/resume`, `/trigger`, `/backfill`: 200 with what came of it."""
+        _check(check_id, id)
+        grant.check(Scope.OPERATE)
+        if not grant.sees(None):
+            await self.schedule(id, grant)
+        command = read_schedule_command(name, id, body, _now_ms(), BY)
+        topics = self.desk.topics
+        ask = Ask(topics.requests, home(id, topics.partitions), id, encode(command), id, None)
+        wanted = {*SCHEDULE_ANSWERS[name], FactKind.REJECTED}
+        fact = (await self.desk.decide([ask], _fits(wanted), DECIDED_S))[0]
+        if fact is None:
+            return Reply({"id": id, "outcome": "written"}, HTTPStatus.ACCEPTED)
+        if fact.fact == FactKind.REJECTED:
+            raise _refused_command(fact, f"{name} of {id} was refused")
+        next_at = None if fact.next_at_ms is None else format_time(fact.next_at_ms)
+        return Reply({"id": id, "outcome": str(fact.fact), "reason": fact.reason, "next_at": next_at})
 
     async def _about_schedule(self, id: str, value: bytes | None, done: FactKind) -> Fact | None:
         topics = self.desk.topics
@@ -341,6 +355,18 @@ class Door:
         job = await self.pages.job(id, key)
         grant.check(scope, job["queue"])
         return job
+
+
+def _refused_command(fact: Fact, otherwise: str) -> Problem:
+    """404 for what is not there, 409 for what cannot be now, 400 for what is wrong."""
+    statuses = {
+        RejectCode.UNKNOWN_JOB: HTTPStatus.NOT_FOUND,
+        RejectCode.UNKNOWN_SCHEDULE: HTTPStatus.NOT_FOUND,
+        RejectCode.BAD_FIELD: HTTPStatus.BAD_REQUEST,
+        RejectCode.BAD_TIME: HTTPStatus.BAD_REQUEST,
+    }
+    status = statuses.get(RejectCode(str(fact.error_type)), HTTPStatus.CONFLICT)
+    return Problem(status, fact.reason or otherwise, str(fact.error_type))
 
 
 def _one_of_many(ask: Ask, decided: Mapping[Ask, Fact | None]) -> dict[str, Any]:

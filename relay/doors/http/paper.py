@@ -14,7 +14,7 @@ from relay.doors.http.receipts import STATUSES
 from relay.doors.http.shapes import JOBS_MAX
 from schemas import defaults
 from schemas.names import NAME, QUEUE
-from schemas.words import Backoff, FactKind, Phase
+from schemas.words import Backoff, FactKind, Overlap, Phase
 
 try:
     VERSION = version("jobstream")
@@ -83,9 +83,11 @@ JOB_SCHEMA: dict[str, Any] = {
 }
 SCHEDULE_SCHEMA = {
     "type": "object",
-    "required": ["cron", "function"],
+    "required": ["function"],
+    "anyOf": [{"required": ["cron"]}, {"required": ["crons"]}],
     "properties": {
         "cron": {"type": "string"},
+        "crons": {"type": "array", "items": {"type": "string"}},
         "timezone": {"type": "string"},
         "function": _NAME,
         "queue": {"type": "string", "pattern": f"^{QUEUE}$"},
@@ -132,10 +134,19 @@ BEAT_SCHEMA = {
         "checkpoint": {},
     },
 }
-REASON_SCHEMA = {
+_REASON = {"reason": {"type": "string", "maxLength": defaults.REASON_CHARS_MAX}}
+REASON_SCHEMA = {"type": "object", "additionalProperties": False, "properties": _REASON}
+_OVERLAP = {"enum": [str(overlap) for overlap in Overlap]}
+TRIGGER_SCHEMA = {
     "type": "object",
     "additionalProperties": False,
-    "properties": {"reason": {"type": "string", "maxLength": defaults.REASON_CHARS_MAX}},
+    "properties": {**_REASON, "overlap": _OVERLAP},
+}
+BACKFILL_SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["since", "until"],
+    "properties": {**_REASON, "overlap": _OVERLAP, "since": _TIME, "until": _TIME},
 }
 PROBLEM_SCHEMA = {
     "type": "object",
@@ -277,6 +288,18 @@ REMOVE_SCHEDULE = _route(
     "Remove a schedule; the jobs that it fired go on",
     {200: "Removed", 202: "Kafka has it; it is not decided yet"},
     (404, 503),
+)
+_ASKED = {200: "What came of it", 202: "Kafka has the command; it is not decided yet"}
+PAUSE_SCHEDULE = _route("schedules", "No more fires for now", _ASKED, (404, 409, 503), body=REASON_SCHEMA)
+RESUME_SCHEDULE = _route("schedules", "Fires again, from now on", _ASKED, (404, 409, 503), body=REASON_SCHEMA)
+TRIGGER = _route("schedules", "One more fire, now", _ASKED, (404, 409, 503), body=TRIGGER_SCHEMA)
+BACKFILL = _route(
+    "schedules",
+    "The fires of a range in the past: after `since`, and until `until` with it",
+    _ASKED,
+    (404, 409, 503),
+    body=BACKFILL_SCHEMA,
+    examples={"a day": {"since": "2026-11-01 00:00", "until": "2026-11-02 00:00"}},
 )
 RECEIPT = _route(
     "minions",

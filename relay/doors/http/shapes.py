@@ -12,18 +12,22 @@ from typing import Any
 
 from relay.doors.http.moment import SECONDS_BELOW, duration_ms, moment_ms, zone_of
 from relay.doors.http.problem import Problem, refusal
-from schemas.events import JobRequest, Schedule
+from schemas import defaults
+from schemas.events import Command, JobRequest, Schedule
 from schemas.limits import Refused, check_request
 from schemas.names import BadName, check_id, check_key
 from schemas.requests import parse_object, read_object
 from schemas.undecodable import Undecodable, shown
-from schemas.words import RejectCode
+from schemas.words import CommandName, RejectCode
 
 WAIT_S_MAX = 60.0
 """How long an answer may be waited for in one call."""
 
 JOBS_MAX = 1_000
 """How many jobs one call may ask for."""
+
+OVERLAPPING = frozenset({CommandName.TRIGGER_SCHEDULE, CommandName.BACKFILL_SCHEDULE})
+"""Commands that may name how their fires overlap."""
 
 Fresh = Callable[[], str]
 """Makes a new id."""
@@ -93,6 +97,39 @@ def read_asks(body: bytes, now_ms: int, fresh: Fresh) -> list[JobRequest]:
     return [_one_of_many(job, now_ms, fresh, f"jobs[{index}]: ") for index, job in enumerate(jobs)]
 
 
+def read_schedule_command(name: CommandName, id: str, body: bytes, now_ms: int, by: str) -> Command:
+    """What a schedule is asked, as the state machine takes it; times may be written as people write them.
+
+    Raises:
+        Problem: A field that the command does not have, or one that is not right.
+    """
+    try:
+        given = snaked(parse_body(body) if body.strip() else {})
+        fields = _command_fields(name, given, now_ms)
+    except Refused as refused:
+        raise refusal(refused.code, refused.sentence) from None
+    return Command(command=name, id=id, by=by, **fields)
+
+
+def _command_fields(name: CommandName, given: dict[str, Any], now_ms: int) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for time in ("since", "until") if name == CommandName.BACKFILL_SCHEDULE else ():
+        if time not in given:
+            raise Refused(RejectCode.BAD_FIELD, f"a backfill must have since and until, got no {time}")
+        fields[f"{time}_at_ms"] = _at(time, given.pop(time), None, now_ms)
+    texts = ("reason", "overlap") if name in OVERLAPPING else ("reason",)
+    for text in texts:
+        found = fields[text] = given.pop(text, None)
+        most = defaults.REASON_CHARS_MAX
+        if found is not None and not (isinstance(found, str) and len(found) <= most):
+            raise Refused(
+                RejectCode.BAD_FIELD, f"{text} must be a text of {most} characters, got {shown(found)}"
+            )
+    if given:
+        raise Refused(RejectCode.UNKNOWN_FIELD, f"{name} has no field {_first(given)}")
+    return fields
+
+
 def wait_s(found: object) -> float | None:
     """The seconds of a `wait`, from a body or an address. Problem if they cannot be."""
     if found is None or found is False:
@@ -145,7 +182,7 @@ def _read(body: dict[str, Any], now_ms: int, fresh: Fresh) -> Asked:
         body |= {name: found for name, found in snaked(rule).items() if found is not None}
     elif rule is not None:
         raise Refused(RejectCode.BAD_FIELD, f"schedule must be an object, got {shown(rule)}")
-    if body.get("cron") is not None:
+    if body.get("cron") is not None or body.get("crons") is not None:
         if wait is not None:
             raise Refused(RejectCode.BAD_FIELD, f"a schedule has no end to wait for, got wait {wait:g} s")
         return Asked(_schedule(body, fresh), None)

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 import jobstream
-from jobstream.client.schedules import SCHEDULE_ANSWERS, Declared, declared_records
+from jobstream.client.schedules import Declared, declared_records
 from jobstream.errors import BadRequest, CommandRefused
 from jobstream.functions import function
 from jobstream.testing import Jobs
 from schemas import events
-from schemas.words import SCHEDULE_COMMANDS, CommandName
+from schemas.words import SCHEDULE_ANSWERS, SCHEDULE_COMMANDS, CommandName
 
 
 def test_an_expression_is_enough() -> None:

@@ -266,6 +266,48 @@ async def test_ids_may_hold_slashes(gateway: Gateway) -> None:
     assert (await gateway.ask("POST", "/job/a/b@c:1/cancel"))[0] == 200
 
 
+async def test_schedules_are_commanded(gateway: Gateway) -> None:
+    """Paused, resumed, fired once more, and fired for a time that is past; each answer is what came of it."""
+    rule = {"function": "f", "cron": "0 9 * * *", "overlap": "allow_all"}
+    assert (await gateway.ask("PUT", "/schedules/daily", rule))[0] == 201
+    paused = await gateway.ask("POST", "/schedules/daily/pause", {"reason": "the report moves"})
+    assert (paused[0], paused[1]["outcome"], paused[1]["next_at"]) == (200, "schedule_paused", None)
+    resumed = await gateway.ask("POST", "/schedules/daily/resume")
+    assert (resumed[0], resumed[1]["outcome"]) == (200, "schedule_resumed")
+    assert (await gateway.ask("POST", "/schedules/daily/resume"))[0] == 409
+    fired = await gateway.ask("POST", "/schedules/daily/trigger", {"overlap": "allow_all"})
+    assert (fired[0], fired[1]["outcome"]) == (200, "schedule_fired")
+    span = {"since": "2027-01-10 00:00", "until": "2027-01-12 00:00", "overlap": "allow_all"}
+    filled = await gateway.ask("POST", "/schedules/daily/backfill", span)
+    assert (filled[0], filled[1]["outcome"]) == (200, "schedule_backfilling")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "sentence"),
+    [
+        ("none/pause", {}, 404, "none"),
+        ("daily/pause", {"why": "x"}, 400, "pause_schedule has no field 'why'"),
+        ("daily/pause", {"reason": 5}, 400, "reason must be a text of"),
+        ("daily/trigger", {"overlap": "sometimes"}, 400, "overlap"),
+        (
+            "daily/backfill",
+            {"since": "2027-01-10"},
+            400,
+            "a backfill must have since and until, got no until",
+        ),
+        ("daily/backfill", {"since": "soon", "until": "now"}, 400, "since must be"),
+        ("daily/backfill", {"since": "2027-01-12", "until": "2027-01-10"}, 400, "until"),
+    ],
+)
+async def test_wrong_commands_of_schedules(
+    gateway: Gateway, path: str, body: dict[str, Any], status: int, sentence: str
+) -> None:
+    """Each is refused with a sentence, and changes nothing."""
+    assert (await gateway.ask("PUT", "/schedules/daily", {"function": "f", "cron": "0 9 * * *"}))[0] == 201
+    answer = await gateway.ask("POST", f"/schedules/{path}", body)
+    assert (answer[0], sentence in answer[1]["detail"]) == (status, True), answer[1]
+
+
 async def test_schedules(gateway: Gateway) -> None:
     """Made, looked at, replaced, removed."""
     rule = {"function": "f", "cron": "0 9 * * *", "timezone": "Europe/Berlin", "catchupWindow": "1h"}
@@ -274,7 +316,10 @@ async def test_schedules(gateway: Gateway) -> None:
     assert (await gateway.ask("GET", "/schedules/daily"))[1]["timezone"] == "Europe/Berlin"
     assert [each["id"] for each in (await gateway.ask("GET", "/schedules"))[1]["schedules"]] == ["daily"]
     assert (await gateway.ask("PUT", "/schedules/daily", {**rule, "id": "other"}))[0] == 400
-    assert (await gateway.ask("PUT", "/schedules/daily", {"function": "f"}))[0] == 400
+    for none in ({"function": "f"}, {"function": "f", "schedule": {}}):
+        assert (await gateway.ask("PUT", "/schedules/daily", none))[0] == 400
+    several = {"function": "f", "crons": ["0 9 * * *", "@every 90m"]}
+    assert (await gateway.ask("PUT", "/schedules/several", several))[0] == 201
     assert (await gateway.ask("DELETE", "/schedules/daily"))[0] == 200
     assert (await gateway.ask("DELETE", "/schedules/daily"))[0] == 404
     assert (await gateway.ask("GET", "/schedules/daily"))[0] == 404
