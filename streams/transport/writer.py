@@ -23,7 +23,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, NoReturn
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streams.transport.batch import Batch, Writes
 from streams.transport.crash import Exit, die
@@ -315,6 +315,7 @@ class _Transactional:
 
     def __init__(self, config: Mapping[str, Any], group: str) -> None:
         self._writer: str = config["client.id"]
+        self._config, self._group = config, group
         self.producer = _Producer(
             {
                 **config,
@@ -326,7 +327,7 @@ class _Transactional:
 
     def start(self) -> None:
         """Fences whoever wrote under this id before, and ends what he left open."""
-        self.producer.init_transactions(START_S)
+        _take_over(self.producer, self._config, self._group)
 
     def fence(self, batches: Sequence[Batch]) -> None:
         """The broker did."""
@@ -400,7 +401,30 @@ def end_transactions(config: Mapping[str, Any], group: str, writer: str) -> None
         KafkaException: the broker did not do so within START_S.
     """
     log.warning("ending the transaction that %s left open", writer)
-    _Producer({**config, "transactional.id": _transactional_id(group, writer)}).init_transactions(START_S)
+    _take_over(_Producer({**config, "transactional.id": _transactional_id(group, writer)}), config, group)
+
+
+def _take_over(producer: _Producer, config: Mapping[str, Any], group: str) -> None:
+    """Fences who wrote under the producer's id before, and ends all that he left in the group. Blocks.
+
+    A broker that stood still may read the offsets of a former owner after it has aborted their transaction.
+    Nobody ends those, and who asks for stable offsets then waits in vain (KIP-890 has the same of records).
+    The end of any later transaction of this id that has offsets of the group ends them too: so one is begun
+    here, with an offset of any topic, and aborted.
+    """
+    producer.init_transactions(START_S)
+    topics = [topic for topic in producer.list_topics(timeout=START_S).topics if not topic.startswith("__")]
+    if not topics:
+        return
+    member = Consumer({**config, "group.id": group})
+    try:
+        producer.begin_transaction()
+        with contextlib.suppress(KafkaException):  # the group is part of it before an offset is refused
+            anywhere = [TopicPartition(min(topics), 0, 0)]
+            producer.send_offsets_to_transaction(anywhere, member.consumer_group_metadata(), START_S)
+        producer.abort_transaction(START_S)
+    finally:
+        member.close()
 
 
 def _resolve(done: asyncio.Future[None]) -> None:
