@@ -5,6 +5,7 @@ else made the partitions it lacks. Every call runs in a thread of its own, never
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -151,6 +152,14 @@ class Broker:
                 ) from error
             log.warning("gave topic %s the partitions it lacked: %d", name, self._topics.partitions)
 
+    def _learn_leaders(self) -> None:
+        """Asks anew who leads: librdkafka goes on with the leader's epoch of before its restart, which is
+        refused for minutes.
+        """
+        time.sleep(LOOK_S)
+        with contextlib.suppress(KafkaException):
+            self._admin.list_topics(timeout=ANSWER_S)
+
     def _ends(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
         asked = {
             TopicPartition(topic, number): LATEST
@@ -163,6 +172,7 @@ class Broker:
                 found[place.topic, place.partition] = end.result().offset
         except KafkaException as error:
             log.warning("no tick now, the broker does not say where topics end: %s", error.args[0].str())
+            self._learn_leaders()
             return {}
         return {
             number: (found[self._topics.receipts, number], found[self._topics.heartbeats, number])

@@ -5,6 +5,7 @@ It has a connection of its own: on that of a consumer each question would wait b
 be asked at all while another thread polls that consumer (confluent-kafka 2.16).
 """
 
+import contextlib
 import time
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -23,6 +24,8 @@ _MOVING = frozenset(
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
     }
 )
@@ -79,6 +82,8 @@ class Metadata:
                 if error.code() not in _MOVING or time.monotonic() > ends_at:
                     raise self._unreachable(error) from None
             time.sleep(MOVING_S)
+            with contextlib.suppress(KafkaException):  # else librdkafka goes on with the leader's old epoch
+                self._admin.list_topics(timeout=ANSWER_S)
 
     def _unreachable(self, error: KafkaError) -> NotReachable:
         return NotReachable(
