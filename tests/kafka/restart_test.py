@@ -35,7 +35,7 @@ async def test_ends_of_topics_are_known_after_a_restart(tmp_path: Path) -> None:
 
 
 def _ends(client: Metadata, topic: str) -> list[int]:
-    """None while the broker has no leaders yet."""
+    """Where the partitions end; nothing while they have no leader yet."""
     try:
         return client.ends(topic, 2)
     except NotReachable:
