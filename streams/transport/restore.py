@@ -144,9 +144,7 @@ class Log:
                 if error.args[0].code() not in _PASSING or time.monotonic() > deadline_s:
                     raise
                 time.sleep(POLL_S)
-                with contextlib.suppress(
-                    KafkaException
-                ):  # librdkafka keeps the epoch of before
+                with contextlib.suppress(KafkaException):  # librdkafka keeps the epoch of before
                     self._admin.list_topics(timeout=ASK_S)
 
     def _offsets_now(self, places: Sequence[TopicPartition], which: Any) -> dict[TP, int]:
