@@ -4,6 +4,7 @@ Knows no framework and keeps no state. A job is accepted only when all replicas 
 cannot be told is a Problem, never a guess.
 """
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
+
+from ulid import ULID
 
 from relay.doors.http.attempt import Attempt, verify
 from relay.doors.http.desk import Answer, Ask, Desk, Pages
@@ -31,6 +34,11 @@ from schemas.words import SCHEDULE_ANSWERS, CommandName, FactKind, RejectCode
 
 DECIDED_S = 5.0
 """How long the state machine may take to say what it makes of a request or a command."""
+
+ADMITTED_S = 3.0
+"""How long a job that Kafka has accepted may be unknown to the workers before it counts as unknown."""
+ADMITTED_POLL_S = 0.02
+"""How often they are asked meanwhile."""
 
 BY = "gateway"
 """Who asks, in commands."""
@@ -161,7 +169,7 @@ class Door:
 
     async def job(self, id: str, key: str | None, wait_s: float | None, grant: Grant) -> Reply:
         """`GET /job/:id`: where it is; with a wait, once it has ended or the wait is over."""
-        job = await self._seen(id, key, grant, Scope.READ)
+        job = await self._seen(id, key, grant, Scope.READ, patient=wait_s is not None)
         if wait_s is not None and job["ended_at"] is None:
             await self.desk.ended(id, job["key"], job["partition"], wait_s)
             job = await self.pages.job(id, job["key"])
@@ -346,15 +354,37 @@ class Door:
             minion=last["minion"] or self._name,
         )
 
-    async def _seen(self, id: str, key: str | None, grant: Grant, scope: Scope) -> Answer:
-        """A job, if there is one and it may be told of; to others it does not exist."""
+    async def _seen(
+        self, id: str, key: str | None, grant: Grant, scope: Scope, *, patient: bool = False
+    ) -> Answer:
+        """A job, if there is one and it may be told of; to others it does not exist.
+
+        One that Kafka has just accepted is known a moment later: so who waits, or asks by an id that was made
+        just now, is not told at once that there is none.
+        """
         _check(check_id, id)
         if key is not None:
             _check(check_key, key)
         grant.check(scope)
-        job = await self.pages.job(id, key)
-        grant.check(scope, job["queue"])
-        return job
+        until = time.monotonic() + (ADMITTED_S if patient or _just_made(id) else 0)
+        while True:
+            try:
+                job = await self.pages.job(id, key)
+            except Problem as problem:
+                if problem.status != HTTPStatus.NOT_FOUND or time.monotonic() > until:
+                    raise
+                await asyncio.sleep(ADMITTED_POLL_S)
+            else:
+                grant.check(scope, job["queue"])
+                return job
+
+
+def _just_made(id: str) -> bool:
+    """Whether an id is a ULID of these seconds."""
+    try:
+        return abs(time.time() - ULID.from_str(id).timestamp) < ADMITTED_S
+    except ValueError:
+        return False
 
 
 def _refused_command(fact: Fact, otherwise: str) -> Problem:
