@@ -107,9 +107,12 @@ class MachinePages:
 
     def __init__(self, machine: Machine) -> None:
         self._pages = LocalPages(machine)
+        self.asked = asyncio.Event()
+        """They were asked for a job."""
 
     async def job(self, id: str, key: str | None) -> dict[str, Any]:
         """One job."""
+        self.asked.set()
         try:
             return self._pages.status(id, key)
         except JobUnknown as unknown:
@@ -139,9 +142,8 @@ class Gateway:
     ) -> None:
         self.machine = Machine(Topics("t.", 1), now_ms)
         self.desk = MachineDesk(self.machine)
-        self.door = Door(
-            self.desk, MachinePages(self.machine), Metrics(), SECRET, "gateway:test", frozenset(trusting)
-        )
+        self.pages = MachinePages(self.machine)
+        self.door = Door(self.desk, self.pages, Metrics(), SECRET, "gateway:test", frozenset(trusting))
         given = Tokens({}) if tokens is None else tokens
         self.app = create_app(self.door, given, {Away: 503}, loopback_only=not given)
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)

@@ -1,5 +1,6 @@
 """The HTTP service on the real state machine, without Kafka: every route, every no."""
 
+import asyncio
 import hashlib
 import json
 from typing import Any
@@ -10,6 +11,7 @@ from relay.doors.http.attempt import Attempt, sign
 from relay.doors.http.tokens import read_tokens
 from schemas.codec import decode
 from schemas.events import JobRequest, Receipt
+from schemas.names import new_id
 from schemas.times import parse_time
 from schemas.words import Outcome
 from tests.fakes.gateway import SECRET, Gateway
@@ -98,6 +100,20 @@ async def test_what_is_not_decided_in_time_is_said_to_be_written(gateway: Gatewa
     gateway.desk.silent = True
     assert (await gateway.ask("POST", "/job", {"function": "f", "id": "x"}))[0] == 202
     assert (await gateway.ask("PUT", "/schedules/s", {"function": "f", "cron": "@daily"}))[0] == 202
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_what_kafka_has_just_accepted_is_not_unknown(gateway: Gateway, *, waits: bool) -> None:
+    """Who waits for a job, or asks by an id of this moment, is answered once the state machine has it."""
+    id, query = ("late", "?wait=0.01") if waits else (new_id(), "")
+    gateway.desk.silent = True
+    await gateway.ask("POST", "/job", {"function": "f", "id": id})
+    asking = asyncio.create_task(gateway.ask("GET", f"/job/{id}{query}"))
+    await gateway.pages.asked.wait()
+    (ask,) = gateway.desk.written
+    gateway.machine.write(ask.topic, ask.value, ask.record_key.encode())
+    status, job = await asking
+    assert (status, job.get("id")) == (200, id), job
 
 
 async def test_kafka_away_is_503_with_retry_after(gateway: Gateway) -> None:
