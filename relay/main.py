@@ -26,6 +26,7 @@ from relay.broker import GivenUp, RelayFailed, find_topics, session_timeout_ms
 from relay.server import Server
 from schemas.registered import RegistryFailed, adopt
 from schemas.settings import BadSetting, Settings, limits, load
+from schemas.telemetry import logs
 
 log = logging.getLogger("relay")
 
@@ -171,6 +172,7 @@ async def run(settings: Settings) -> None:
     cannot go on.
     """
     _spare_the_collector()
+    logs.begin(settings, "relay")
     told = asyncio.Event()
     relay = Relay(settings)
 

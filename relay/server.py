@@ -7,6 +7,7 @@ stream may not say ends that stream with a status and a sentence, and touches no
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from relay.core.translate import add_job
 from schemas.defaults import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, MIB, NAME_CHARS_MAX
 from schemas.names import new_id
 from schemas.proto.relay_pb2 import FromMinion, FromRelay, JobBatch, ReceiptsStored, Welcome
+from schemas.telemetry import logs
 
 log = logging.getLogger("relay.server")
 
@@ -85,6 +87,7 @@ class Stream:
     def __init__(self, session: Session, context: Context) -> None:
         self.session = session
         self.context = context
+        self.opened_ns = time.monotonic_ns()
         self.something = asyncio.Event()
         self.writing_since_ms = 0
         self.closing: Breach | None = None
@@ -149,16 +152,20 @@ class Server:
             stream = await self._open(context)
         except Breach as breach:
             log.warning("session refused: %s peer=%s", breach.sentence, context.peer())
+            logs.access(
+                "session refused", logs.FAILURE, None, _call(context) | {logs.REASON: breach.sentence}
+            )
             await _refuse(context, breach)
             return
-        reason = "its stream broke"
+        reason, outcome = "its stream broke", logs.FAILURE
         try:
             reason = await self._serve(stream)
+            outcome = logs.SUCCESS
         except Breach as breach:
             reason = f"its stream was closed: {breach.sentence}"
             await _refuse(context, breach)
         finally:
-            self._close(stream, reason)
+            self._close(stream, reason, outcome)
 
     async def _open(self, context: Context) -> Stream:
         """Reads the hello and answers it."""
@@ -185,6 +192,7 @@ class Server:
             said.hello.sdk[:NAME_CHARS_MAX],
             context.peer(),
         )
+        logs.access("session opened", logs.SUCCESS, None, _call(context) | _of(session))
         self._bridge.follow()
         self._bridge.pump()
         return stream
@@ -216,8 +224,11 @@ class Server:
                 task.result()
         return "its minion ended the stream" if not reader.cancelled() else "its stream broke"
 
-    def _close(self, stream: Stream, reason: str) -> None:
+    def _close(self, stream: Stream, reason: str, outcome: str) -> None:
         session = stream.session
+        took_ns = time.monotonic_ns() - stream.opened_ns
+        about = _call(stream.context) | _of(session) | {logs.REASON: reason}
+        logs.access("session closed", outcome, took_ns, about)
         del self._streams[session]
         leases = len(session.leases)
         self._edge.broken(session, reason, self._bridge.clock())
@@ -291,6 +302,22 @@ class Server:
                 if since_ms and now_ms - since_ms > WRITE_MAX_MS:
                     what = f"minion {stream.session.minion} took nothing off its stream"
                     stream.close(Breach(f"{what} for {now_ms - since_ms} ms", Refusal.SILENT))
+
+
+def _call(context: Context) -> dict[str, object]:
+    """What the log says of who calls."""
+    return {logs.DOOR: "grpc", logs.CLIENT: context.peer()}
+
+
+def _of(session: Session) -> dict[str, object]:
+    """What the log says of a session."""
+    return {
+        logs.SESSION: session.id,
+        logs.MINION: session.minion,
+        logs.QUEUE: sorted(session.queues),
+        "jobstream.capacity": session.capacity,
+        "jobstream.leases": len(session.leases),
+    }
 
 
 async def receive(context: Context) -> Any:

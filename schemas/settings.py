@@ -124,6 +124,12 @@ def _yes(found: str) -> str:
     return found
 
 
+def _log(found: str) -> str:
+    if found not in {"text", "json"}:
+        raise ValueError("text or json")
+    return found
+
+
 def _functions(found: str) -> str:
     for part in found.split(","):
         check_function(part)
@@ -185,6 +191,21 @@ class Settings:
         _maybe(_addresses),
         "Status pages that the HTTP service asks; those that the workers name in Kafka if empty",
         "host:port,...",
+    )
+    log: str = _setting(
+        "text", _log, "Form of what services log: lines for people, or JSON with ECS names", "text or json"
+    )
+    access_log: str = _setting(
+        "",
+        _path,
+        "Where doors write a line of JSON for each call, and for what people change",
+        "file, or - for standard output",
+    )
+    facts_log: str = _setting(
+        "",
+        _path,
+        "Where streams workers write a line of JSON for each fact",
+        "file, or - for standard output",
     )
     registry: str = _setting(
         "", _registry, "Schema registry whose ids are written; the shipped ids without one", "URL"

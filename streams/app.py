@@ -16,6 +16,7 @@ import faust
 
 from schemas.registered import adopt
 from schemas.settings import Settings, load
+from schemas.telemetry import logs
 from schemas.topics import Topics
 from streams import transport
 from streams.agents import add_agent
@@ -40,6 +41,7 @@ class StreamsApp(faust.App):
     async def on_start(self) -> None:
         """Before anything is read: pages and topics can be, or the process ends with a sentence."""
         await super().on_start()
+        logs.begin(self.given, "streams")
         try:
             await asyncio.to_thread(adopt, self.given)
             _check_free(self.conf.web_bind, self.conf.web_port)

@@ -12,6 +12,7 @@ from schemas.codec import encode
 from schemas.events import ArgsRow, Command, ConfigRow, Fact, JobRequest, JobRow, Reject, ScheduleRow
 from schemas.keys import home
 from schemas.records import replace
+from schemas.telemetry import logs
 from schemas.topics import Topics
 from schemas.words import FactKind, Phase
 from streams.core import facts, records, schedule_fold
@@ -115,6 +116,7 @@ class Outbox:
         self._tell(replace(told, fact=ENDS[Phase(row.phase)]), self._then)
 
     def _tell(self, fact: Fact, stage: list[Out]) -> None:
+        logs.fact(fact)
         stage.append(Out(self._topics.facts, fact.partition, fact.key.encode(), encode(fact)))
 
     # Refusals.

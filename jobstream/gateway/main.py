@@ -24,6 +24,7 @@ from jobstream.gateway.desk import KafkaDesk
 from jobstream.gateway.workers import Workers
 from schemas.registered import RegistryFailed, adopt
 from schemas.settings import Settings
+from schemas.telemetry import logs
 from schemas.topics import Topics
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def main(settings: Settings) -> int:
     """Serves until SIGTERM or Ctrl-C; the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.begin(settings, "gateway")
     asyncio.run(run(settings))
     return 0
 

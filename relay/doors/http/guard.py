@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+from relay.doors.http import lines
 from relay.doors.http.metrics import Metrics
 from relay.doors.http.problem import MEDIA, Problem
 from relay.doors.http.tokens import Grant, Tokens
@@ -72,7 +73,9 @@ class Guard:
         except Gone:
             sent.status = sent.status or 499
         finally:
-            self._metrics.request(scope, sent.status, time.monotonic() - began_s)
+            took_s = time.monotonic() - began_s
+            self._metrics.request(scope, sent.status, took_s)
+            lines.tell(scope, sent.status, sent.location, took_s)
 
     async def _admit(self, scope: Scope, receive: Receive, send: "_Sent") -> None:
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
@@ -116,15 +119,17 @@ async def _live(receive: Receive, send: Send) -> None:
 
 
 class _Sent:
-    """Sends on, and remembers the status."""
+    """Sends on, and remembers the status and where the answer points."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.status = 0
+        self.location = b""
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.location = next((said for name, said in message["headers"] if name == b"location"), b"")
         await self._send(message)
 
 
