@@ -84,11 +84,14 @@ def create_app(settings: Settings) -> StreamsApp:
     async def send(outs: Iterable[Out]) -> None:
         await transport.writer_of(app).send(outs)
 
+    def send_early(outs: Iterable[Out]) -> None:
+        transport.writer_of(app).send_early(outs)
+
     async def recovered(*_: object, **__: object) -> None:
         await app.shell.recovered()
 
     app.given = settings
-    app.shell = Shell(settings, send, _slot(settings))
+    app.shell = Shell(settings, send, send_early, slot)
     app.on_rebalance_complete.connect(cast("Any", recovered), weak=False)
     add_table(app, app.shell, Path(settings.data) / "snapshots" / slot)
     add_agent(app, app.shell)

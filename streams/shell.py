@@ -29,6 +29,9 @@ log = logging.getLogger("jobstream.streams")
 Send = Callable[[Iterable[Out]], Awaitable[None]]
 """Writes records apart from those of a batch; returns when they are durable."""
 
+SendEarly = Callable[[Iterable[Out]], None]
+"""The same without waiting."""
+
 
 def _reachable(web: str) -> str:
     """An address of pages as others reach it: one that means every address of the host becomes its name."""
@@ -39,8 +42,10 @@ def _reachable(web: str) -> str:
 class Shell:
     """One per worker."""
 
-    def __init__(self, settings: Settings, send: Send, instance: str = "worker") -> None:
-        """`send` is the host's; `instance` is the worker's name in its group."""
+    def __init__(
+        self, settings: Settings, send: Send, send_early: SendEarly, instance: str = "worker"
+    ) -> None:
+        """`send` and `send_early` are the host's; `instance` is the worker's name in its group."""
         self.topics = Topics(settings.prefix, settings.partitions)
         self.partitions: dict[int, Partition] = {}
         self.queues = Queues(lanes=lanes(settings.ordered))
@@ -48,7 +53,7 @@ class Shell:
         """What the last recovery said; None while the worker recovers."""
         self._send = send
         self._broker = Broker(settings.bootstrap, self.topics)
-        self.ticker = Ticker(self.topics.timers, self.partitions, self._broker.ends, send)
+        self.ticker = Ticker(self.topics.timers, self.partitions, self._broker.ends, send_early)
         self._configs = Configs(settings.bootstrap, self.topics, self.partitions, send)
         self._tasks: list[asyncio.Task[None]] = []
         self._instance = instance

@@ -23,7 +23,10 @@ SKEWS_KEPT = 8
 Ends = Callable[[Sequence[int]], Awaitable[Mapping[int, tuple[int, int]]]]
 """Asks the broker for the end offsets of receipts and heartbeats, by partition."""
 
-Write = Callable[[Iterable[Out]], Awaitable[None]]
+Write = Callable[[Iterable[Out]], None]
+"""Sends records at once, apart from those of a batch, and waits for nothing: what is not confirmed ends the
+process. One partition's tick must not wait for what another's tick led to.
+"""
 
 
 class Ticker:
@@ -64,7 +67,7 @@ class Ticker:
         self._under_way.discard(number)
 
     async def tick_for_ever(self) -> None:
-        """The loop; raises what `write` raises."""
+        """The loop."""
         while True:
             await asyncio.sleep(RESOLUTION_S)
             await self.look()
@@ -84,7 +87,7 @@ class Ticker:
         return due_ms is not None and due_ms <= now_ms
 
     async def tick(self, numbers: Sequence[int]) -> None:
-        """Writes the clocks of these partitions; returns when they are durable."""
+        """Sends the clocks of these partitions."""
         ends = await self._ends(numbers)
         outs = []
         for number, (receipts_end, heartbeats_end) in ends.items():
@@ -96,4 +99,4 @@ class Ticker:
             )
             outs.append(Out(self._timers, number, None, encode(tick)))
             self._under_way.add(number)
-        await self._write(outs)
+        self._write(outs)

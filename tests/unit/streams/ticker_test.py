@@ -29,7 +29,7 @@ class Bench:
         """The ends of the sources."""
         return dict.fromkeys(numbers, (5, 6)) if self.ends is None else self.ends
 
-    async def write(self, outs: Iterable[Out]) -> None:
+    def write(self, outs: Iterable[Out]) -> None:
         """Takes ticks."""
         for out in outs:
             assert (out.topic, out.partition) == ("jobs.timers", HOME)
