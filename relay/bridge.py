@@ -19,8 +19,10 @@ from relay.core.beats import TICK_MS
 from relay.core.edge import Edge
 from relay.core.record import Record
 from relay.core.session import Session
+from relay.core.traffic import Traffic
 from relay.core.window import Window
 from relay.reader import Place, Reader
+from relay.scheduler.hooks import Scheduler, offers_of, tell
 from relay.writer import Writer
 from schemas.codec import Undecodable, decode
 from schemas.events import Control, Dispatch, QueueConfig
@@ -77,11 +79,15 @@ class Bridge:
         session_timeout_ms: int,
         fail: Callable[[str], None],
         limits: Mapping[str, int] | None = None,
+        scheduler: Scheduler | None = None,
     ) -> None:
+        """`scheduler` is told of the traffic; None: nobody is."""
         self.clock = Clock()
         self._fail = fail
         self.topics = topics
-        self.edge = Edge(relay, topics.partitions, self.clock(), limits)
+        self._scheduler = scheduler
+        traffic = None if scheduler is None else Traffic(offers_of(scheduler))
+        self.edge = Edge(relay, topics.partitions, self.clock(), limits, traffic)
         self.wake: Callable[[Session], None] = _nobody
         self.writer = Writer(config, topics, self._stored, fail)
         self._loop = asyncio.get_running_loop()
@@ -155,6 +161,8 @@ class Bridge:
             remarks, edge.remarks = edge.remarks, []
             for remark in remarks:
                 log.warning(remark)
+        if edge.traffic.pending and self._scheduler is not None:
+            tell(self._scheduler, edge.traffic.take())
         if not self._stirred.is_set() and edge.busy():
             self._stirred.set()
 

@@ -23,9 +23,11 @@ from confluent_kafka.admin import AdminClient
 
 from relay.bridge import Bridge
 from relay.broker import GivenUp, RelayFailed, find_topics, session_timeout_ms
+from relay.scheduler.hooks import Scheduler
+from relay.scheduler.settings import SECTION, scheduler_of
 from relay.server import Server
 from schemas.registered import RegistryFailed, adopt
-from schemas.settings import BadSetting, Settings, limits, load
+from schemas.settings import BadSetting, Settings, limits, load, section
 from schemas.telemetry import logs
 
 log = logging.getLogger("relay")
@@ -51,8 +53,12 @@ EXIT_CONFIG = 78
 class Relay:
     """One relay in this event loop: `async with Relay(settings) as relay`. Stopping it drains it."""
 
-    def __init__(self, settings: Settings, *, drain_s: float = DRAIN_S) -> None:
+    def __init__(
+        self, settings: Settings, *, drain_s: float = DRAIN_S, scheduler: Scheduler | None = None
+    ) -> None:
+        """`scheduler` brings minions; None: nobody does."""
         self._settings = settings
+        self._scheduler = scheduler
         self._drain_s = drain_s
         self._failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._bridge: Bridge | None = None
@@ -109,7 +115,9 @@ class Relay:
         topics = await asyncio.to_thread(find_topics, admin, self._settings, self._given_up.is_set)
         patience_ms = await asyncio.to_thread(session_timeout_ms, admin)
         name = f"{socket.gethostname()}:{port if port != '0' else os.getpid()}"
-        self._bridge = Bridge(config, topics, name, patience_ms, self._fail, limits(self._settings.limits))
+        self._bridge = Bridge(
+            config, topics, name, patience_ms, self._fail, limits(self._settings.limits), self._scheduler
+        )
         cancels = await self._or_failed(self._bridge.ready())
         self._server = Server(self._bridge)
         try:
@@ -117,6 +125,9 @@ class Relay:
         except RuntimeError as error:
             raise RelayFailed(f"cannot listen at {self._settings.relay}: {error}") from None
         self.address = f"{host}:{port_in_force}"
+        if self._scheduler is not None:
+            await self._scheduler.open(self.address)
+            self._bridge.follow()
         log.info(
             "relay started relay=%s address=%s prefix=%s partitions=%d recovered cancels=%d in %.2f s",
             name,
@@ -145,6 +156,7 @@ class Relay:
         edge.drain("the relay is going away", int(self._drain_s * 1000), self._bridge.clock())
         self._bridge.pump()
         await self._bridge.leave()
+        closing = asyncio.ensure_future(self._close_scheduler())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._drain_s):
                 while edge.leases and not self._failed.done():  # noqa: ASYNC110 - nobody counts them down
@@ -153,6 +165,7 @@ class Relay:
         await self._bridge.writer.settle(self._drain_s)
         await self._server.stop("the relay went away")
         await self._bridge.stop()
+        await closing
         log.info("relay stopped leases_left=%d", left)
 
     async def _abandon(self) -> None:
@@ -162,6 +175,14 @@ class Relay:
         if self._bridge is not None:
             self._bridge.abandon()
 
+    async def _close_scheduler(self) -> None:
+        """Lets the scheduler's minions go; what it raises keeps nobody."""
+        if self._scheduler is not None:
+            try:
+                await self._scheduler.close()
+            except Exception:
+                log.exception("the scheduler could not be closed")
+
     def _fail(self, sentence: str) -> None:
         if not self._failed.done():
             self._failed.set_result(sentence)
@@ -169,12 +190,13 @@ class Relay:
 
 async def run(settings: Settings) -> None:
     """Runs a relay until SIGTERM or SIGINT, then drains it; RelayFailed if it cannot start or
-    cannot go on.
+    cannot go on, BadSetting if its scheduler cannot be had.
     """
+    scheduler = scheduler_of(settings, section(SECTION))
     _spare_the_collector()
     logs.begin(settings, "relay")
     told = asyncio.Event()
-    relay = Relay(settings)
+    relay = Relay(settings, scheduler=scheduler)
 
     def tell() -> None:
         told.set()

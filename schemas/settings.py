@@ -19,6 +19,8 @@ from schemas.topics import PREFIX
 from schemas.words import LanePolicy
 
 FILE = "jobstream.toml"
+SECTIONS = frozenset({"pools"})
+"""Tables of the file that are no settings; whoever needs one says what may be in it."""
 ENVIRONMENT = "JOBSTREAM_"
 PORT_MAX = 65_535
 ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\]):(\d{1,5})", re.ASCII)
@@ -107,6 +109,12 @@ def _partitions(found: str) -> int:
     return int(found)
 
 
+def _attribute(found: str) -> str:
+    if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", found) is None:
+        raise ValueError("module:name")
+    return found
+
+
 def _path(found: str) -> str:
     if "\0" in found:
         raise ValueError("the path of a file")
@@ -164,6 +172,15 @@ class Settings:
         _limits,
         "How many jobs of a queue or function run at once on each relay",
         "queue/name=n,function/name=n,...",
+    )
+    scheduler: str = _setting(
+        "", _maybe(_attribute), "What the relay tells of its traffic, to bring minions", "module:name"
+    )
+    scheduler_relay: str = _setting(
+        "",
+        _maybe(_addresses),
+        "Where minions that a relay starts find it; where it listens if empty",
+        "host:port,...",
     )
     ordered: str = _setting(
         "",
@@ -259,12 +276,27 @@ def resolve(
 
 def load(flags: Mapping[str, object] | None = None) -> tuple[Settings, dict[str, str]]:
     """resolve, with this process's environment and the jobstream.toml of its directory, if there is one."""
+    return resolve(flags or {}, os.environ, _text())
+
+
+def section(name: str) -> dict[str, Any]:
+    """A section of the jobstream.toml of this directory, empty if it is not there. BadSetting if it is no
+    table.
+    """
+    assert name in SECTIONS, f"a section must be one of {SECTIONS}, got {name}"
+    found = _file(_text()).get(name, {})
+    if not isinstance(found, dict):
+        raise BadSetting(f"{name} of {FILE} must be a table, got {found!r:.100}")
+    return found
+
+
+def _text() -> str | None:
+    """The jobstream.toml of this directory, if there is one."""
     path = Path(FILE)
     try:
-        text = path.read_text(encoding="utf-8") if path.exists() else None
+        return path.read_text(encoding="utf-8") if path.exists() else None
     except (OSError, UnicodeDecodeError) as error:
         raise BadSetting(f"{FILE} must be a file in UTF-8 that can be read: {error}") from None
-    return resolve(flags or {}, os.environ, text)
 
 
 def _file(text: str | None) -> dict[str, Any]:
@@ -274,7 +306,7 @@ def _file(text: str | None) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise BadSetting(f"{FILE} must be TOML: {error}") from None
     for name in file:
-        if name not in NAMES:
+        if name not in NAMES and name not in SECTIONS:
             near = difflib.get_close_matches(name.lower(), NAMES, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(NAMES)}"
             raise BadSetting(f"{FILE} has no setting {name!r}{hint}")

@@ -113,14 +113,20 @@ def relay(
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
     relay: Relay = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:NAME", help="What brings minions when there is work for them."),
+    ] = None,
 ) -> int:
     """Run a relay: it takes dispatched jobs from Kafka and gives them to minions over gRPC.
 
     `jobstream up` runs one for you; this is for a cluster of your own. `status` asks one that runs: sessions,
-    leases, credits, what waits and for what.
+    leases, credits, what waits and for what. It starts minions itself if jobstream.toml has `pools`, or
+    --scheduler names who does.
 
     ```
     jobstream relay --bootstrap kafka-1:9092 --relay 0.0.0.0:7071
+    jobstream relay --scheduler shop.fleet:Fleet
     jobstream relay status --relay edge-1:7071
     ```
     """
@@ -129,7 +135,7 @@ def relay(
         from jobstream.cli.relay_status import say
 
         return say(settings_of(relay=relay).relay)
-    _export(bootstrap=bootstrap, prefix=prefix, relay=relay)
+    _export(bootstrap=bootstrap, prefix=prefix, relay=relay, scheduler=scheduler)
     from relay.main import main
 
     main()

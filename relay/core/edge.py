@@ -24,6 +24,7 @@ from relay.core.record import Ending, Record
 from relay.core.router import Router
 from relay.core.serving import Serving
 from relay.core.session import Breach, Lease, Refusal, Session, SessionPhase
+from relay.core.traffic import Traffic
 from relay.core.translate import (
     held_message,
     lease_of_held,
@@ -66,12 +67,19 @@ class Edge:
     """The machine. All times are ms on one clock that never goes back."""
 
     def __init__(
-        self, relay: str, partitions: int, now_ms: int, limits: Mapping[str, int] | None = None
+        self,
+        relay: str,
+        partitions: int,
+        now_ms: int,
+        limits: Mapping[str, int] | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
+        """`traffic` is what the scheduler of minions is told by; None: there is no scheduler."""
         self.relay = relay
         self.partitions = partitions
+        self.traffic = traffic or Traffic()
         self._limits = Limits(limits)
-        self.router = Router(self._limits)
+        self.router = Router(self._limits, self.traffic.offers)
         self.sessions: dict[str, Session] = {}
         self.leases: dict[str, Lease] = {}
         self.woken: set[Session] = set()
@@ -236,7 +244,8 @@ class Edge:
         """Partitions go to another relay: what waits from them is forgotten, what runs goes on."""
         for window in windows:
             window.closed = True
-            self.router.forget(window)
+            for parcel in self.router.forget(window):
+                self.traffic.done(parcel.dispatch.queue, parcel.dispatch.function)
             self._lanes.forget(window)
             self.serving.forget(window)
             self._paused.discard(window)
@@ -385,6 +394,7 @@ class Edge:
         self._place(parcel, now_ms)
 
     def _place(self, parcel: Parcel, now_ms: int) -> None:
+        self.traffic.inbound(parcel.dispatch.queue, parcel.dispatch.function)
         placed = self.router.place(parcel)
         if placed is not None:
             session, spilled = placed
@@ -409,8 +419,13 @@ class Edge:
             self._lanes.remove(parcel)
             self._lane_ends.append((dispatch.queue, dispatch.key, (dispatch.job, dispatch.epoch), False))
         else:
-            self.router.drop(parcel)
+            self._unroute(parcel)
             self._lane_ended(parcel, success=False)
+
+    def _unroute(self, parcel: Parcel) -> None:
+        """A dispatch waits for a minion no longer."""
+        self.router.drop(parcel)
+        self.traffic.done(parcel.dispatch.queue, parcel.dispatch.function)
 
     def _lane_ended(self, parcel: Parcel, *, success: bool) -> None:
         if in_order(parcel):
@@ -473,7 +488,9 @@ class Edge:
         if not self.router.parcels:
             return
         for parcel, spilled in self.router.fill(session, now_ms):
-            if not self._expired(parcel, now_ms):
+            if self._expired(parcel, now_ms):
+                self.traffic.done(parcel.dispatch.queue, parcel.dispatch.function)
+            else:
                 self._lease(parcel, session, now_ms, spilled=spilled)
 
     def _use_freed(self, now_ms: int) -> None:
@@ -508,6 +525,7 @@ class Edge:
                 self._take_away(live, "the job was dispatched again")
             self.leases[lease.job] = lease
             self._limits.begin(lease.queue, lease.function)
+            self.traffic.inbound(lease.queue, lease.function)
             if parcel is not None:
                 self._take_from_line(parcel, lease)
             self._lanes.hold((lease.queue, lease.key), (lease.job, lease.epoch))
@@ -537,7 +555,7 @@ class Edge:
         if parcel.dispatch.job in self._lanes.parcels:
             self._lanes.remove(parcel)
         else:
-            self.router.drop(parcel)
+            self._unroute(parcel)
         self._bind(lease, parcel)
 
     @staticmethod
@@ -612,6 +630,7 @@ class Edge:
         lease.over = True
         if self.leases.get(lease.job) is lease:
             self._limits.end(lease.queue, lease.function)
+            self.traffic.done(lease.queue, lease.function)
             del self.leases[lease.job]
             del lease.session.leases[lease.job]
         if lease.ordered:
@@ -653,6 +672,7 @@ class Edge:
         if lease.ordered:
             self._lease_ended(lease, success=False)
         self._limits.end(lease.queue, lease.function)
+        self.traffic.done(lease.queue, lease.function)
         del self.leases[lease.job]
         del lease.session.leases[lease.job]
         self._freed.add(lease.session)
@@ -684,6 +704,7 @@ class Edge:
                 self.woken.add(session)
         if not self.draining:
             for parcel in self.router.unserved(now_ms):
+                self.traffic.timedout(parcel.dispatch.queue, parcel.dispatch.function)
                 self._hand_back(parcel, Outcome.UNSERVED, now_ms)
         while self._ended and now_ms - next(iter(self._ended.values())).at_ms > ENDED_KEEP_MS:
             self._ended.popitem(last=False)

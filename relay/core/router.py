@@ -13,6 +13,7 @@ from relay.core.assign import Ranking
 from relay.core.limits import Limits
 from relay.core.parcel import Parcel
 from relay.core.session import Session
+from relay.core.traffic import Offers
 from relay.core.window import Window
 from schemas.proto import relay_pb2
 
@@ -106,8 +107,11 @@ class Shelf:
 class Router:
     """All that waits, and all sessions that may take it."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, offers: Offers | None = None) -> None:
+        """`offers` are functions that have no minion until there is work for them."""
         self.limits = limits or Limits()
+        self._offers = offers or Offers()
+        self._unanswered: set[tuple[str, str]] = set()
         self.sessions: dict[str, Session] = {}
         self.parcels: dict[str, Parcel] = {}
         self.paused: frozenset[str] = frozenset()
@@ -119,12 +123,16 @@ class Router:
 
     @property
     def queues(self) -> frozenset[str]:
-        """Every queue that a session serves."""
-        return frozenset(queue for session in self.sessions.values() for queue in session.queues)
+        """Every queue that a session serves, or would be started for."""
+        served = frozenset(queue for session in self.sessions.values() for queue in session.queues)
+        return served | self._offers.functions.keys()
 
     def functions(self) -> dict[str, frozenset[str]]:
-        """The functions that sessions have, by queue."""
-        found: dict[str, set[str]] = {}
+        """The functions that sessions have, by queue, and those that sessions would be started for."""
+        found = {
+            queue: {function for function in functions if (queue, function) not in self._unanswered}
+            for queue, functions in self._offers.functions.items()
+        }
         for queues, functions in {(session.queues, session.functions) for session in self.sessions.values()}:
             for queue in queues:
                 found.setdefault(queue, set()).update(functions)
@@ -133,6 +141,7 @@ class Router:
     def join(self, session: Session) -> None:
         """A session may take jobs from now on."""
         self.sessions[session.id] = session
+        self._unanswered = {place for place in self._unanswered if not session.serves(*place)}
         self._upset(session)
 
     def leave(self, session: Session, now_ms: int) -> None:
@@ -186,10 +195,12 @@ class Router:
         parcel.gone = True
         self._remove(shelf, parcel)
 
-    def forget(self, window: Window) -> None:
-        """Drops all that waits from a partition that is no longer this relay's."""
-        for parcel in [parcel for parcel in self.parcels.values() if parcel.window is window]:
+    def forget(self, window: Window) -> list[Parcel]:
+        """Drops all that waits from a partition that is no longer this relay's; gives it."""
+        dropped = [parcel for parcel in self.parcels.values() if parcel.window is window]
+        for parcel in dropped:
             self.drop(parcel)
+        return dropped
 
     def unserved(self, now_ms: int) -> list[Parcel]:
         """Takes out what has waited too long for a session with its function, of queues that have sessions at
@@ -204,15 +215,30 @@ class Router:
             if shelf.ranking.sessions or shelf.queue not in queues:
                 continue
             down = any(session.serves(shelf.queue, shelf.function) for _, session in self._departed)
+            patience_ms = self._patience_ms(shelf)
             for parcel in list(shelf.lines.get(None, ())):
                 if down and not parcel.window.crowded():
                     continue
-                if now_ms - parcel.arrived_ms < UNSERVED_AFTER_MS:
+                if now_ms - parcel.arrived_ms < patience_ms:
                     break
                 if not parcel.gone:
                     late.append(parcel)
                     self.drop(parcel)
+        self._unanswered |= {
+            (parcel.dispatch.queue, parcel.dispatch.function)
+            for parcel in late
+            if self._offers.has(parcel.dispatch.queue, parcel.dispatch.function)
+        }
         return late
+
+    def _patience_ms(self, shelf: Shelf) -> int:
+        """How long a function may have no session: longer if one is being started, unless that was in vain
+        lately.
+        """
+        place = shelf.queue, shelf.function
+        if place in self._unanswered or not self._offers.has(*place):
+            return UNSERVED_AFTER_MS
+        return self._offers.answer_ms
 
     def status(self) -> list[relay_pb2.WaitingStatus]:
         """What waits, by queue and function."""

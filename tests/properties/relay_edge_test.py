@@ -192,6 +192,15 @@ class EdgeMachine(RuleBasedStateMachine):
             assert parcel.window.point <= parcel.offset
 
     @invariant()
+    def the_scheduler_knows_what_is_open(self) -> None:
+        """What came in and is neither done nor timed out waits or runs, and nothing else does."""
+        edge = self.world.edge
+        for function in ("f", "g"):
+            waiting = sum(parcel.dispatch.function == function for parcel in edge.router.parcels.values())
+            running = sum(lease.function == function for lease in edge.leases.values())
+            assert self.world.open(function) == waiting + running
+
+    @invariant()
     def the_room_is_used(self) -> None:
         """Nothing waits that a session with room could run."""
         waiting = {(p.dispatch.queue, p.dispatch.function) for p in self.world.edge.router.parcels.values()}

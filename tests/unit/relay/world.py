@@ -10,6 +10,7 @@ from typing import Any
 from relay.core.edge import Edge
 from relay.core.record import Record
 from relay.core.session import Session
+from relay.core.traffic import Hook, Offers, Told, Traffic
 from relay.core.translate import add_job
 from relay.core.window import Window
 from schemas.defaults import HEARTBEAT_TIMEOUT_MS
@@ -29,9 +30,11 @@ class World:
     `store` is called.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, offers: Offers | None = None) -> None:
+        """`offers` are what a scheduler would bring minions for."""
         self.now_ms = START_MS
-        self.edge = Edge("relay-1", PARTITIONS, self.now_ms)
+        self.edge = Edge("relay-1", PARTITIONS, self.now_ms, traffic=Traffic(offers or Offers()))
+        self.told: list[Told] = []
         self.windows = {number: Window("t.dispatch.default", number, 0) for number in range(PARTITIONS)}
         self.slow = False
         self.unstored: list[Record] = []
@@ -48,6 +51,14 @@ class World:
     def beats(self) -> list[Beat]:
         """All beats, in the order of their writing."""
         return [beat for heartbeat in self.heartbeats for beat in heartbeat.beats]
+
+    def open(self, function: str) -> int:
+        """How many jobs of a function a scheduler believes to be waited for."""
+        return sum(
+            each.count if each.hook is Hook.INBOUND else -each.count
+            for each in self.told
+            if each.function == function
+        )
 
     def hello(
         self, minion: str = "m1", *, credit: int = 0, held: tuple[Held, ...] = (), **said: object
@@ -169,6 +180,7 @@ class World:
         self.unstored += records
         self.remarks += self.edge.remarks
         self.edge.remarks = []
+        self.told += self.edge.traffic.take()
         if not self.slow:
             self.store()
 
