@@ -78,6 +78,12 @@ TAG_CHARS_MAX = 100
 NON_RETRYABLE_MAX = 50
 JSON_DEPTH_MAX = 64  # of nested objects and arrays in a JSON request
 
+# Foreground calls.
+CALL_BYTES_MAX = 4 * MIB  # of arguments, of a result, and of one piece of data
+ROUTING_MS = 5 * SECOND_MS  # how long a relay looks for a minion that takes the call
+ROUTING_MS_MAX = HOUR_MS
+CACHE_MS_MAX = DAY_MS  # for which an answer may be given again
+
 # Time.
 RUN_AT_AHEAD_MS_MAX = 400 * DAY_MS
 EXPIRES_AT_AHEAD_MS_MAX = 800 * DAY_MS
