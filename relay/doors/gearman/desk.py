@@ -1,0 +1,44 @@
+"""What the Gearman door needs of the rest of the world beside the calls: somewhere to put background jobs.
+
+Interfaces and values alone. Without a desk the door runs foreground jobs only, and says so.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from relay.core.call import Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """A job that nobody waits for."""
+
+    function: str
+    data: bytes
+    content_type: str
+    unique: str
+    priority: Priority
+    run_at_ms: int | None
+
+
+class BadJob(ValueError):
+    """No such job can be; the text is a sentence with the value found."""
+
+
+class Desk(Protocol):
+    """Takes background jobs, durably."""
+
+    def submit(self, job: Background, taken: Callable[[str | None], None]) -> str:
+        """Hands a job on and returns its id; BadJob if it cannot be one.
+
+        `taken` is called later, on the event loop, with None once the job is durable, else with a sentence
+        why nobody can say that it is.
+        """
+
+
+class Known(Protocol):
+    """What is known of a durable job that runs here."""
+
+    def running(self, job: str) -> tuple[int, int] | None:
+        """How far it is, done and total; None: it does not run here."""
