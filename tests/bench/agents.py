@@ -1,4 +1,5 @@
-"""The agent path alone, on stock Faust and on the project's transport, as figures; `transport` measures.
+"""The agent path alone, on stock Faust and on the project's transport in both modes, as figures; `transport`
+measures.
 
 Owns a broker for it, and the names of the figures.
 """
@@ -10,11 +11,13 @@ import tempfile
 from typing import Final
 
 from jobstream.cluster import Broker
+from streams.transport import Mode
 from streams.transport.transport import MODE_DEFAULT
 from tests.bench.figures import ROOT, Figure, Say, figure
 
 STOCK: Final = "stock"
 OURS: Final = MODE_DEFAULT.value
+OTHER: Final = next(mode.value for mode in Mode if mode is not MODE_DEFAULT)
 EVENTS: Final = 60_000
 LATENCIES: Final = 1_000
 """Events at 100 a second; ten seconds for each host."""
@@ -27,19 +30,19 @@ FIELDS: Final = {
     "half_load_ms_p99": ("agent_half_load_ms_p99", "ms"),
 }
 """What `transport` measures of a host, and the name and unit of the figure."""
-HOSTS: Final = ((OURS, ""), (STOCK, "_stock"))
+HOSTS: Final = ((OURS, ""), (OTHER, f"_{OTHER}"), (STOCK, "_stock"))
 NAMES: Final = tuple(name + suffix for name, _ in FIELDS.values() for _, suffix in HOSTS)
 
 
 async def measure(runs: int, say: Say, events: int = EVENTS) -> list[Figure]:
-    """Events per second, CPU per event and latency of both hosts, in turns."""
+    """Events per second, CPU per event and latency of the hosts, in turns."""
     values: dict[str, list[float]] = {}
     with (
         tempfile.TemporaryDirectory(prefix="jobstream-bench-") as data,
         Broker.start(f"{data}/kafka", tell=lambda _: None) as broker,
     ):
         for run in range(1, runs + 1):
-            say(f"run {run} of {runs}: {events} events, stock and ours")
+            say(f"run {run} of {runs}: {events} events on each host")
             for name, value in (await _run(broker.bootstrap, events)).items():
                 values.setdefault(name, []).append(value)
     return [
@@ -52,7 +55,7 @@ async def measure(runs: int, say: Say, events: int = EVENTS) -> list[Figure]:
 async def _run(bootstrap: str, events: int) -> dict[str, float]:
     """What `tests.bench.transport` says of one run, by its names."""
     command = ["-m", "tests.bench.transport", "--bootstrap", bootstrap, "--runs", "1"]
-    command += ["--events", str(events), "--latency", str(LATENCIES), "--hosts", f"{STOCK},{OURS}"]
+    command += ["--events", str(events), "--latency", str(LATENCIES), "--hosts", f"{STOCK},{OURS},{OTHER}"]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )

@@ -36,13 +36,19 @@ NAMES: Final = (
     "restore_s_100k",
     "restore_s_1m",
     "restore_snapshot_s_1m",
+    "restore_s_20k_of_1m",
+    "restore_snapshot_s_20k_of_1m",
     "rss_mb_1m_delayed",
     "timer_lateness_1m_ms_p50",
     "timer_lateness_1m_ms_p99",
     "streams_us_per_job_1m",
 )
+FEWEST: Final = 10_000
 FEW: Final = 100_000
 MANY: Final = 1_000_000
+LIVE: Final = 20_000
+VERSIONS: Final = 50
+"""Of each of so many rows in a changelog that was never compacted."""
 JOBS: Final = 5_000
 """Ended beside those that wait, for what they cost."""
 TIMED: Final = 1_000
@@ -57,7 +63,7 @@ async def measure(runs: int, say: Say) -> list[Figure]:
     del runs
     restores, costs, lateness = {}, {}, {}
     rss_mb = again_s = 0.0
-    for pending in (0, FEW, MANY):
+    for pending in (0, FEWEST, FEW, MANY):
         with ExitStack() as stack:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jobstream-bench-")))
             broker = stack.enter_context(Broker.start(data / "kafka", tell=lambda _: None))
@@ -71,32 +77,45 @@ async def measure(runs: int, say: Say) -> list[Figure]:
                 lateness[pending] = await late_ms(made, TIMED)
                 if pending == MANY:
                     again_s = _again_s(made, say, pending)
+    long_s, tail_s = await _long_log(say)
     late = {many: [percentile(found, share) for share in (0.5, 0.99)] for many, found in lateness.items()}
     figures = [
         figure("restore_s_100k", "s", [restores[FEW]]),
         figure("restore_s_1m", "s", [restores[MANY]]),
         figure("restore_snapshot_s_1m", "s", [again_s]),
+        figure("restore_s_20k_of_1m", "s", [long_s]),
+        figure("restore_snapshot_s_20k_of_1m", "s", [tail_s]),
         figure("rss_mb_1m_delayed", "MB", [rss_mb]),
     ]
     for place, name in enumerate(("p50", "p99")):
-        none, few, many = (late[pending][place] for pending in (0, FEW, MANY))
-        figures.append(
-            figure(f"timer_lateness_1m_ms_{name}", "ms", [many], beside_none=none, beside_100k=few)
-        )
+        none, fewest, few, many = (late[pending][place] for pending in (0, FEWEST, FEW, MANY))
+        beside = {"beside_none": none, "beside_10k": fewest, "beside_100k": few}
+        figures.append(figure(f"timer_lateness_1m_ms_{name}", "ms", [many], **beside))
     beside = {"beside_none": costs[0], "beside_100k": costs[FEW]}
     return [*figures, figure("streams_us_per_job_1m", "us", [costs[MANY]], **beside)]
 
 
-async def _write(bootstrap: str, count: int) -> None:
-    """Rows of delayed jobs, due over a day from tomorrow on."""
+async def _long_log(say: Say) -> tuple[float, float]:
+    """Seconds to restore few rows of which the log has many versions: from the log, and from snapshots."""
+    with ExitStack() as stack:
+        data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jobstream-bench-")))
+        broker = stack.enter_context(Broker.start(data / "kafka", tell=lambda _: None))
+        say(f"writing {LIVE} delayed jobs {VERSIONS} times")
+        await _write(broker.bootstrap, LIVE, VERSIONS)
+        async with stage_on(say, data, bootstrap=broker.bootstrap) as made:
+            return _restored_s(made, LIVE), _again_s(made, say, LIVE)
+
+
+async def _write(bootstrap: str, count: int, versions: int = 1) -> None:
+    """Rows of delayed jobs, due over a day from tomorrow on; so many times each, in rounds."""
     topics = Topics(PREFIX)
     await Topicmaker(bootstrap, topics).prepare()
     producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 50})
     now_ms = time.time_ns() // 1_000_000
     pattern = _row(topics, now_ms)
-    for number in range(count):
-        id = f"{number:06d}{os.urandom(10).hex().upper()}"
-        at_ms = now_ms + DAY_MS + DAY_MS * number // count
+    for number in range(count * versions):
+        id = f"{number % count:015d}{now_ms:011X}"
+        at_ms = now_ms + DAY_MS + DAY_MS * (number % count) // count
         number_home = home(id, topics.partitions)
         spec = replace(
             pattern.spec,
