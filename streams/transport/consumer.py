@@ -24,14 +24,18 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from confluent_kafka import KafkaException
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode import Service
 
+from streams.transport import progress
 from streams.transport.batch import Batch, Position
 from streams.transport.crash import Exit, die
 from streams.transport.ledger import Ledger
 from streams.transport.membership import NO_GENERATION, Membership
 from streams.transport.offsets import metadata
+from streams.transport.progress import Progress
 from streams.transport.source import Fetched
 from streams.transport.writer import Mode
 
@@ -173,6 +177,22 @@ class Consumer(driver.Consumer):
                 raise
         except Exception as error:  # noqa: BLE001  # a worker that stops fetching must not look alive
             die(Exit.FETCH, "records could not be fetched", error)
+
+    @Service.task
+    async def _watch_progress(self) -> None:
+        """Ends a worker that has records to read and does not get on."""
+        watch = Progress()
+        while not self.should_stop:
+            await self.sleep(progress.LOOK_S)
+            positions = self._source.positions() if self._begun.is_set() and self.ledger.is_idle() else {}
+            try:
+                ends = await asyncio.to_thread(self.transport.log.stable_ends, positions)
+            except KafkaException as error:
+                log.debug("the ends of topics can't be asked for: %s", error)
+                watch.forget()
+                continue
+            if (sentence := watch.look(positions, ends)) is not None and self._begun.is_set():
+                die(Exit.FETCH, sentence)
 
     async def _agents_ready(self) -> None:
         kept_s = 0.0

@@ -49,6 +49,10 @@ class Ledger:
         """Returns when no agent holds a batch."""
         await self._turn.wait()
 
+    def is_idle(self) -> bool:
+        """True if no agent holds a batch."""
+        return self._turn.is_set()
+
     async def settled(self) -> None:
         """Returns when no batch is with an agent or with the writer."""
         await self._turn.wait()

@@ -129,6 +129,15 @@ class Log:
         ends = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         return {tp: Bounds(first, ends[tp]) for tp, first in firsts.items()}
 
+    def stable_ends(self, sources: Iterable[TP]) -> dict[TP, int]:
+        """Up to where each source partition can be read: before the first transaction that is open.
+
+        Raises:
+            KafkaException: no broker answers, or one has no leader now.
+        """
+        places = [TopicPartition(tp.topic, tp.partition) for tp in sources]
+        return self._offsets_now(places, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)  # type: ignore[no-untyped-call]
+
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
         """Which incarnation of each topic this is (KIP-516)."""
         asked = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=ASK_S)
@@ -147,13 +156,16 @@ class Log:
                 with contextlib.suppress(KafkaException):  # librdkafka keeps the epoch of before
                     self._admin.list_topics(timeout=ASK_S)
 
-    def _offsets_now(self, places: Sequence[TopicPartition], which: Any) -> dict[TP, int]:
+    def _offsets_now(
+        self,
+        places: Sequence[TopicPartition],
+        which: Any,
+        isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+    ) -> dict[TP, int]:
         if not places:
             return {}
         answers = self._admin.list_offsets(
-            dict.fromkeys(places, which),
-            isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=ASK_S,
+            dict.fromkeys(places, which), isolation_level=isolation, request_timeout=ASK_S
         )
         return {TP(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
 

@@ -73,7 +73,7 @@ class Source:
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
-                "enable.partition.eof": leading is not None,
+                "enable.partition.eof": True,
                 "check.crcs": True,
                 "fetch.wait.max.ms": EMPTY_WAIT_MS,
                 "fetch.queue.backoff.ms": FULL_WAIT_MS,
@@ -85,6 +85,7 @@ class Source:
         self._leading = leading
         self._behind: dict[TP, int] = {}  # where each leading partition must get to first
         self._following: list[TopicPartition] = []
+        self._positions: dict[TP, int] = {}
         self._thread = ThreadPoolExecutor(1, "transport-source")
         self._generation: int | None = None
 
@@ -105,6 +106,12 @@ class Source:
         fetched: Fetched | None = await self._in_thread(self._poll)
         return fetched
 
+    def positions(self) -> dict[TP, int]:
+        """The next offset of each partition that is being fetched: behind the last record that was handed
+        out, or behind what is not for readers (markers, aborted records) if nothing else follows.
+        """
+        return dict(self._positions)
+
     async def close(self) -> None:
         """Lets go of the connections."""
         await self._in_thread(self._consumer.close)
@@ -119,6 +126,7 @@ class Source:
         self._behind = {tp: end for tp, offset in leading.items() if (end := self._lead(tp, offset)) > offset}
         self._following = [TopicPartition(*tp, at) for tp, at in offsets.items() if tp not in leading]
         self._consumer.assign([TopicPartition(*tp, offset) for tp, offset in leading.items()])
+        self._positions = dict(leading)
         self._follow()
 
     def _lead(self, tp: TP, offset: int) -> int:
@@ -131,6 +139,7 @@ class Source:
         """Fetches from all other topics too, when the leading one is where it has to be."""
         if self._following and not self._behind:
             self._consumer.incremental_assign(self._following)
+            self._positions |= {TP(at.topic, at.partition): at.offset for at in self._following}
             self._following = []
 
     def _poll(self) -> Fetched | None:
@@ -145,6 +154,7 @@ class Source:
                 if message.error().code() != KafkaError._PARTITION_EOF:
                     raise KafkaException(message.error())
                 self._behind.pop(TP(topic, partition), None)  # its last offsets are transaction markers
+                self._positions[TP(topic, partition)] = message.offset()
                 continue
             records.setdefault(TP(topic, partition), []).append(
                 Record(
@@ -158,6 +168,7 @@ class Source:
                 )
             )
         for tp, run in records.items():
+            self._positions[tp] = run[-1].offset + 1
             if run[-1].offset + 1 >= self._behind.get(tp, LATER):
                 del self._behind[tp]
         self._follow()
