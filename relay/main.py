@@ -7,7 +7,6 @@ with one line, and a restart goes on from the log.
 import asyncio
 import contextlib
 import gc
-import ipaddress
 import logging
 import os
 import signal
@@ -23,11 +22,13 @@ from confluent_kafka.admin import AdminClient
 
 from relay.bridge import Bridge
 from relay.broker import GivenUp, RelayFailed, find_topics, session_timeout_ms
+from relay.lock import Lock
 from relay.scheduler.hooks import Scheduler
 from relay.scheduler.settings import SECTION, scheduler_of
 from relay.server import Server
+from relay.watched import BadFile
 from schemas.registered import RegistryFailed, adopt
-from schemas.settings import BadSetting, Settings, limits, load, section
+from schemas.settings import DNS, BadSetting, Settings, limits, load, section
 from schemas.telemetry import logs
 
 log = logging.getLogger("relay")
@@ -48,6 +49,10 @@ EXIT_FAILED = 70
 
 EXIT_CONFIG = 78
 """EX_CONFIG: starting it again will not help."""
+
+
+class RelayMayNot(RelayFailed):
+    """The settings do not let it start; starting again will not help."""
 
 
 class Relay:
@@ -85,6 +90,11 @@ class Relay:
         else:
             await self._abandon()
 
+    def lock_again(self) -> None:
+        """Reads tokens and certificates again."""
+        if self._server is not None:
+            self._server.lock_again(again=True)
+
     def give_up(self) -> None:
         """Ends a start that still waits for the broker; a relay that has started is not touched."""
         self._given_up.set()
@@ -104,9 +114,11 @@ class Relay:
             await asyncio.to_thread(adopt, self._settings)
         except RegistryFailed as error:
             raise RelayFailed(str(error)) from None
-        host, port = self._settings.relay.rsplit(":", 1)
-        if not _is_loopback(host):
-            log.warning("whoever reaches %s may take jobs; it is not loopback", self._settings.relay)
+        host, port = listening(self._settings).rsplit(":", 1)
+        try:
+            lock = Lock(self._settings)
+        except BadFile as bad:
+            raise RelayMayNot(str(bad)) from None
         config: dict[str, Any] = {
             "bootstrap.servers": self._settings.bootstrap,
             "client.id": "jobstream-relay",
@@ -119,7 +131,7 @@ class Relay:
             config, topics, name, patience_ms, self._fail, limits(self._settings.limits), self._scheduler
         )
         cancels = await self._or_failed(self._bridge.ready())
-        self._server = Server(self._bridge)
+        self._server = Server(self._bridge, lock)
         try:
             port_in_force = await self._server.start(self._settings.relay)
         except RuntimeError as error:
@@ -129,9 +141,10 @@ class Relay:
             await self._scheduler.open(self.address)
             self._bridge.follow()
         log.info(
-            "relay started relay=%s address=%s prefix=%s partitions=%d recovered cancels=%d in %.2f s",
+            "relay started relay=%s address=%s %s prefix=%s partitions=%d recovered cancels=%d in %.2f s",
             name,
             self.address,
+            lock,
             topics.prefix,
             topics.partitions,
             cancels,
@@ -189,8 +202,8 @@ class Relay:
 
 
 async def run(settings: Settings) -> None:
-    """Runs a relay until SIGTERM or SIGINT, then drains it; RelayFailed if it cannot start or
-    cannot go on, BadSetting if its scheduler cannot be had.
+    """Runs a relay until SIGTERM or SIGINT, then drains it; SIGHUP has it read its locks again. RelayFailed
+    if it cannot start or cannot go on, BadSetting if its scheduler cannot be had.
     """
     scheduler = scheduler_of(settings, section(SECTION))
     _spare_the_collector()
@@ -204,6 +217,7 @@ async def run(settings: Settings) -> None:
 
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, tell)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, relay.lock_again)
     with contextlib.suppress(GivenUp):
         async with relay:
             await _first(told.wait(), relay.failed())
@@ -234,7 +248,7 @@ def main() -> None:
     try:
         settings, _ = load()
         asyncio.run(run(settings))
-    except BadSetting as bad:
+    except (BadSetting, RelayMayNot) as bad:
         sys.exit(_say(str(bad), EXIT_CONFIG))
     except RelayFailed as failed:
         sys.exit(_say(str(failed), EXIT_FAILED))
@@ -245,8 +259,8 @@ def _say(sentence: str, code: int) -> int:
     return code
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
+def listening(settings: Settings) -> str:
+    """Where a relay listens. RelayMayNot if the setting names several, as it may for minions."""
+    if "," in settings.relay or settings.relay.startswith(DNS):
+        raise RelayMayNot(f"a relay must have one address to listen at, got {settings.relay!r}")
+    return settings.relay

@@ -17,7 +17,9 @@ from google.protobuf.message import DecodeError
 from relay.bridge import Bridge
 from relay.core.hello import PROTOCOL
 from relay.core.session import Breach, Refusal, Session
+from relay.core.tokens import Credential, Denied, Scope
 from relay.core.translate import add_job
+from relay.lock import Lock, credential_of
 from schemas.defaults import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, MIB, NAME_CHARS_MAX
 from schemas.names import new_id
 from schemas.proto.relay_pb2 import FromMinion, FromRelay, JobBatch, ReceiptsStored, Welcome
@@ -71,6 +73,8 @@ STATUS = {
     Refusal.FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Refusal.SILENT: grpc.StatusCode.DEADLINE_EXCEEDED,
     Refusal.LEAVING: grpc.StatusCode.UNAVAILABLE,
+    Refusal.UNKNOWN: grpc.StatusCode.UNAUTHENTICATED,
+    Refusal.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
 }
 
 EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined] # its types forgot it
@@ -84,10 +88,11 @@ class Broken(Exception):
 class Stream:
     """The tasks of one session."""
 
-    def __init__(self, session: Session, context: Context) -> None:
+    def __init__(self, session: Session, context: Context, credential: Credential) -> None:
         self.session = session
         self.context = context
         self.opened_ns = time.monotonic_ns()
+        self.credential = credential
         self.something = asyncio.Event()
         self.writing_since_ms = 0
         self.closing: Breach | None = None
@@ -104,8 +109,9 @@ class Stream:
 class Server:
     """Serves minions at one address."""
 
-    def __init__(self, bridge: Bridge) -> None:
+    def __init__(self, bridge: Bridge, lock: Lock) -> None:
         self._bridge = bridge
+        self._lock = lock
         self._edge = bridge.edge
         self._streams: dict[Session, Stream] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -119,7 +125,11 @@ class Server:
 
     async def start(self, address: str) -> int:
         """Listens at host:port, port 0 for any; returns the port. RuntimeError if it cannot."""
-        port = self._server.add_insecure_port(address)
+        credentials = self._lock.credentials()
+        if credentials is None:
+            port = self._server.add_insecure_port(address)
+        else:
+            port = self._server.add_secure_port(address, credentials)
         await self._server.start()
         self._looking = asyncio.create_task(self._look())
         return port
@@ -132,8 +142,28 @@ class Server:
             stream.close(Breach(reason, Refusal.LEAVING))
         await self._server.stop(CLOSE_S if self._streams else 0)
 
-    async def _status(self, _: object, __: object) -> bytes:
-        """What the relay does now, for people and for tools."""
+    def lock_again(self, *, again: bool = False) -> None:
+        """Reads what locks the relay again, if it changed or in any case, and shows out whom it lets in no
+        longer.
+        """
+        if not self._lock.look(again=again):
+            return
+        for stream in list(self._streams.values()):
+            session = stream.session
+            try:
+                session.allowed = self._lock.grant(stream.credential)
+                session.check_offer()
+            except Denied as denied:
+                stream.close(_denied(denied))
+            except Breach as breach:
+                stream.close(breach)
+
+    async def _status(self, _: object, context: Context) -> bytes:
+        """What the relay does now, for people and for tools that may read."""
+        try:
+            self._lock.grant(_bearer(context)).check(Scope.READ)
+        except Denied as denied:
+            await _refuse(context, _denied(denied))
         return self._bridge.status().SerializeToString()
 
     # One stream.
@@ -179,12 +209,19 @@ class Server:
         said = parse(raw)
         if said.WhichOneof("message") != "hello":
             raise Breach(f"the first message must be hello, got {said.WhichOneof('message')}")
-        session = self._edge.hello(said.hello, new_id(), self._bridge.clock())
-        stream = self._streams[session] = Stream(session, context)
+        credential = credential_of(said.hello.token, context.auth_context())
+        try:
+            allowed = self._lock.grant(credential)
+        except Denied as denied:
+            raise _denied(denied) from None
+        session = self._edge.hello(said.hello, new_id(), self._bridge.clock(), allowed)
+        stream = self._streams[session] = Stream(session, context, credential)
         log.info(
-            "session opened session=%s minion=%s queues=%s functions=%d capacity=%d held=%d sdk=%r peer=%s",
+            "session opened session=%s minion=%s token=%s queues=%s functions=%d capacity=%d held=%d"
+            " sdk=%r peer=%s",
             session.id,
             session.minion,
+            allowed.name,
             ",".join(sorted(session.queues)),
             len(session.functions),
             session.capacity,
@@ -293,9 +330,10 @@ class Server:
         stream.something.set()
 
     async def _look(self) -> None:
-        """Finds minions that take nothing off their streams."""
+        """Finds minions that take nothing off their streams, and locks that changed."""
         while True:
             await asyncio.sleep(1)
+            self.lock_again()
             now_ms = self._bridge.clock()
             for stream in list(self._streams.values()):
                 since_ms = stream.writing_since_ms
@@ -341,6 +379,20 @@ async def _refuse(context: Context, breach: Breach) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_S):
             await context.abort(STATUS[breach.refusal], breach.sentence)
+
+
+def _denied(denied: Denied) -> Breach:
+    """How a stream ends whose token is not known, or not for this."""
+    return Breach(denied.sentence, Refusal.FORBIDDEN if denied.known else Refusal.UNKNOWN)
+
+
+def _bearer(context: Context) -> Credential:
+    """What a call shows whose message has no place for a token: the metadata `authorization`, a
+    certificate.
+    """
+    told = dict(context.invocation_metadata() or ())
+    kind, _, token = str(told.get("authorization", "")).partition(" ")
+    return credential_of(token.strip() if kind.lower() == "bearer" else "", context.auth_context())
 
 
 def parse(raw: bytes) -> FromMinion:

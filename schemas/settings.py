@@ -23,9 +23,16 @@ SECTIONS = frozenset({"pools"})
 """Tables of the file that are no settings; whoever needs one says what may be in it."""
 ENVIRONMENT = "JOBSTREAM_"
 PORT_MAX = 65_535
+DNS = "dns:"
+"""Before a name that stands for every relay at its addresses."""
 ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\]):(\d{1,5})", re.ASCII)
 REGISTRY = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?", re.ASCII)
 PREFIX_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+
+
+FROM_FILE = "@"
+"""Before the name of the file that has a secret."""
+HIDDEN = "(set)"
 
 
 class BadSetting(ValueError):
@@ -41,6 +48,19 @@ def _address(found: str) -> str:
 
 def _addresses(found: str) -> str:
     return ",".join(_address(part.strip()) for part in found.split(","))
+
+
+def _relays(found: str) -> str:
+    """One or more, each with DNS before it if the name stands for all its addresses."""
+    return ",".join(_relay(part.strip()) for part in found.split(","))
+
+
+def _relay(found: str) -> str:
+    try:
+        _address(found.removeprefix(DNS))
+    except ValueError:
+        raise ValueError(f"host:port or {DNS}host:port, or several with commas between") from None
+    return found
 
 
 def lanes(ordered: str) -> dict[str, LanePolicy]:
@@ -150,8 +170,16 @@ def _registry(found: str) -> str:
     return found
 
 
+def _secret(found: str) -> str:
+    if not found.isprintable():
+        raise ValueError("printable")
+    return found
+
+
 def _setting(default: Any, read: Callable[[str], Any], doc: str, unit: str = "") -> Any:
-    return dataclasses.field(default=default, metadata={"read": read, "doc": doc, "unit": unit})
+    secret = read is _secret
+    metadata = {"read": read, "doc": doc, "unit": unit, "secret": secret}
+    return dataclasses.field(default=default, repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +194,32 @@ class Settings:
     partitions: int = _setting(
         defaults.PARTITIONS, _partitions, "Partitions of the topics; fixed for the life of a prefix"
     )
-    relay: str = _setting("127.0.0.1:7071", _address, "Where the relay listens for minions", "host:port")
+    relay: str = _setting(
+        "127.0.0.1:7071",
+        _relays,
+        "Where the relay listens, and minions find it; they take several, and names with dns: before them",
+        "host:port,...",
+    )
+    relay_open: str = _setting(
+        "no", _yes, "Whether a relay may listen beyond loopback without tokens or certificates", "yes or no"
+    )
+    relay_tokens: str = _setting("", _path, "A relay's bearer tokens, as TOML; none if empty", "file")
+    relay_cert: str = _setting("", _path, "A relay's certificate: with one it speaks TLS", "file")
+    relay_key: str = _setting("", _path, "The key of that certificate", "file")
+    relay_clients: str = _setting(
+        "", _path, "Authorities that sign minions' certificates; a relay with it wants one of each", "file"
+    )
+    relay_ca: str = _setting(
+        "",
+        _path,
+        "Authorities that sign relays' certificates, for minions: with it they speak TLS",
+        "file or system",
+    )
+    relay_token: str = _setting(
+        "", _secret, "What a minion shows to relays, or @ and the file that has it", "token or @file"
+    )
+    minion_cert: str = _setting("", _path, "A minion's certificate", "file")
+    minion_key: str = _setting("", _path, "The key of that certificate", "file")
     limits: str = _setting(
         "",
         _limits,
@@ -228,6 +281,13 @@ class Settings:
         "", _registry, "Schema registry whose ids are written; the shipped ids without one", "URL"
     )
 
+    def shown(self, name: str) -> str:
+        """The value of a setting, for people: of a secret only whether there is one, or which file has it."""
+        value = str(getattr(self, name))
+        field = next(field for field in dataclasses.fields(self) if field.name == name)
+        secret = field.metadata["secret"] and value and not value.startswith(FROM_FILE)
+        return HIDDEN if secret else value
+
 
 NAMES = tuple(field.name for field in dataclasses.fields(Settings))
 
@@ -236,6 +296,18 @@ def address(name: str, found: str) -> str:
     """An address that is no setting, in the form of those that are. BadSetting if it cannot be."""
     found_here: str = _read(name, f"flag --{name}", found, _address)
     return found_here
+
+
+def secret(value: str) -> str:
+    """A secret: the value itself, or what the file has that it names after an @, without white space around
+    it.
+
+    Raises:
+        OSError, UnicodeDecodeError: There is no such file, or it is no text.
+    """
+    if not value.startswith(FROM_FILE):
+        return value
+    return Path(value.removeprefix(FROM_FILE)).read_text(encoding="utf-8").strip()
 
 
 def environment_name(name: str) -> str:
@@ -319,4 +391,5 @@ def _read(name: str, origin: str, found: object, read: Callable[[str], Any]) -> 
     try:
         return read(text)
     except ValueError as error:
-        raise BadSetting(f"{name} must be {error}, got {found!r:.100} (from {origin})") from None
+        got = HIDDEN if read is _secret else f"{found!r:.100}"
+        raise BadSetting(f"{name} must be {error}, got {got} (from {origin})") from None

@@ -13,6 +13,7 @@ from jobstream.cli.options import AsJson, Bootstrap, Data, Partitions, Prefix, R
 if TYPE_CHECKING:
     from jobstream.client import Client
     from jobstream.client.config import Entry
+    from schemas.settings import Settings
 
 app = typer.Typer(name="config", invoke_without_command=True, rich_markup_mode="markdown")
 
@@ -60,13 +61,13 @@ def settings(
     settings, origins = load(flags)
     if json:
         show.as_json(
-            {name: {"value": getattr(settings, name), "from": origin} for name, origin in origins.items()}
+            {name: {"value": _told(settings, name), "from": origin} for name, origin in origins.items()}
         )
         return Exit.OK
     rows = [
         (
             field.name,
-            getattr(settings, field.name),
+            settings.shown(field.name),
             origins[field.name],
             environment_name(field.name),
             field.metadata["doc"],
@@ -75,6 +76,12 @@ def settings(
     ]
     show.table(None, ("setting", "value", "from", "variable", "what it is"), rows)
     return Exit.OK
+
+
+def _told(settings: "Settings", name: str) -> object:
+    """A value as JSON has it; of a secret only whether there is one."""
+    value = getattr(settings, name)
+    return settings.shown(name) if isinstance(value, str) else value
 
 
 @app.command("get")

@@ -10,29 +10,42 @@ from typing import Any
 import grpc
 
 from jobstream.cli.exits import Exit
+from jobstream.minion.wire import CannotConnect, Wire, wire_of
 from schemas.proto.relay_pb2 import StatusReply, StatusRequest
+from schemas.settings import DNS, Settings
 
 METHOD = "/jobstream.Relay/Status"
 ANSWER_S = 5.0
 """How long a relay may take to answer."""
 
 
-def ask(address: str) -> StatusReply:
-    """What the relay at this address does now. grpc.RpcError if it does not answer."""
-    with grpc.insecure_channel(address) as channel:
+def ask(address: str, wire: Wire) -> StatusReply:
+    """What the relay at this address does now. grpc.RpcError if it does not answer, or not to us."""
+    credentials, token = wire.credentials(), wire.shown()
+    metadata = (("authorization", f"Bearer {token}"),) if token else ()
+    opened = grpc.secure_channel(address, credentials) if credentials else grpc.insecure_channel(address)
+    with opened as channel:
         method: Any = channel.unary_unary(
             METHOD,
             request_serializer=StatusRequest.SerializeToString,
             response_deserializer=StatusReply.FromString,
         )
-        reply: StatusReply = method(StatusRequest(), timeout=ANSWER_S)
+        reply: StatusReply = method(StatusRequest(), timeout=ANSWER_S, metadata=metadata)
         return reply
 
 
-def say(address: str) -> int:
-    """Prints what the relay does; the exit code."""
+def say(settings: Settings) -> int:
+    """Prints what each relay of the settings does; the exit code: OK if all of them answered."""
+    wire = wire_of(settings)
+    return max(_say(address.removeprefix(DNS), wire) for address in settings.relay.split(","))
+
+
+def _say(address: str, wire: Wire) -> int:
     try:
-        reply = ask(address)
+        reply = ask(address, wire)
+    except CannotConnect as cannot:
+        sys.stderr.write(f"{cannot}\n")
+        return Exit.UNREACHABLE
     except grpc.RpcError as error:
         code: Any = error
         sys.stderr.write(f"no relay answers at {address}: {code.code().name}: {code.details()}\n")

@@ -87,10 +87,13 @@ def minion(
     from jobstream.cli.options import settings_of
     from jobstream.minion import run_modules
     from jobstream.minion.minion import GRACE_S
+    from jobstream.minion.wire import wire_of
 
+    settings = settings_of(relay=relay)
     return run_modules(
         modules,
-        relay=relay or settings_of().relay,
+        relay=settings.relay,
+        wire=wire_of(settings),
         concurrency=concurrency,
         name=name,
         queues=queue,
@@ -134,7 +137,7 @@ def relay(
         from jobstream.cli.options import settings_of
         from jobstream.cli.relay_status import say
 
-        return say(settings_of(relay=relay).relay)
+        return say(settings_of(relay=relay))
     _export(bootstrap=bootstrap, prefix=prefix, relay=relay, scheduler=scheduler)
     from relay.main import main
 

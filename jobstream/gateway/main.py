@@ -35,6 +35,9 @@ log = logging.getLogger("gateway")
 
 SECRET_BYTES_MIN = 16
 
+LOOK_S = 1.0
+"""How soon a file of tokens that changed is read again."""
+
 EXCUSES: dict[type[Exception], int] = {
     NotReachable: HTTPStatus.SERVICE_UNAVAILABLE,
     TopicsMissing: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -89,7 +92,7 @@ async def _run(settings: Settings) -> None:
         raise GatewayFailed(str(failed)) from None
     listen = Listen(settings.http, settings.http_cert, settings.http_key)
     tokens = tokens_of(settings.http_tokens)
-    loopback_only = check_listen(listen, tokens, may_be_open=settings.http_open == "yes")
+    loopback_only = check_listen(listen, tokens.value, may_be_open=settings.http_open == "yes")
     workers = Workers(settings.bootstrap, Topics(settings.prefix).workers, (settings.web,))
     views = tuple(settings.views.split(","))
     pages = WorkerPages(lambda: views if settings.views else workers.addresses())
@@ -98,7 +101,7 @@ async def _run(settings: Settings) -> None:
     async with KafkaDesk(settings, _look_up(pages)) as desk, workers:
         secret = _secret(settings.http_secret)
         door = Door(desk, pages, Metrics(), secret, name, trusting)
-        app = create_app(door, tokens, EXCUSES, loopback_only=loopback_only)
+        app = create_app(door, lambda: tokens.value, EXCUSES, loopback_only=loopback_only)
         stop = asyncio.Event()
         for signum in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signum, stop.set)
@@ -106,11 +109,16 @@ async def _run(settings: Settings) -> None:
             "gateway listens url=%s prefix=%s tokens=%s",
             listen.url,
             settings.prefix,
-            "yes" if tokens else "no",
+            "yes" if tokens.value else "no",
         )
 
         async def stopped() -> None:
-            await stop.wait()
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):
+                        await stop.wait()
+                        return
+                tokens.look()
 
         async with _pushing(settings, door, listen.url, desk.topics.partitions, secret):
             await serve(app, listen, stopped)
@@ -128,6 +136,7 @@ async def _pushing(
         return
     from jobstream.gateway.push import Pushes, read_pushes
     from jobstream.minion import Minion
+    from jobstream.minion.wire import wire_of
 
     try:
         text = await asyncio.to_thread(Path(settings.http_push).read_text, encoding="utf-8")
@@ -135,7 +144,7 @@ async def _pushing(
         raise GatewayFailed(f"http_push must be a file, got {settings.http_push!r}: {error}") from None
     pushes = Pushes(read_pushes(text), url, secret, partitions)
     door.taken_here = pushes.take
-    async with Minion(pushes.functions(), relay=settings.relay):
+    async with Minion(pushes.functions(), relay=settings.relay, wire=wire_of(settings)):
         yield
     await pushes.close()
 

@@ -4,5 +4,6 @@ else.
 
 from jobstream.minion.minion import Minion
 from jobstream.minion.modules import run_modules
+from jobstream.minion.wire import Wire
 
-__all__ = ["Minion", "run_modules"]
+__all__ = ["Minion", "Wire", "run_modules"]

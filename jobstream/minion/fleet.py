@@ -14,6 +14,7 @@ from jobstream.minion.lease import Lease
 from jobstream.minion.link import Link, Offer, Runner
 from jobstream.minion.session import SessionThread
 from jobstream.minion.shares import Shares
+from jobstream.minion.wire import Wire
 from schemas.defaults import TIMEOUT_MS_MAX
 from schemas.proto.relay_pb2 import Receipt
 
@@ -33,8 +34,9 @@ class Fleet:
         finished: Ends when all sessions have: with the number of receipts that no relay has confirmed.
     """
 
-    def __init__(self, offer: Offer, runner: Runner, addresses: Iterable[str]) -> None:
+    def __init__(self, offer: Offer, runner: Runner, addresses: Iterable[str], wire: Wire) -> None:
         self.offer = offer
+        self._wire = wire
         self.opened = threading.Event()
         self.finished: Future[int] = Future()
         self._runner = runner
@@ -96,7 +98,7 @@ class Fleet:
     # The sessions' threads.
 
     def _made(self, address: str, link: Link) -> SessionThread:
-        session = SessionThread(link, address)
+        session = SessionThread(link, address, self._wire)
         session.on_open = self.opened.set
         session.on_away = self._away
         session.finished.add_done_callback(self._ended_callback(session))

@@ -60,7 +60,6 @@ class Offer:
     functions: dict[str, Function[..., Any]]
     capacity: int
     areas: tuple[str, ...] = ()
-    token: str = ""
     sdk: str = ""
 
 
@@ -219,7 +218,6 @@ class Link:
             areas=offer.areas,
             capacity=offer.capacity,
             held=held,
-            token=offer.token,
             sdk=offer.sdk,
         )
         return FromMinion(hello=hello)

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from types import FrameType, TracebackType
@@ -25,14 +25,14 @@ from jobstream.functions import DECLARED, Function
 from jobstream.minion.fleet import Fleet
 from jobstream.minion.link import Offer
 from jobstream.minion.runner import FunctionRunner
+from jobstream.minion.wire import Wire
 from schemas.defaults import DRAIN_MS, MINION_CONCURRENCY
 from schemas.names import BadName, check_id, check_queue
+from schemas.settings import DNS
 
 log = logging.getLogger(__name__)
 
 RELAY = "127.0.0.1:7071"
-DNS = "dns:"
-"""Before a name that stands for several relays."""
 FIND_EVERY_S = 10.0
 """How often such a name is looked up again."""
 HOST_CHARS_MAX = 100
@@ -70,7 +70,7 @@ class Minion:
         queues: What it serves; by default the queues of its functions.
         grace: Seconds that running attempts are given when it goes away.
         areas: Where it is, nearest first.
-        token: What the relay wants to see, if it does.
+        wire: How it connects: TLS, a certificate, a token; in the clear and without a token if left out.
 
     Raises:
         BadFunction: No functions, two of one name, or resources where they cannot be.
@@ -87,7 +87,7 @@ class Minion:
         queues: Iterable[str] | None = None,
         grace: float = GRACE_S,
         areas: Iterable[str] = (),
-        token: str = "",
+        wire: Wire | None = None,
     ) -> None:
         found = by_name(DECLARED.values() if functions is None else functions)
         if concurrency is not None and not 1 <= concurrency <= CAPACITY_MAX:
@@ -103,9 +103,9 @@ class Minion:
             functions=found,
             capacity=concurrency if concurrency is not None else capacity_of(found.values()),
             areas=tuple(areas),
-            token=token,
             sdk=_sdk(),
         )
+        self._wire = Wire() if wire is None else wire
         self._stack = AsyncExitStack()
         self._runner: FunctionRunner | None = None
         self._session: Fleet | None = None
@@ -128,7 +128,7 @@ class Minion:
             await self._stack.aclose()
             raise
         self._runner = FunctionRunner(offer.functions, opened, offer.capacity)
-        self._session = Fleet(offer, self._runner, await _found(self.relays))
+        self._session = Fleet(offer, self._runner, await self._found(self.relays), self._wire)
         self._runner.ended = self._session.ended
         log.info(
             "minion started name=%s relay=%s capacity=%d queues=%s functions=%s recovered=nothing",
@@ -160,7 +160,26 @@ class Minion:
         while True:
             await asyncio.sleep(FIND_EVERY_S)
             assert self._session is not None
-            self._session.add(await _found(relay for relay in self.relays if relay.startswith(DNS)))
+            self._session.add(await self._found([each for each in self.relays if each.startswith(DNS)]))
+
+    async def _found(self, relays: Sequence[str]) -> list[str]:
+        """The addresses, with those of names; a name that cannot be resolved now stands for itself."""
+        found: list[str] = []
+        names = [relay for relay in relays if relay.startswith(DNS)]
+        found += [relay for relay in relays if relay not in names]
+        for name in names:
+            host, _, port = name.removeprefix(DNS).rpartition(":")
+            loop = asyncio.get_running_loop()
+            try:
+                answers = await loop.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
+            except OSError as error:
+                log.warning("relays not found name=%s reason=%r", host, str(error))
+                continue
+            for family, *_, at in answers:
+                address = f"[{at[0]}]:{port}" if family == socket.AF_INET6 else f"{at[0]}:{port}"
+                self._wire.names[address] = host
+                found.append(address)
+        return found or [relay.removeprefix(DNS) for relay in relays]
 
     def drain(self, grace_s: float | None = None) -> None:
         """Takes no more jobs and lets those that run end within the grace time; then hands back the rest.
@@ -320,24 +339,6 @@ def _addresses(relays: str) -> tuple[str, ...]:
         if not host or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004  # the ports there are
             raise BadRequest(f"relay must be host:port, got {relay!r}")
     return found
-
-
-async def _found(relays: Iterable[str]) -> list[str]:
-    """The addresses, with those of names; a name that cannot be resolved now stands for itself."""
-    found: list[str] = []
-    for relay in relays:
-        if not relay.startswith(DNS):
-            found.append(relay)
-            continue
-        host, _, port = relay.removeprefix(DNS).rpartition(":")
-        try:
-            answers = await asyncio.get_running_loop().getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
-        except OSError as error:
-            log.warning("relays not found name=%s reason=%r", host, str(error))
-            continue
-        for family, *_, address in answers:
-            found.append(f"[{address[0]}]:{port}" if family == socket.AF_INET6 else f"{address[0]}:{port}")
-    return found or [relay.removeprefix(DNS) for relay in relays]
 
 
 def _sdk() -> str:

@@ -14,6 +14,7 @@ from jobstream.errors import BadFunction, BadRequest
 from jobstream.functions import Function
 from jobstream.minion.child import LOG_FORMAT
 from jobstream.minion.minion import EXIT_UNUSABLE, GRACE_S, RELAY, Minion
+from jobstream.minion.wire import Wire
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ def run_modules(
     modules: Sequence[str],
     *,
     relay: str = RELAY,
+    wire: Wire | None = None,
     concurrency: int | None = None,
     name: str | None = None,
     queues: Iterable[str] | None = None,
@@ -40,7 +42,13 @@ def run_modules(
     configure_logging(level)
     try:
         minion = Minion(
-            load(modules), relay=relay, concurrency=concurrency, name=name, queues=queues, grace=grace
+            load(modules),
+            relay=relay,
+            wire=wire,
+            concurrency=concurrency,
+            name=name,
+            queues=queues,
+            grace=grace,
         )
     except (BadFunction, BadRequest) as error:
         log.error("minion cannot start: %s", error)  # noqa: TRY400  # the sentence says it all

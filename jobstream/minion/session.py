@@ -19,6 +19,7 @@ from typing import Any
 import grpc
 
 from jobstream.minion.link import Link
+from jobstream.minion.wire import CannotConnect, Wire
 from schemas.defaults import RESUME_GRACE_MS
 from schemas.proto.relay_pb2 import FromMinion, FromRelay
 
@@ -81,9 +82,10 @@ class SessionThread:
         finished: Ends when the thread has: with the number of receipts that no relay has confirmed.
     """
 
-    def __init__(self, link: Link, address: str) -> None:
+    def __init__(self, link: Link, address: str, wire: Wire) -> None:
         self.link = link
         self.address = address
+        self._wire = wire
         self.opened = threading.Event()
         self.is_guest = False
         """It looks after leases of a relay that is gone, and ends with the last of them."""
@@ -262,7 +264,12 @@ class SessionThread:
 
     async def _session(self) -> None:
         """One session, from hello to its end."""
-        async with grpc.aio.insecure_channel(self.address, options=CHANNEL_OPTIONS) as channel:
+        try:
+            token = self._wire.shown()
+            connection = self._wire.channel(self.address, CHANNEL_OPTIONS)
+        except CannotConnect as cannot:
+            raise Broken(str(cannot)) from None
+        async with connection as channel:
             method: Any = channel.stream_stream(
                 METHOD,
                 request_serializer=FromMinion.SerializeToString,
@@ -270,7 +277,9 @@ class SessionThread:
             )
             call = method()
             try:
-                await _of(call, call.write(self.link.hello()))
+                hello = self.link.hello()
+                hello.hello.token = token
+                await _of(call, call.write(hello))
                 await self._welcome(call)
                 await self._talk(call)
             finally:

@@ -24,6 +24,7 @@ from relay.core.record import Ending, Record
 from relay.core.router import Router
 from relay.core.serving import Serving
 from relay.core.session import Breach, Lease, Refusal, Session, SessionPhase
+from relay.core.tokens import EVERYTHING, Grant
 from relay.core.traffic import Traffic
 from relay.core.translate import (
     held_message,
@@ -104,7 +105,9 @@ class Edge:
 
     # What minions say.
 
-    def hello(self, said: relay_pb2.Hello, session_id: str, now_ms: int) -> Session:
+    def hello(
+        self, said: relay_pb2.Hello, session_id: str, now_ms: int, allowed: Grant = EVERYTHING
+    ) -> Session:
         """Opens a session and gives it back what it still holds; raises Breach with the reason if it may not
         be.
         """
@@ -120,8 +123,12 @@ class Edge:
             frozenset(said.functions),
             said.capacity,
             seed=seed_of(said.minion),
+            allowed=allowed,
         )
+        session.check_offer()
         held = [lease_of_held(lease, session, self.partitions) for lease in said.held]
+        for lease in held:
+            session.check_allowed(lease.queue, lease.function)
         session.heard_at_ms = now_ms
         self.sessions[session_id] = session
         dropped = [lease for lease in held if not self._adopt(lease, session, now_ms)]
@@ -586,6 +593,7 @@ class Edge:
                 self._acknowledge(session, said.number)
                 return
             lease = self._stray(session, said)
+        session.check_allowed(lease.queue, lease.function)
         self._end(lease, receipt_of_minion(said, lease, self.relay, now_ms), session, said.number)
 
     def _stray(self, session: Session, said: relay_pb2.Receipt) -> Lease:
@@ -598,6 +606,7 @@ class Edge:
                 f"a receipt must tell its own lease, got {lease.job} epoch {lease.epoch} "
                 f"in the receipt of {shown(said.job)} epoch {said.epoch}"
             )
+        session.check_allowed(lease.queue, lease.function)
         parcel = self.router.parcels.get(lease.job) or self._lanes.parcels.get(lease.job)
         if parcel is not None and parcel.dispatch.epoch == lease.epoch:
             self._take_from_line(parcel, lease)

@@ -7,6 +7,7 @@ are acknowledged in order. Never sends anything: what shall be sent is put into 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from relay.core.tokens import EVERYTHING, Denied, Grant, Scope
 from relay.core.window import Progress, Window
 from schemas.events import Dispatch
 from schemas.proto import relay_pb2
@@ -20,6 +21,8 @@ class Refusal(StrEnum):
     FULL = "full"  # no place for another session
     SILENT = "silent"  # nothing came from it for too long
     LEAVING = "leaving"  # the relay goes away
+    UNKNOWN = "unknown"  # nobody here knows its token
+    FORBIDDEN = "forbidden"  # its token is not for that
 
 
 class Breach(Exception):
@@ -94,6 +97,7 @@ class Session:
 
     __slots__ = (
         "_numbers",
+        "allowed",
         "capacity",
         "credits",
         "functions",
@@ -117,6 +121,7 @@ class Session:
         capacity: int,
         *,
         seed: int,
+        allowed: Grant = EVERYTHING,
     ) -> None:
         self.id = id
         self.minion = minion
@@ -124,6 +129,7 @@ class Session:
         self.functions = functions
         self.capacity = capacity
         self.seed = seed
+        self.allowed = allowed
         self.credits = 0
         self.leases: dict[str, Lease] = {}
         self.leases_since_ms = 0
@@ -140,6 +146,21 @@ class Session:
     def serves(self, queue: str, function: str) -> bool:
         """True if it can run such a job, whether or not it has room now."""
         return function in self.functions and queue in self.queues
+
+    def check_allowed(self, queue: str, function: str) -> None:
+        """Raises Breach unless its token is for such jobs, as of now."""
+        if self.allowed.everything:
+            return
+        try:
+            self.allowed.check(Scope.RUN, queue, function)
+        except Denied as denied:
+            raise Breach(f"minion {self.minion}: {denied.sentence}", Refusal.FORBIDDEN) from None
+
+    def check_offer(self) -> None:
+        """Raises Breach unless its token is for all that it serves."""
+        for queue in sorted(self.queues):
+            for function in sorted(self.functions):
+                self.check_allowed(queue, function)
 
     def room(self) -> int:
         """How many more jobs it may be sent now."""

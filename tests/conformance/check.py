@@ -1,7 +1,9 @@
 """The conformance program: holds any minion, in any language, to relay/README.md.
 
 `python -m tests.conformance.check -- COMMAND ...` plays the relay, starts the command once for each rule with
-its address in JOBSTREAM_RELAY, and says which rules it keeps; exit code 1 if it breaks one. The minion must
+its address in JOBSTREAM_RELAY, a token in JOBSTREAM_RELAY_TOKEN and, for rules about TLS, the authority's
+certificate in JOBSTREAM_RELAY_CA, and says which rules it keeps; exit code 1 if it breaks one. The minion
+must
 serve the queue `default` with a capacity of 4 and three functions: `echo` returns its arguments, `fail` fails
 with an error type that ends with `Broken`, `wait` runs until it is cancelled or its time is over.
 """
@@ -11,12 +13,17 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
 
 from schemas.proto.relay_pb2 import FAILURE, INTERRUPTED, SUCCESS, FromRelay, Job
+from tests.certificates import Authority
 from tests.fakes.relay import FakeRelay, FakeSession, fake_relay
 from tests.waiting import eventually_async
 
@@ -39,8 +46,13 @@ class Subject:
     session: FakeSession
 
 
+TOKEN = "shown-to-relays"  # noqa: S105  # opens nothing
+"""What the minion is given to show."""
+
 Rule = Callable[[Subject], Awaitable[None]]
 RULES: dict[str, Rule] = {}
+BY_TLS: set[Rule] = set()
+"""Rules that are tried over TLS."""
 
 
 def rule(check: Rule) -> Rule:
@@ -50,10 +62,29 @@ def rule(check: Rule) -> Rule:
 
 
 @asynccontextmanager
-async def subject(command: Sequence[str]) -> AsyncIterator[Subject]:
+async def subject(command: Sequence[str], *, tls: bool = False) -> AsyncIterator[Subject]:
     """Starts the minion and waits for its hello; kills it at the end if it is still there."""
-    async with fake_relay() as relay:
-        environ = {**os.environ, "JOBSTREAM_RELAY": relay.address}
+    with tempfile.TemporaryDirectory() as folder:
+        credentials, more = _encrypted(Path(folder)) if tls else (None, {})
+        environ = {**os.environ, **more, "JOBSTREAM_RELAY_TOKEN": TOKEN}
+        async with _subject(command, credentials, environ) as it:
+            yield it
+
+
+def _encrypted(folder: Path) -> tuple[grpc.ServerCredentials, dict[str, str]]:
+    """Credentials of a relay, and what the minion is told of them."""
+    authority = Authority(folder)
+    own = authority.issue("relay")
+    pair = (own.key.read_bytes(), own.cert.read_bytes())
+    return grpc.ssl_server_credentials([pair]), {"JOBSTREAM_RELAY_CA": str(authority.ca)}
+
+
+@asynccontextmanager
+async def _subject(
+    command: Sequence[str], credentials: grpc.ServerCredentials | None, environ: Mapping[str, str]
+) -> AsyncIterator[Subject]:
+    async with fake_relay(credentials=credentials) as relay:
+        environ = {**environ, "JOBSTREAM_RELAY": relay.address}
         process = await asyncio.create_subprocess_exec(*command, env=environ)
         try:
             yield Subject(process, relay, await relay.session(timeout_s=DEADLINE_S))
@@ -87,6 +118,17 @@ async def says_hello(it: Subject) -> None:
     assert {"echo", "fail", "wait"} <= set(hello.functions), f"got {sorted(hello.functions)}"
     assert hello.capacity == CAPACITY, f"capacity must be {CAPACITY}, got {hello.capacity}"
     assert not hello.held, "a minion that has just begun holds nothing"
+    assert hello.token == TOKEN, "token must be what the minion was given for it"
+
+
+@rule
+async def speaks_tls(it: Subject) -> None:
+    """Transport: over TLS, with the authority that it was given."""
+    job = await it.session.give("echo")
+    await it.session.receipt(job, DEADLINE_S)
+
+
+BY_TLS.add(speaks_tls)
 
 
 @rule
@@ -232,7 +274,7 @@ async def check(command: Sequence[str], names: Sequence[str] = ()) -> dict[str, 
     async def tried(name: str) -> str | None:
         async with room:
             try:
-                async with subject(command) as it:
+                async with subject(command, tls=RULES[name] in BY_TLS) as it:
                     await RULES[name](it)
             except (AssertionError, TimeoutError) as error:
                 return str(error) or type(error).__name__

@@ -11,7 +11,7 @@ import pytest
 
 from jobstream.context import Context
 from jobstream.functions import function
-from jobstream.minion import Minion
+from jobstream.minion import Minion, Wire
 from jobstream.minion.session import AGAIN_CAP_S, AGAIN_FIRST_S, backoff_s
 from schemas.defaults import RESUME_GRACE_MS
 from schemas.proto.relay_pb2 import INTERRUPTED, SUCCESS, FromRelay
@@ -61,7 +61,9 @@ async def test_hello() -> None:
     """A minion says who it is, what it can run, and how much of it."""
     async with (
         fake_relay() as relay,
-        Minion([quick, waits], relay=relay.address, name="m", concurrency=7, areas=["rack-1"], token="t"),  # noqa: S106  # of nothing
+        Minion(
+            [quick, waits], relay=relay.address, name="m", concurrency=7, areas=["rack-1"], wire=Wire("t")
+        ),
     ):
         session = await relay.session()
         hello = session.hello

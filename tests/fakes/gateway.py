@@ -10,12 +10,12 @@ import httpx
 from jobstream.errors import JobUnknown
 from jobstream.testing.machine import Machine
 from jobstream.testing.pages import LocalPages
+from relay.core.tokens import Tokens
 from relay.doors.http.app import create_app
 from relay.doors.http.desk import Ask, Fits, Told
 from relay.doors.http.door import Door
 from relay.doors.http.metrics import Metrics
 from relay.doors.http.problem import Problem
-from relay.doors.http.tokens import Tokens
 from schemas.events import Fact
 from schemas.topics import Topics
 from schemas.words import PHASES_TERMINAL
@@ -145,7 +145,7 @@ class Gateway:
         self.pages = MachinePages(self.machine)
         self.door = Door(self.desk, self.pages, Metrics(), SECRET, "gateway:test", frozenset(trusting))
         given = Tokens({}) if tokens is None else tokens
-        self.app = create_app(self.door, given, {Away: 503}, loopback_only=not given)
+        self.app = create_app(self.door, lambda: given, {Away: 503}, loopback_only=not given)
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8088")
 

@@ -62,12 +62,13 @@ class FakeMinion:
         """`hello` overrides fields of the Hello; functions and queues default to f and default, capacity to
         100.
 
-        `raw` is sent in place of the Hello, and nothing by one that is `mute`. `deaf` reads nothing after the
-        welcome.
+        `credentials` make it speak TLS. `raw` is sent in place of the Hello, and nothing by one that is
+        `mute`. `deaf` reads nothing after the welcome.
         """
         self._mute: bool = hello.pop("mute", False)
         self._raw: bytes | None = hello.pop("raw", None)
         self._deaf: bool = hello.pop("deaf", False)
+        self._credentials: grpc.ChannelCredentials | None = hello.pop("credentials", None)
         self.address = address
         self.said = Hello(
             protocol=hello.pop("protocol", 1),
@@ -91,7 +92,10 @@ class FakeMinion:
 
     async def __aenter__(self) -> Self:
         """Connects, says hello, and waits for the welcome; raises Ended if the relay refuses."""
-        self._channel = grpc.aio.insecure_channel(self.address, options=OPTIONS)
+        if self._credentials is None:
+            self._channel = grpc.aio.insecure_channel(self.address, options=OPTIONS)
+        else:
+            self._channel = grpc.aio.secure_channel(self.address, self._credentials, options=OPTIONS)
         self._call = self._channel.stream_stream(METHOD)()
         if not self._mute:
             await self.send_raw(self._first())

@@ -213,11 +213,18 @@ class FakeRelay:
         breaches: What the minion did against the protocol.
     """
 
-    def __init__(self, *, heartbeat_ms: int = 1_000, heartbeat_timeout_ms: int = 4_000) -> None:
+    def __init__(
+        self,
+        *,
+        heartbeat_ms: int = 1_000,
+        heartbeat_timeout_ms: int = 4_000,
+        credentials: grpc.ServerCredentials | None = None,
+    ) -> None:
         self.stores = True
         self.welcomes = True
         self.heartbeat_ms = heartbeat_ms
         self.heartbeat_timeout_ms = heartbeat_timeout_ms
+        self._credentials = credentials
         self.sessions: list[FakeSession] = []
         self.receipts: dict[tuple[str, int], list[Receipt]] = defaultdict(list)
         self.breaches: list[str] = []
@@ -236,7 +243,11 @@ class FakeRelay:
             options=(("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 32 << 20))
         )
         server.add_generic_rpc_handlers((_Handler(self),))
-        self.port = server.add_insecure_port(f"127.0.0.1:{self.port}")
+        address = f"127.0.0.1:{self.port}"
+        if self._credentials is None:
+            self.port = server.add_insecure_port(address)
+        else:
+            self.port = server.add_secure_port(address, self._credentials)
         await server.start()
         self._server = server
 

@@ -21,7 +21,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from jobstream.cli import relay_status
 from jobstream.functions import function
-from jobstream.minion import Minion
+from jobstream.minion import Minion, Wire
 from relay import broker, server, writer
 from relay.broker import RelayFailed
 from relay.core import finished
@@ -571,7 +571,7 @@ async def test_a_relay_says_what_it_does(log: Log, relay: Relay) -> None:
         await minion.take()
 
         async def told() -> list[str]:
-            reply = await asyncio.to_thread(relay_status.ask, relay.address)
+            reply = await asyncio.to_thread(relay_status.ask, relay.address, Wire())
             return list(relay_status.lines(reply)) if reply.waiting else []
 
         said = await eventually_async(told)

@@ -6,7 +6,7 @@ every refusal is one sentence with the value found; the OpenAPI document tells t
 
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -15,13 +15,14 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
+from relay.core.tokens import Denied, Grant, Scope, Tokens
 from relay.doors.http import metrics, paper
 from relay.doors.http.door import Door, Reply
 from relay.doors.http.facts import Filter, stream
 from relay.doors.http.guard import App, Guard
 from relay.doors.http.problem import MEDIA, Problem, refusal
 from relay.doors.http.shapes import wait_s
-from relay.doors.http.tokens import Grant, Scope, Tokens
+from relay.doors.http.tokens import problem_of
 from schemas import registry
 from schemas.undecodable import shown
 from schemas.words import CommandName, RejectCode
@@ -32,12 +33,12 @@ Excuses = Mapping[type[Exception], int]
 """Errors of the desk, with the status that each stands for; its text is the sentence."""
 
 
-def create_app(door: Door, tokens: Tokens, excuses: Excuses, *, loopback_only: bool) -> App:
+def create_app(door: Door, tokens: Callable[[], Tokens], excuses: Excuses, *, loopback_only: bool) -> App:
     """The service as an ASGI app.
 
     Args:
         door: What it does.
-        tokens: Who may do it.
+        tokens: Who may do it, as of now.
         excuses: What of the desk's errors is no fault of the service.
         loopback_only: It is for this machine: another name in `Host` is refused.
     """
@@ -191,6 +192,10 @@ def _add_problems(app: FastAPI, excuses: Excuses) -> None:
         assert isinstance(error, Problem)
         return _problem(error)
 
+    async def denied(_: Request, error: Exception) -> Response:
+        assert isinstance(error, Denied)
+        return _problem(problem_of(error))
+
     async def http(request: Request, error: Exception) -> Response:
         """What the framework refuses: no such address, or not with that method."""
         assert isinstance(error, HTTPException)
@@ -210,6 +215,7 @@ def _add_problems(app: FastAPI, excuses: Excuses) -> None:
         )
 
     app.add_exception_handler(Problem, problem)
+    app.add_exception_handler(Denied, denied)
     app.add_exception_handler(HTTPException, http)
     for kind in excuses:
         app.add_exception_handler(kind, excuse)

@@ -15,13 +15,13 @@ from urllib.parse import quote
 
 from ulid import ULID
 
+from relay.core.tokens import Grant, Scope
 from relay.doors.http.attempt import Attempt, verify
 from relay.doors.http.desk import Answer, Ask, Desk, Pages
 from relay.doors.http.metrics import Metrics
 from relay.doors.http.problem import Problem, refusal
 from relay.doors.http.receipts import read_beat, read_receipt, receipt_of
 from relay.doors.http.shapes import parse_body, read_ask, read_asks, read_schedule_command, snaked
-from relay.doors.http.tokens import Grant, Scope
 from schemas import defaults
 from schemas.codec import encode
 from schemas.events import Command, Fact, Heartbeat, JobRequest, Schedule

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import ClassVar, Self
 
+from relay.core.tokens import Grant, Scope
 from relay.doors.http.desk import Told
 from relay.doors.http.door import Door
 from relay.doors.http.problem import Problem, refusal
-from relay.doors.http.tokens import Grant, Scope
 from schemas.events import Fact
 from schemas.times import format_time
 from schemas.words import FactKind, RejectCode

@@ -5,7 +5,6 @@ nor a creeping one costs more than its bytes. Every refusal is a problem documen
 """
 
 import asyncio
-import ipaddress
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -13,10 +12,12 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+from relay.core.tokens import Denied, Grant, Tokens
 from relay.doors.http import lines
 from relay.doors.http.metrics import Metrics
 from relay.doors.http.problem import MEDIA, Problem
-from relay.doors.http.tokens import Grant, Tokens
+from relay.doors.http.tokens import grant_of, problem_of
+from relay.listen import is_loopback
 from schemas import defaults
 
 log = logging.getLogger("gateway")
@@ -49,8 +50,12 @@ class Gone(Exception):
 class Guard:
     """Stands before an app."""
 
-    def __init__(self, app: App, tokens: Tokens, metrics: Metrics, *, loopback_only: bool) -> None:
-        """`loopback_only`: the service is for this machine, so no other name for it is right."""
+    def __init__(
+        self, app: App, tokens: Callable[[], Tokens], metrics: Metrics, *, loopback_only: bool
+    ) -> None:
+        """`tokens` are those in force when asked. `loopback_only`: the service is for this machine, so no
+        other name for it is right.
+        """
         self._app = app
         self._tokens = tokens
         self._metrics = metrics
@@ -70,6 +75,8 @@ class Guard:
             await self._admit(scope, receive, sent)
         except Problem as problem:
             await _refuse(problem, sent)
+        except Denied as denied:
+            await _refuse(problem_of(denied), sent)
         except Gone:
             sent.status = sent.status or 499
         finally:
@@ -94,9 +101,10 @@ class Guard:
 
     def _grant(self, path: str, authorization: str | None) -> Grant | None:
         """What who asks may do; None for a word about an attempt, which has a token of its own."""
-        if authorization is None and self._tokens and path.endswith(ATTEMPT_PATHS):
+        tokens = self._tokens()
+        if authorization is None and tokens and path.endswith(ATTEMPT_PATHS):
             return None
-        return self._tokens.grant(authorization)
+        return grant_of(tokens, authorization)
 
     def _check_host(self, headers: dict[bytes, str]) -> None:
         """A page of a stranger whose name was made to point here must not pass for this machine's own."""
@@ -198,14 +206,6 @@ def _check_origin(headers: dict[bytes, str]) -> None:
         raise Problem(
             HTTPStatus.FORBIDDEN, f"other sites must not ask from a browser, got Origin {origin!r:.100}"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or an address is this machine's own."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 async def _refuse(problem: Problem, send: _Sent) -> None:

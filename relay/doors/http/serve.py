@@ -11,8 +11,10 @@ from pathlib import Path
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
-from relay.doors.http.guard import App, is_loopback
-from relay.doors.http.tokens import BadTokens, Tokens, read_tokens
+from relay.core.tokens import Tokens
+from relay.doors.http.guard import App
+from relay.listen import is_loopback, why_not
+from relay.watched import BadFile, Watched, watched_tokens
 
 log = logging.getLogger("gateway")
 
@@ -55,28 +57,23 @@ class Listen:
         return f"{'https' if self.cert else 'http'}://{self.address}"
 
 
-def tokens_of(path: str) -> Tokens:
+def tokens_of(path: str) -> Watched[Tokens]:
     """The tokens of a file; none if there is no path. CannotServe with a sentence."""
-    if not path:
-        return Tokens({})
     try:
-        return read_tokens(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, BadTokens) as error:
-        raise CannotServe(f"http_tokens must be a file of tokens, got {path!r}: {error}") from None
+        return watched_tokens("http_tokens", path)
+    except BadFile as bad:
+        raise CannotServe(str(bad)) from None
 
 
 def check_listen(listen: Listen, tokens: Tokens, *, may_be_open: bool) -> bool:
     """Whether only this machine is listened to. CannotServe if others could do what they like."""
     if bool(listen.cert) != bool(listen.key):
         raise CannotServe("http_cert and http_key must be set together, got one of them")
-    if is_loopback(listen.host):
-        return not tokens
-    if not tokens and not may_be_open:
-        raise CannotServe(
-            f"http must be a loopback address while there are no tokens, got {listen.address}; set"
-            " http_tokens to a file of tokens, or http_open to yes if whoever reaches it may do everything"
-        )
-    return False
+    keys = "http_tokens to a file of tokens"
+    refused = why_not("http", listen.address, keys, locked=bool(tokens), may_be_open=may_be_open)
+    if refused is not None:
+        raise CannotServe(refused)
+    return is_loopback(listen.host) and not tokens
 
 
 async def serve(app: App, listen: Listen, stop: Callable[[], Awaitable[None]]) -> None:

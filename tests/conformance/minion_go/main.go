@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
@@ -219,7 +220,8 @@ func (m *minion) talk(ctx context.Context, conn *grpc.ClientConn) error {
 	}
 	m.Lock()
 	hello := &pb.Hello{Protocol: 1, Minion: fmt.Sprintf("go-%d", os.Getpid()), Queues: []string{"default"},
-		Functions: []string{"echo", "fail", "wait"}, Capacity: capacity, Sdk: "conformance-go"}
+		Functions: []string{"echo", "fail", "wait"}, Capacity: capacity, Sdk: "conformance-go",
+		Token: os.Getenv("JOBSTREAM_RELAY_TOKEN")}
 	for _, l := range m.held { // (1)
 		hello.Held = append(hello.Held, l.held())
 	}
@@ -314,9 +316,21 @@ func (m *minion) drain() {
 	}
 }
 
+// In the clear, or by TLS if the authorities of relays' certificates are told.
+func transport() (credentials.TransportCredentials, error) {
+	if ca := os.Getenv("JOBSTREAM_RELAY_CA"); ca != "" {
+		return credentials.NewClientTLSFromFile(ca, "")
+	}
+	return insecure.NewCredentials(), nil
+}
+
 func main() {
+	creds, err := transport()
+	if err != nil {
+		log.Fatal(err)
+	}
 	conn, err := grpc.NewClient("passthrough:///"+os.Getenv("JOBSTREAM_RELAY"),
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(messageBytes), grpc.MaxCallSendMsgSize(messageBytes)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second, PermitWithoutStream: true}))
 	if err != nil {

@@ -5,6 +5,7 @@ import pytest
 from jobstream.cli.exits import Exit
 from jobstream.cli.relay_status import lines, say
 from schemas.proto.relay_pb2 import PartitionStatus, SessionStatus, StatusReply, WaitingStatus
+from schemas.settings import Settings
 from tests.unit.relay.world import World
 
 
@@ -37,7 +38,7 @@ def test_what_is_said() -> None:
 
 def test_no_relay_answers(capsys: pytest.CaptureFixture[str]) -> None:
     """A sentence, and the code for what can't be reached."""
-    assert say("127.0.0.1:1") == Exit.UNREACHABLE
+    assert say(Settings(relay="127.0.0.1:1")) == Exit.UNREACHABLE
     assert "no relay answers at 127.0.0.1:1: UNAVAILABLE" in capsys.readouterr().err
 
 

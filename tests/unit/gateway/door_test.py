@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from relay.core.tokens import read_tokens
 from relay.doors.http.attempt import Attempt, sign
-from relay.doors.http.tokens import read_tokens
 from schemas.codec import decode
 from schemas.events import JobRequest, Receipt
 from schemas.names import new_id

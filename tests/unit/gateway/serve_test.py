@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from jobstream.cluster import free_port
+from relay.core.tokens import Tokens
 from relay.doors.http import guard
 from relay.doors.http import serve as serving
 from relay.doors.http.serve import CannotServe, Listen, check_listen, serve, tokens_of
-from relay.doors.http.tokens import Tokens
 from schemas.times import parse_time
 from tests.fakes.gateway import Gateway
 from tests.fakes.http3 import ask3

@@ -44,7 +44,9 @@ def test_empty_variables_are_not_set() -> None:
         ("bootstrap", "a:1,b"),
         ("bootstrap", "a:99999"),
         ("relay", "http://a:1"),
-        ("relay", "a:1 "),
+        ("relay", "a:1,"),
+        ("relay", "dns:a"),
+        ("relay_token", "a\nb"),
         ("web", ":6066"),
         ("web", "6066"),
         ("prefix", "a b"),
@@ -67,6 +69,23 @@ def test_bad_values(name: str, found: str) -> None:
     assert sentence.startswith(f"{name} must be ")
     assert sentence.endswith(f"(from JOBSTREAM_{name.upper()})")
     assert len(sentence) < 300
+
+
+def test_secrets_are_not_shown() -> None:
+    """Neither in what settings print, nor in what is said of one that cannot be; the file of one is."""
+    settings, _ = resolve({}, {"JOBSTREAM_RELAY_TOKEN": "very-secret"}, None)
+    assert settings.relay_token == "very-secret"
+    assert "very-secret" not in repr(settings) + settings.shown("relay_token")
+    assert resolve({}, {"JOBSTREAM_RELAY_TOKEN": "@/x"}, None)[0].shown("relay_token") == "@/x"
+    with pytest.raises(BadSetting) as caught:
+        resolve({}, {"JOBSTREAM_RELAY_TOKEN": "very\0secret"}, None)
+    assert "secret" not in str(caught.value)
+
+
+def test_relays_may_be_several() -> None:
+    """For minions: a list, with names that stand for all their addresses."""
+    settings, _ = resolve({"relay": "a:1, dns:b.c:2"}, {}, None)
+    assert settings.relay == "a:1,dns:b.c:2"
 
 
 @pytest.mark.parametrize("found", ["true", "1.5", "[1]", "{a = 1}", "2026-01-01"])
