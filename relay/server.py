@@ -375,10 +375,15 @@ async def send(context: Context, message: FromRelay) -> None:
 
 
 async def _refuse(context: Context, breach: Breach) -> None:
-    """Ends a stream with a status, if it still can be told."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(CLOSE_S):
-            await context.abort(STATUS[breach.refusal], breach.sentence)
+    """Ends a stream with a status, if it still can be told; raises Broken, or what the library ends it by."""
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await context.abort(STATUS[breach.refusal], breach.sentence)
+    except grpc.aio.AbortError:
+        raise
+    except Exception as error:  # it was cancelled at the same time: no fault of the relay
+        raise Broken from error
 
 
 def _denied(denied: Denied) -> Breach:

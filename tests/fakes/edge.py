@@ -7,6 +7,7 @@ can be tried a thousand times without a broker.
 
 import asyncio
 import itertools
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -59,6 +60,7 @@ class EdgeRelay:
     def fault(self, error: BaseException) -> None:
         """Keeps it."""
         self.faults.append(error)
+        logging.getLogger("relay").error("fault", exc_info=error)
 
     def follow(self) -> None:
         """There is nothing to be read."""
@@ -129,4 +131,4 @@ async def edge_relay(
     finally:
         ticking.cancel()
         await relay.server.stop("the test is over")
-    assert not relay.faults
+    assert not relay.faults, relay.faults
