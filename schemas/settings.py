@@ -52,15 +52,9 @@ def _addresses(found: str) -> str:
 
 def _relays(found: str) -> str:
     """One or more, each with DNS before it if the name stands for all its addresses."""
-    return ",".join(_relay(part.strip()) for part in found.split(","))
-
-
-def _relay(found: str) -> str:
-    try:
-        _address(found.removeprefix(DNS))
-    except ValueError:
-        raise ValueError(f"host:port or {DNS}host:port, or several with commas between") from None
-    return found
+    parts = [part.strip() for part in found.split(",")]
+    _addresses(",".join(part.removeprefix(DNS) for part in parts))
+    return ",".join(parts)
 
 
 def lanes(ordered: str) -> dict[str, LanePolicy]:
