@@ -70,7 +70,7 @@ class Command:
     """Asks to change a job, or a schedule."""
 
     command: str
-    """What is asked: cancel, terminate, retry, remove_schedule, pause_schedule, resume_schedule,
+    """What is asked: cancel, terminate, retry, reschedule, remove_schedule, pause_schedule, resume_schedule,
     trigger_schedule, backfill_schedule, orphan_schedule; schedule_job_ended is the machine's own."""
     id: str
     """Id of the job or schedule."""
@@ -90,6 +90,8 @@ class Command:
     """Of schedule_job_ended: the job that has ended."""
     phase: str | None = None
     """Of schedule_job_ended: the phase in which it ended, or rejected."""
+    run_at_ms: int | None = None
+    """Of reschedule: not before this time, epoch ms."""
 
 
 @quick
@@ -168,6 +170,11 @@ class DeadLetter:
     """Every remembered attempt with its error, as a JSON list."""
     redrive: str
     """How to run it again, as a sentence."""
+    settled: str | None = None
+    """What became of the letter that was written with the same at_ms: redriven or discarded; null: it
+    stands."""
+    settled_at_ms: int | None = None
+    """When it was settled, epoch ms."""
 
 
 @quick
@@ -214,6 +221,8 @@ class Dispatch:
     lane."""
     after_epoch: int | None = None
     """Epoch of after_job."""
+    priority: int | None = None
+    """From 1, the most urgent, to 5; null: 3."""
 
 
 @quick
@@ -223,9 +232,10 @@ class Fact:
 
     fact: str
     """What happened, past tense: admitted, readied, started, progressed, succeeded, failed, lost, snoozed,
-    handed_back, parked, died, cancel_requested, cancelled, expired, retried, purged, deduplicated, rejected,
-    schedule_saved, schedule_fired, schedule_missed, schedule_skipped, schedule_buffered, schedule_dropped,
-    schedule_paused, schedule_resumed, schedule_backfilling, schedule_orphaned or schedule_removed."""
+    handed_back, parked, died, cancel_requested, cancelled, expired, retried, rescheduled, result_dropped,
+    purged, deduplicated, rejected, schedule_saved, schedule_fired, schedule_missed, schedule_skipped,
+    schedule_buffered, schedule_dropped, schedule_paused, schedule_resumed, schedule_backfilling,
+    schedule_orphaned or schedule_removed."""
     job: str
     """Id of the job; of the schedule for a schedule's fact."""
     key: str
@@ -288,6 +298,10 @@ class Fact:
     """Of a schedule's fact: time of the last of several fires, epoch ms."""
     fires: int | None = None
     """Of a schedule's fact: how many fires it is about."""
+    duplicate_of: str | None = None
+    """Of a request that asked for nothing new: the job with its unique key that is the answer."""
+    replaced: str | None = None
+    """Of an admission: the job with its unique key that was cancelled for it."""
 
 
 @quick
@@ -323,6 +337,12 @@ class FunctionConfig:
     """Why, in the operator's words."""
     by: str | None = None
     """Who wrote it."""
+    retention_ms: int | None = None
+    """How long a job is known after its end, in ms."""
+    result_retention_ms: int | None = None
+    """How long a result is kept after the end of its job, in ms; 0: not at all."""
+    priority: str | None = None
+    """1, the most urgent, to 5; or high, normal or low."""
 
 
 @quick
@@ -438,6 +458,12 @@ class JobRequest:
     """Id of the job that asked for this one."""
     trace: str | None = None
     """W3C traceparent of the submitter."""
+    expires_after_ms: int | None = None
+    """Not to be started when so long has passed since it was asked for, or since run_at_ms, ms."""
+    retention_ms: int | None = None
+    """How long the job is known after its end, ms; null: what is said for its function or queue."""
+    result_retention_ms: int | None = None
+    """How long its result is kept after its end, ms; 0: not at all; null: as long as the job."""
 
 
 @quick
@@ -506,6 +532,15 @@ class JobSpec:
     lane: str | None = None
     """For a queue with key order, what its lane does when the job dies: goes_on or waits; null: the job is in
     no lane."""
+    unique: str | None = None
+    """Its unique key: what it must not do twice, as a hash; null: it is not unique."""
+    unique_until_ms: int | None = None
+    """Until when no other job of its unique key is wanted, whatever became of it, epoch ms; null: that is a
+    question of its phase."""
+    retention_ms: int | None = None
+    """How long it is known after its end, ms; null: as is built in."""
+    result_retention_ms: int | None = None
+    """How long its result is kept after its end, ms; 0: not at all; null: as long as the job."""
 
 
 @quick
@@ -654,6 +689,12 @@ class QueueConfig:
     """Why, in the operator's words."""
     by: str | None = None
     """Who wrote it."""
+    retention_ms: int | None = None
+    """How long a job is known after its end, in ms."""
+    result_retention_ms: int | None = None
+    """How long a result is kept after the end of its job, in ms; 0: not at all."""
+    priority: str | None = None
+    """1, the most urgent, to 5; or high, normal or low."""
 
 
 @quick
@@ -798,6 +839,36 @@ class Schedule:
     declared_by: str | None = None
     """The code that declares it, such as a module; null: somebody wrote it. A declaration leaves a pause as
     it is."""
+    heartbeat_timeout_ms: int | None = None
+    """Silence after which an attempt of a fired job counts as lost, ms."""
+    expected_ms: int | None = None
+    """How long an attempt usually takes, ms; longer is shown as slow."""
+    retry_kind: str | None = None
+    """Curve of the delays: constant, linear, exponential or polynomial."""
+    retry_initial_ms: int | None = None
+    """First delay, ms."""
+    retry_factor: float | None = None
+    """Growth per attempt (exponential), or the power of the attempt's number (polynomial)."""
+    retry_cap_ms: int | None = None
+    """Longest delay, ms."""
+    retry_jitter: float | None = None
+    """Share of a delay that is added or taken away, 0 to 1."""
+    lost_max: int | None = None
+    """How many attempts of a fired job may be lost before it is dead."""
+    non_retryable: tuple[str, ...] | None = None
+    """Error types after which there is no further attempt."""
+    deadline_ms: int | None = None
+    """Total time for all attempts of a fired job, ms."""
+    expires_after_ms: int | None = None
+    """Not to be started when so long has passed since it was asked for, or since run_at_ms, ms."""
+    priority: str | None = None
+    """1, the most urgent, to 5; or high, normal or low."""
+    tags: tuple[str, ...] | None = None
+    """Free words of each fired job."""
+    retention_ms: int | None = None
+    """How long the job is known after its end, ms; null: what is said for its function or queue."""
+    result_retention_ms: int | None = None
+    """How long its result is kept after its end, ms; 0: not at all; null: as long as the job."""
 
 
 @quick
@@ -922,6 +993,36 @@ class ScheduleRow:
     """Since when the code that declared it does so no more, epoch ms."""
     history: tuple[Happening, ...] | None = None
     """What happened last, the latest at the end."""
+    heartbeat_timeout_ms: int | None = None
+    """Silence after which an attempt of a fired job counts as lost, ms."""
+    expected_ms: int | None = None
+    """How long an attempt usually takes, ms; longer is shown as slow."""
+    retry_kind: str | None = None
+    """Curve of the delays: constant, linear, exponential or polynomial."""
+    retry_initial_ms: int | None = None
+    """First delay, ms."""
+    retry_factor: float | None = None
+    """Growth per attempt (exponential), or the power of the attempt's number (polynomial)."""
+    retry_cap_ms: int | None = None
+    """Longest delay, ms."""
+    retry_jitter: float | None = None
+    """Share of a delay that is added or taken away, 0 to 1."""
+    lost_max: int | None = None
+    """How many attempts of a fired job may be lost before it is dead."""
+    non_retryable: tuple[str, ...] | None = None
+    """Error types after which there is no further attempt."""
+    deadline_ms: int | None = None
+    """Total time for all attempts of a fired job, ms."""
+    expires_after_ms: int | None = None
+    """Not to be started when so long has passed since it was asked for, or since run_at_ms, ms."""
+    priority: str | None = None
+    """1, the most urgent, to 5; or high, normal or low."""
+    tags: tuple[str, ...] | None = None
+    """Free words of each fired job."""
+    retention_ms: int | None = None
+    """How long the job is known after its end, ms; null: what is said for its function or queue."""
+    result_retention_ms: int | None = None
+    """How long its result is kept after its end, ms; 0: not at all; null: as long as the job."""
 
 
 @quick

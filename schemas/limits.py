@@ -25,6 +25,13 @@ RANGES: dict[str, tuple[float, float, RejectCode]] = {
     ),
     "expected_ms": (1, defaults.TIMEOUT_MS_MAX, RejectCode.BAD_FIELD),
     "deadline_ms": (1, defaults.DEADLINE_MS_MAX, RejectCode.BAD_TIME),
+    "expires_after_ms": (1, defaults.RUN_AT_AHEAD_MS_MAX, RejectCode.BAD_TIME),
+    "retention_ms": (
+        defaults.JOB_RETENTION_MS_MIN,
+        defaults.JOB_RETENTION_MS_MAX,
+        RejectCode.BAD_FIELD,
+    ),
+    "result_retention_ms": (0, defaults.JOB_RETENTION_MS_MAX, RejectCode.BAD_FIELD),
     "attempts_max": (1, defaults.ATTEMPTS_MAX_MAX, RejectCode.BAD_RETRY),
     "lost_max": (1, defaults.LOST_MAX_MAX, RejectCode.BAD_RETRY),
     "retry_initial_ms": (1, defaults.RETRY_INITIAL_MS_MAX, RejectCode.BAD_RETRY),

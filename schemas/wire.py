@@ -203,6 +203,11 @@ def write_Command(out: bytearray, event: Command) -> None:
         part = text.encode()
         out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
         out += part
+    if (number := event.run_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
 
 
 def read_Command(data: bytes, at: int) -> tuple[Command, int]:
@@ -328,6 +333,18 @@ def read_Command(data: bytes, at: int) -> tuple[Command, int]:
         end = at + (raw >> 1)
         row["phase"] = data[at:end].decode()
         at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["run_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["run_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
     else:
         raise Broken
     return event, at
@@ -516,6 +533,18 @@ def write_DeadLetter(out: bytearray, event: DeadLetter) -> None:
     part = event.redrive.encode()
     out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
     out += part
+    if (text := event.settled) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.settled_at_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
 
 
 def read_DeadLetter(data: bytes, at: int) -> tuple[DeadLetter, int]:
@@ -613,6 +642,32 @@ def read_DeadLetter(data: bytes, at: int) -> tuple[DeadLetter, int]:
     end = at + (raw >> 1)
     row["redrive"] = data[at:end].decode()
     at = end
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["settled"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["settled"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["settled_at_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["settled_at_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
     return event, at
 
 
@@ -684,6 +739,11 @@ def write_Dispatch(out: bytearray, event: Dispatch) -> None:
     else:
         out.append(2)
         out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.priority) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else int_bytes(whole)
 
 
 def read_Dispatch(data: bytes, at: int) -> tuple[Dispatch, int]:
@@ -851,6 +911,18 @@ def read_Dispatch(data: bytes, at: int) -> tuple[Dispatch, int]:
         if raw > 127:
             raw, at = read_more(data, at, raw)
         row["after_epoch"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["priority"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_int(data, at, raw)
+        row["priority"] = ~(raw >> 1) if raw & 1 else raw >> 1
     else:
         raise Broken
     return event, at
@@ -1023,6 +1095,20 @@ def write_Fact(out: bytearray, event: Fact) -> None:
     else:
         out.append(2)
         out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.duplicate_of) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (text := event.replaced) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
 
 
 def read_Fact(data: bytes, at: int) -> tuple[Fact, int]:
@@ -1397,6 +1483,34 @@ def read_Fact(data: bytes, at: int) -> tuple[Fact, int]:
         row["fires"] = ~(raw >> 1) if raw & 1 else raw >> 1
     else:
         raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["duplicate_of"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["duplicate_of"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["replaced"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["replaced"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
     return event, at
 
 
@@ -1465,6 +1579,23 @@ def write_FunctionConfig(out: bytearray, event: FunctionConfig) -> None:
         out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
         out += part
     if (text := event.by) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.retention_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.result_retention_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.priority) is None:
         out.append(0)
     else:
         out.append(2)
@@ -1629,6 +1760,44 @@ def read_FunctionConfig(data: bytes, at: int) -> tuple[FunctionConfig, int]:
             raw, at = read_length(data, at, raw)
         end = at + (raw >> 1)
         row["by"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retention_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["retention_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["result_retention_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["result_retention_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["priority"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["priority"] = data[at:end].decode()
         at = end
     else:
         raise Broken
@@ -2033,6 +2202,21 @@ def write_JobRequest(out: bytearray, event: JobRequest) -> None:
         part = text.encode()
         out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
         out += part
+    if (number := event.expires_after_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.retention_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.result_retention_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
 
 
 def read_JobRequest(data: bytes, at: int) -> tuple[JobRequest, int]:
@@ -2366,6 +2550,42 @@ def read_JobRequest(data: bytes, at: int) -> tuple[JobRequest, int]:
         at = end
     else:
         raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["expires_after_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["expires_after_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retention_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["retention_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["result_retention_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["result_retention_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
     return event, at
 
 
@@ -2474,6 +2694,28 @@ def write_JobSpec(out: bytearray, event: JobSpec) -> None:
         part = text.encode()
         out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
         out += part
+    if (text := event.unique) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.unique_until_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.retention_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.result_retention_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
 
 
 def read_JobSpec(data: bytes, at: int) -> tuple[JobSpec, int]:
@@ -2729,6 +2971,56 @@ def read_JobSpec(data: bytes, at: int) -> tuple[JobSpec, int]:
         end = at + (raw >> 1)
         row["lane"] = data[at:end].decode()
         at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["unique"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["unique"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["unique_until_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["unique_until_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retention_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["retention_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["result_retention_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["result_retention_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
     else:
         raise Broken
     return event, at
@@ -3508,6 +3800,23 @@ def write_QueueConfig(out: bytearray, event: QueueConfig) -> None:
         part = text.encode()
         out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
         out += part
+    if (number := event.retention_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.result_retention_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.priority) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
 
 
 def read_QueueConfig(data: bytes, at: int) -> tuple[QueueConfig, int]:
@@ -3671,6 +3980,44 @@ def read_QueueConfig(data: bytes, at: int) -> tuple[QueueConfig, int]:
             raw, at = read_length(data, at, raw)
         end = at + (raw >> 1)
         row["by"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retention_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["retention_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["result_retention_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["result_retention_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["priority"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["priority"] = data[at:end].decode()
         at = end
     else:
         raise Broken
@@ -4330,6 +4677,97 @@ def write_Schedule(out: bytearray, event: Schedule) -> None:
         part = text.encode()
         out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
         out += part
+    if (number := event.heartbeat_timeout_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.expected_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.retry_kind) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.retry_initial_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (real := event.retry_factor) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += _double_bytes(real)
+    if (number := event.retry_cap_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (real := event.retry_jitter) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += _double_bytes(real)
+    if (number := event.lost_max) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else int_bytes(whole)
+    if (texts := event.non_retryable) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        if texts:
+            out += number_bytes(len(texts))
+            for each_text in texts:
+                part = each_text.encode()
+                out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+                out += part
+        out.append(0)
+    if (number := event.deadline_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.expires_after_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.priority) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (texts := event.tags) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        if texts:
+            out += number_bytes(len(texts))
+            for each_text in texts:
+                part = each_text.encode()
+                out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+                out += part
+        out.append(0)
+    if (number := event.retention_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.result_retention_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
 
 
 def read_Schedule(data: bytes, at: int) -> tuple[Schedule, int]:
@@ -4589,6 +5027,202 @@ def read_Schedule(data: bytes, at: int) -> tuple[Schedule, int]:
         end = at + (raw >> 1)
         row["declared_by"] = data[at:end].decode()
         at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["heartbeat_timeout_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["heartbeat_timeout_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["expected_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["expected_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_kind"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["retry_kind"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_initial_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["retry_initial_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_factor"] = None
+    elif raw == 2:
+        row["retry_factor"] = _read_double(data, at)[0]
+        at += 8
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_cap_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["retry_cap_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_jitter"] = None
+    elif raw == 2:
+        row["retry_jitter"] = _read_double(data, at)[0]
+        at += 8
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["lost_max"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_int(data, at, raw)
+        row["lost_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["non_retryable"] = None
+    elif raw == 2:
+        found = []
+        count, at = read_count(data, at)
+        while count:
+            for _ in range(count):
+                raw = data[at]
+                at += 1
+                if raw & 129:
+                    raw, at = read_length(data, at, raw)
+                end = at + (raw >> 1)
+                each_text = data[at:end].decode()
+                at = end
+                found.append(each_text)
+            count, at = read_count(data, at)
+        row["non_retryable"] = tuple(found)
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["deadline_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["deadline_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["expires_after_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["expires_after_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["priority"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["priority"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["tags"] = None
+    elif raw == 2:
+        found = []
+        count, at = read_count(data, at)
+        while count:
+            for _ in range(count):
+                raw = data[at]
+                at += 1
+                if raw & 129:
+                    raw, at = read_length(data, at, raw)
+                end = at + (raw >> 1)
+                each_text = data[at:end].decode()
+                at = end
+                found.append(each_text)
+            count, at = read_count(data, at)
+        row["tags"] = tuple(found)
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retention_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["retention_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["result_retention_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["result_retention_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
     else:
         raise Broken
     return event, at
@@ -4922,6 +5556,97 @@ def write_ScheduleRow(out: bytearray, event: ScheduleRow) -> None:
             for happening in happenings:
                 write_Happening(out, happening)
         out.append(0)
+    if (number := event.heartbeat_timeout_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.expected_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.retry_kind) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (number := event.retry_initial_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (real := event.retry_factor) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += _double_bytes(real)
+    if (number := event.retry_cap_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (real := event.retry_jitter) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += _double_bytes(real)
+    if (number := event.lost_max) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else int_bytes(whole)
+    if (texts := event.non_retryable) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        if texts:
+            out += number_bytes(len(texts))
+            for each_text in texts:
+                part = each_text.encode()
+                out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+                out += part
+        out.append(0)
+    if (number := event.deadline_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.expires_after_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (text := event.priority) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
+    if (texts := event.tags) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        if texts:
+            out += number_bytes(len(texts))
+            for each_text in texts:
+                part = each_text.encode()
+                out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+                out += part
+        out.append(0)
+    if (number := event.retention_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (number := event.result_retention_ms) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
 
 
 def read_ScheduleRow(data: bytes, at: int) -> tuple[ScheduleRow, int]:
@@ -5460,6 +6185,202 @@ def read_ScheduleRow(data: bytes, at: int) -> tuple[ScheduleRow, int]:
         row["history"] = tuple(found)
     else:
         raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["heartbeat_timeout_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["heartbeat_timeout_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["expected_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["expected_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_kind"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["retry_kind"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_initial_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["retry_initial_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_factor"] = None
+    elif raw == 2:
+        row["retry_factor"] = _read_double(data, at)[0]
+        at += 8
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_cap_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["retry_cap_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retry_jitter"] = None
+    elif raw == 2:
+        row["retry_jitter"] = _read_double(data, at)[0]
+        at += 8
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["lost_max"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_int(data, at, raw)
+        row["lost_max"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["non_retryable"] = None
+    elif raw == 2:
+        found = []
+        count, at = read_count(data, at)
+        while count:
+            for _ in range(count):
+                raw = data[at]
+                at += 1
+                if raw & 129:
+                    raw, at = read_length(data, at, raw)
+                end = at + (raw >> 1)
+                each_text = data[at:end].decode()
+                at = end
+                found.append(each_text)
+            count, at = read_count(data, at)
+        row["non_retryable"] = tuple(found)
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["deadline_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["deadline_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["expires_after_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["expires_after_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["priority"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["priority"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["tags"] = None
+    elif raw == 2:
+        found = []
+        count, at = read_count(data, at)
+        while count:
+            for _ in range(count):
+                raw = data[at]
+                at += 1
+                if raw & 129:
+                    raw, at = read_length(data, at, raw)
+                end = at + (raw >> 1)
+                each_text = data[at:end].decode()
+                at = end
+                found.append(each_text)
+            count, at = read_count(data, at)
+        row["tags"] = tuple(found)
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["retention_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["retention_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["result_retention_ms"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 127:
+            raw, at = read_more(data, at, raw)
+        row["result_retention_ms"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
     return event, at
 
 
@@ -5621,22 +6542,22 @@ IDS: dict[type, int] = {
 FINGERPRINTS: dict[type, bytes] = {
     Announcement: bytes.fromhex("d0098c530a63b0cf"),
     ArgsRow: bytes.fromhex("a54af6de8f33fa83"),
-    Command: bytes.fromhex("bf88f34f833f41fa"),
+    Command: bytes.fromhex("be5fcdca4e925d6e"),
     ConfigChanged: bytes.fromhex("5abebfdd0cca104d"),
     ConfigRow: bytes.fromhex("2221b4b28d5f1c98"),
     Control: bytes.fromhex("b283216839191f57"),
-    DeadLetter: bytes.fromhex("b7cb92c6cf765137"),
-    Dispatch: bytes.fromhex("d12e6e7e980126bc"),
-    Fact: bytes.fromhex("de99434f58db0ddf"),
-    FunctionConfig: bytes.fromhex("e70491d9ed9cf8a2"),
+    DeadLetter: bytes.fromhex("56f159c638fc35bc"),
+    Dispatch: bytes.fromhex("9e2801beed9e3381"),
+    Fact: bytes.fromhex("07aac90a608fc17f"),
+    FunctionConfig: bytes.fromhex("5b6f4ff8546ee842"),
     Heartbeat: bytes.fromhex("e70176122921544e"),
-    JobRequest: bytes.fromhex("a6d634e5057bc5cb"),
-    JobRow: bytes.fromhex("13c0edd2443f8ab3"),
-    QueueConfig: bytes.fromhex("689187f69d4dba53"),
+    JobRequest: bytes.fromhex("dcdfaf15ba4899e6"),
+    JobRow: bytes.fromhex("82e6a0de382700ab"),
+    QueueConfig: bytes.fromhex("a86212d062a00b99"),
     Receipt: bytes.fromhex("b123fcb1ee9b7308"),
     Reject: bytes.fromhex("afcedaec28d52586"),
-    Schedule: bytes.fromhex("044fbf0859dd0c07"),
-    ScheduleRow: bytes.fromhex("9f7c4846a6a3a898"),
+    Schedule: bytes.fromhex("e4c26d1e76b1b0d3"),
+    ScheduleRow: bytes.fromhex("f3143a0b7e69c3ce"),
     Tick: bytes.fromhex("edd9db23a43720d6"),
     Worker: bytes.fromhex("9829533d3bb21abd"),
 }

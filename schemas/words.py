@@ -64,6 +64,8 @@ class FactKind(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     RETRIED = "retried"
+    RESCHEDULED = "rescheduled"  # someone asked for another time
+    RESULT_DROPPED = "result_dropped"  # its retention is over; the job is kept
     PURGED = "purged"
     DEDUPLICATED = "deduplicated"
     REJECTED = "rejected"
@@ -97,6 +99,7 @@ class CommandName(StrEnum):
     CANCEL = "cancel"
     TERMINATE = "terminate"  # end now, without waiting for the function
     RETRY = "retry"  # run again now
+    RESCHEDULE = "reschedule"  # run at another time
     REMOVE_SCHEDULE = "remove_schedule"
     PAUSE_SCHEDULE = "pause_schedule"
     RESUME_SCHEDULE = "resume_schedule"
@@ -175,6 +178,13 @@ class Backoff(StrEnum):
     LINEAR = "linear"
     EXPONENTIAL = "exponential"
     POLYNOMIAL = "polynomial"
+
+
+class Settled(StrEnum):
+    """What became of a dead letter."""
+
+    REDRIVEN = "redriven"  # its job, or another one for the same work, was asked for again
+    DISCARDED = "discarded"  # nobody wants it
 
 
 class BeatKind(StrEnum):

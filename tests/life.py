@@ -19,6 +19,7 @@ from streams.core.events import (
     CancelAsked,
     Ended,
     Event,
+    RescheduleAsked,
     Restored,
     RetryAsked,
     Served,
@@ -112,6 +113,11 @@ class Life:
     def retry(self, reason: str | None = None, by: str | None = None) -> machine.Step | Rejection:
         """Someone asks to run it now."""
         return self.apply(RetryAsked(*self.place(Source.REQUESTS), SPEC.id, reason, by))
+
+    def reschedule(self, ahead_ms: int = 1_000) -> machine.Step | Rejection:
+        """Someone asks for a time so far ahead."""
+        place = self.place(Source.REQUESTS)
+        return self.apply(RescheduleAsked(*place, SPEC.id, self.now_ms + ahead_ms))
 
     def beat(
         self, kind: BeatKind = BeatKind.ALIVE, *, relay_clock_ms: int = 0, **fields: Any

@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, Unpack
 from jobstream import schedules
 from jobstream.client.address import bootstrap_of, web_of
 from jobstream.client.config import PARTITION, Entry, changed, fields_of, read_entries
-from jobstream.client.letters import read_letters, request_again
+from jobstream.client.letters import read_letters
 from jobstream.client.metadata import Metadata
 from jobstream.client.pages import Pages
 from jobstream.client.reader import FactReader
@@ -44,10 +44,11 @@ from jobstream.schedules import Overlaps
 from schemas.codec import encode
 from schemas.defaults import CONTENT_TYPE, QUEUE, TIMEZONE
 from schemas.events import Command, DeadLetter, Fact, Schedule
+from schemas.letters import request_again, settled
 from schemas.registered import RegistryFailed, adopt
 from schemas.settings import load
 from schemas.topics import Topics
-from schemas.words import SCHEDULE_ANSWERS, CommandName, FactKind, RejectCode
+from schemas.words import SCHEDULE_ANSWERS, CommandName, FactKind, RejectCode, Settled
 
 log = logging.getLogger(__name__)
 
@@ -347,9 +348,10 @@ class Client:
         return await self._command(CommandName.RETRY, await self._found(job, key), reason, within)
 
     async def dead_letters(self, since: datetime | Seconds) -> Letters:
-        """The last letter of each job that died since a time, or within the last seconds; the oldest first.
+        """The last letter of each job that died since a time, or within the last seconds, the oldest first;
+        without those that were redriven or discarded.
 
-        Letters are kept for 90 days, also of jobs that were run again since.
+        Letters are kept for 90 days.
 
         Raises:
             NotReachable: Kafka does not answer.
@@ -380,10 +382,30 @@ class Client:
         job = self.job(letter.job, letter.key)
         try:
             await self.retry(job, reason="redriven", within=within)
-            return job
         except CommandRefused as error:
+            if error.code == RejectCode.NOT_NOW:
+                await self._settle(letter, Settled.REDRIVEN)
             if error.code != RejectCode.UNKNOWN_JOB:
                 raise
+            job = await self._ask_again(letter)
+        await self._settle(letter, Settled.REDRIVEN)
+        return job
+
+    async def discard(self, letter: DeadLetter) -> None:
+        """Wants no more of a dead letter: it is not among `dead_letters` from then on. The job stays as it
+        is.
+
+        Raises:
+            SubmitTimedOut, SubmitFailed: As submit.
+        """
+        await self._settle(letter, Settled.DISCARDED)
+
+    async def _settle(self, letter: DeadLetter, what: Settled) -> None:
+        value = encode(settled(letter, what, self._now_ms()))
+        record = Record(self._topics.dead, letter.partition, letter.key.encode(), value)
+        await self._written(self._open.writer.write([record], self._submit_s), [(record, letter.job)])
+
+    async def _ask_again(self, letter: DeadLetter) -> Job:
         request = request_again(letter)
         watch = self._watch(place_of(request.id, request.key, self._open.partitions))
         record = Record(self._topics.requests, watch.partition, letter.key.encode(), encode(request))

@@ -37,6 +37,8 @@ SETTINGS = {
     "retry_jitter": Setting("retry_jitter", "number"),
     "attempts": Setting("attempts_max", "whole number"),
     "lost": Setting("lost_max", "whole number"),
+    "retention": Setting("retention_ms", "seconds"),
+    "result_retention": Setting("result_retention_ms", "seconds"),
 }
 """Every setting by the name that people use; durations are told in seconds."""
 KINDS: dict[str, tuple[type, ...]] = {"number": (int, float), "whole number": (int,), "word": (str,)}
@@ -48,7 +50,7 @@ def read_entries(bootstrap: str, topic: str) -> dict[str, Entry]:
     Raises:
         NotReachable, TopicsMissing: As whole.read.
     """
-    messages = whole.read(bootstrap, topic, 1)
+    messages = whole.read(bootstrap, topic, [PARTITION])
     return entries_of((message.key() or b"", message.value()) for message in messages)
 
 

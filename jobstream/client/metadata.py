@@ -7,8 +7,17 @@ be asked at all while another thread polls that consumer (confluent-kafka 2.16).
 
 import contextlib
 import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from jobstream.errors import NotReachable, TopicsMissing
@@ -19,6 +28,7 @@ MOVING_S = 0.05
 """How long to wait before a partition is asked for again that is just getting a leader."""
 
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library's
+_EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _MOVING = frozenset(
     {
         KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -84,6 +94,45 @@ class Metadata:
             time.sleep(MOVING_S)
             with contextlib.suppress(KafkaException):  # else librdkafka goes on with the leader's old epoch
                 self._admin.list_topics(timeout=ANSWER_S)
+
+    def lags(self, group: str, name_of: Callable[[str], str | None]) -> Mapping[str, int]:
+        """How many records a group has before it in each of its topics, by the name that `name_of` gives to a
+        topic; topics without one are left out.
+
+        Raises:
+            NotReachable: Kafka does not answer.
+        """
+        try:
+            topics = self._admin.list_topics(timeout=ANSWER_S).topics
+            parts = [
+                TopicPartition(topic, number)
+                for topic, about in topics.items()
+                if name_of(topic) is not None
+                for number in about.partitions
+            ]
+            if not parts:
+                return {}
+            asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+            committed = {
+                (part.topic, part.partition): part.offset
+                for part in asked[group].result(ANSWER_S).topic_partitions
+            }
+            ends, begins = self._offsets(parts, _LATEST), self._offsets(parts, _EARLIEST)
+        except KafkaException as exception:
+            raise self._unreachable(exception.args[0]) from None
+        lags: Counter[str] = Counter()
+        for place, end in ends.items():
+            name = name_of(place[0])
+            assert name is not None, "only topics with a name were asked for"
+            lags[name] += max(0, end - max(committed.get(place, 0), begins[place]))
+        return lags
+
+    def _offsets(self, parts: list[TopicPartition], spec: OffsetSpec) -> dict[tuple[str, int], int]:
+        asked: dict[TopicPartition, Any] = dict.fromkeys(parts, spec)
+        answers = self._admin.list_offsets(asked, request_timeout=ANSWER_S)
+        return {
+            (part.topic, part.partition): answer.result(ANSWER_S).offset for part, answer in answers.items()
+        }
 
     def _unreachable(self, error: KafkaError) -> NotReachable:
         return NotReachable(

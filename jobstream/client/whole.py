@@ -1,11 +1,11 @@
-"""Reads a topic once, up to where it ends now: dead letters, settings. Owns a consumer for as long as that
-takes.
+"""Reads a topic once, up to where it ends now: dead letters, settings, histories. Owns a consumer for as
+long as that takes.
 
 It joins no group and commits nothing. Blocks; callers with an event loop use a thread.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -20,8 +20,9 @@ BATCH_RECORDS_MAX = 500
 _MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION})  # noqa: SLF001  # its name
 
 
-def read(bootstrap: str, topic: str, partitions: int, since_ms: int = 0) -> Iterator[Message]:
-    """Every record of a topic that was written since a time, epoch ms; partitions come mixed, each in order.
+def read(bootstrap: str, topic: str, partitions: Iterable[int], since_ms: int = 0) -> Iterator[Message]:
+    """Every record of these partitions that was written since a time, epoch ms; partitions come mixed, each
+    in order.
 
     Raises:
         NotReachable: Kafka does not answer, or not in time.
@@ -42,9 +43,9 @@ def read(bootstrap: str, topic: str, partitions: int, since_ms: int = 0) -> Iter
         }
     )
     try:
-        begins = [TopicPartition(topic, number, since_ms) for number in range(partitions)]
+        begins = [TopicPartition(topic, number, since_ms) for number in partitions]
         consumer.assign(consumer.offsets_for_times(begins, timeout=ANSWER_S))
-        yield from _messages(consumer, topic, partitions)
+        yield from _messages(consumer, topic, {begin.partition for begin in begins})
     except KafkaException as exception:
         error: KafkaError = exception.args[0]
         if error.code() in _MISSING:
@@ -56,8 +57,7 @@ def read(bootstrap: str, topic: str, partitions: int, since_ms: int = 0) -> Iter
         consumer.close()
 
 
-def _messages(consumer: Consumer, topic: str, partitions: int) -> Iterator[Message]:
-    left = set(range(partitions))
+def _messages(consumer: Consumer, topic: str, left: set[int]) -> Iterator[Message]:
     ends_at = time.monotonic() + READ_S
     while left:
         if time.monotonic() > ends_at:

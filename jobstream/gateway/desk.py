@@ -5,13 +5,16 @@ It must never say that something is written before all replicas in sync have it.
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
+from jobstream.client import whole
 from jobstream.client.config import PARTITION as CONFIG_PARTITION
 from jobstream.client.config import changed, read_entries
+from jobstream.client.letters import read_letters
 from jobstream.client.metadata import Metadata
 from jobstream.client.reader import FactReader
 from jobstream.client.status import end_of
@@ -20,8 +23,8 @@ from jobstream.client.watch import Watch, Watches
 from jobstream.client.writer import NotWritten, Record, Writer
 from jobstream.errors import JobEnded, JobUnknown, SubmitFailed, SubmitTimedOut, WaitTimedOut
 from jobstream.gateway.tail import Tail
-from schemas.codec import encode
-from schemas.events import Fact
+from schemas.codec import Undecodable, decode, encode
+from schemas.events import DeadLetter, Fact
 from schemas.settings import Settings
 from schemas.topics import Topics
 
@@ -33,6 +36,12 @@ BY = "gateway"
 
 WRITE_S = 10.0
 """How long Kafka may take to confirm a record, over all tries."""
+
+HISTORY_RECORDS_MAX = 500_000
+"""Facts of a partition that are looked through for those of one job: some seconds."""
+
+HISTORY_SLACK_MS = 60_000
+"""How far the clocks of those who write facts may be apart."""
 
 LookUp = Callable[[str, str | None], Awaitable[dict[str, Any]]]
 """Asks the workers for a job, by its id and key. Raises JobUnknown, NotReachable."""
@@ -134,6 +143,43 @@ class KafkaDesk:
                 yield None if found is None else Told(*found)
         finally:
             await tail.close()
+
+    async def history(
+        self, id: str, partition: int, since_ms: int, until_ms: int | None
+    ) -> tuple[list[Fact], bool]:
+        """The facts about a job that were written in this time, in order; and whether that is all of them."""
+        return await asyncio.to_thread(self._history, id, partition, since_ms, until_ms)
+
+    def _history(
+        self, id: str, partition: int, since_ms: int, until_ms: int | None
+    ) -> tuple[list[Fact], bool]:
+        found: list[Fact] = []
+        named = id.encode()
+        topic = self.topics.facts
+        messages = whole.read(self._bootstrap, topic, [partition], max(0, since_ms - HISTORY_SLACK_MS))
+        for number, message in enumerate(messages):
+            if until_ms is not None and message.timestamp()[1] > until_ms + HISTORY_SLACK_MS:
+                break
+            if number >= HISTORY_RECORDS_MAX:
+                return found, False
+            value = message.value()
+            if value is not None and named in value:
+                with contextlib.suppress(Undecodable):
+                    fact: Fact = decode(value, (Fact,))
+                    if fact.job == id:
+                        found.append(fact)
+        return found, True
+
+    async def dead_letters(self, since_ms: int) -> list[DeadLetter]:
+        """The last letter of each job that died since then and that nobody has settled, the oldest first."""
+        topics = self.topics
+        return await asyncio.to_thread(
+            read_letters, self._bootstrap, topics.dead, topics.partitions, since_ms
+        )
+
+    async def lags(self) -> Mapping[str, int]:
+        """How many dispatches of each queue the relays have not done with."""
+        return await asyncio.to_thread(self._parts[4].lags, f"{self._prefix}relay", self.topics.queue_of)
 
     async def pause(self, queue: str, note: str | None, *, paused: bool) -> int:
         """Pauses a queue, or ends that; the version of its settings once Kafka has it."""

@@ -27,6 +27,7 @@ from jobstream.testing.machine import HOME, Machine
 from jobstream.testing.pages import LocalPages
 from schemas.codec import encode
 from schemas.events import Control, DeadLetter, Dispatch, Fact, JobRow
+from schemas.letters import standing
 from schemas.topics import Topics
 from schemas.words import PHASES_TERMINAL, BeatKind, FactKind, Phase
 
@@ -517,7 +518,7 @@ class Jobs(Client):
         return entries_of(self.machine.entries)
 
     def _read_letters(self, since_ms: int) -> list[DeadLetter]:
-        return [*{letter.job: letter for letter in self.machine.dead if letter.at_ms >= since_ms}.values()]
+        return [letter for letter in standing(self.machine.dead) if letter.at_ms >= since_ms]
 
     async def _wrote(self) -> None:
         """Something was written: in inline mode all that can run is run."""

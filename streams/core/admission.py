@@ -46,6 +46,8 @@ SPEC: dict[str, Any] = {
     "scheduled_by": None,
     "parent": None,
     "trace": None,
+    "retention_ms": None,
+    "result_retention_ms": None,
 }
 """What a specification takes over from its request, and what stands in it otherwise."""
 
@@ -178,6 +180,7 @@ def _spec(
     policy = SPEC | said | {name: value for name, value in given.items() if name in SPEC}
     if "retry_cap_ms" not in said | given:  # a first delay above the default cap was meant
         policy["retry_cap_ms"] = max(defaults.RETRY_CAP_MS, policy["retry_initial_ms"])
+    policy["expires_at_ms"] = _expires_at_ms(request, at_ms)
     return JobSpec(
         id=address.id,
         key=address.key,
@@ -190,3 +193,11 @@ def _spec(
         ends_by_ms=None if request.deadline_ms is None else at_ms + request.deadline_ms,
         **policy,
     )
+
+
+def _expires_at_ms(request: JobRequest, at_ms: int) -> int | None:
+    """When it must have been started: the earlier of what it says in either way."""
+    begins_ms = at_ms if request.run_at_ms is None else max(at_ms, request.run_at_ms)
+    after_ms = None if request.expires_after_ms is None else begins_ms + request.expires_after_ms
+    said = [time_ms for time_ms in (request.expires_at_ms, after_ms) if time_ms is not None]
+    return min(said, default=None)

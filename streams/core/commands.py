@@ -6,7 +6,7 @@ from typing import assert_never
 
 from schemas.events import Command
 from schemas.words import CommandName
-from streams.core.events import CancelAsked, RemoveAsked, RetryAsked, Source
+from streams.core.events import CancelAsked, RemoveAsked, RescheduleAsked, RetryAsked, Source
 from streams.core.schedule_facts import (
     BackfillAsked,
     JobEnded,
@@ -21,10 +21,12 @@ Place = tuple[int, Source, int]
 """Time, topic and offset of the record that held the command."""
 
 
-def to_job(command: Command, place: Place) -> CancelAsked | RetryAsked:
+def to_job(command: Command, place: Place) -> CancelAsked | RetryAsked | RescheduleAsked:
     """What the command is for the job that it names."""
     if command.command == CommandName.RETRY:
         return RetryAsked(*place, command.id, command.reason, command.by)
+    if command.command == CommandName.RESCHEDULE:
+        return RescheduleAsked(*place, command.id, command.run_at_ms, command.reason, command.by)
     terminate = command.command == CommandName.TERMINATE
     return CancelAsked(*place, command.id, command.reason, command.by, terminate)
 
@@ -50,7 +52,7 @@ def to_schedule(command: Command, place: Place) -> ScheduleEvent:
             return OrphanAsked(*place, id, reason)
         case CommandName.SCHEDULE_JOB_ENDED:
             return JobEnded(*place, id, command.job or "", command.phase or "", reason)
-        case CommandName.CANCEL | CommandName.TERMINATE | CommandName.RETRY:
+        case CommandName.CANCEL | CommandName.TERMINATE | CommandName.RETRY | CommandName.RESCHEDULE:
             raise AssertionError(f"{name} is about a job")
         case _:
             assert_never(name)

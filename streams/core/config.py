@@ -36,6 +36,8 @@ OPTIONS = (
     "retry_jitter",
     "attempts_max",
     "lost_max",
+    "retention_ms",
+    "result_retention_ms",
 )
 """What an entry may say about the jobs of its queue or function."""
 

@@ -9,6 +9,7 @@ from typing import assert_never
 from schemas import defaults
 from schemas.events import Beat, JobRow, Receipt
 from schemas.records import replace
+from schemas.times import format_time
 from schemas.words import (
     PHASES_TERMINAL,
     BeatKind,
@@ -19,7 +20,7 @@ from schemas.words import (
     Verdict,
     WaitReason,
 )
-from streams.core import facts, retry
+from streams.core import evolve, facts, retry
 from streams.core.events import (
     Beaten,
     CancelAsked,
@@ -31,7 +32,9 @@ from streams.core.events import (
     ExpiryPassed,
     Occurrence,
     PurgeDue,
+    RescheduleAsked,
     Restored,
+    ResultDue,
     RetryAsked,
     Served,
     Silent,
@@ -74,6 +77,8 @@ def decide(job: JobRow | None, event: Event) -> Decision:  # noqa: C901, PLR0912
             return _beaten(job, event)
         case Due():
             return _due(job, event)
+        case ResultDue():
+            return _result_due(job, event)
         case PurgeDue():
             return _purge_due(job, event)
         case TimedOut():
@@ -90,6 +95,8 @@ def decide(job: JobRow | None, event: Event) -> Decision:  # noqa: C901, PLR0912
             return _cancel_asked(job, event)
         case RetryAsked():
             return _retry_asked(job, event)
+        case RescheduleAsked():
+            return _reschedule_asked(job, event)
         case TurnCame():
             return _turn_came(job, event)
         case Served():
@@ -150,6 +157,25 @@ def _retry_asked(job: JobRow, event: RetryAsked) -> Decision:
             return _not_now(job, "retry", "a job that succeeded is never run again")
         case _:
             return _not_now(job, "retry", "it is offered to a minion or runs already")
+
+
+def _reschedule_asked(job: JobRow, event: RescheduleAsked) -> Decision:
+    if job.phase not in WAITING and job.phase != Phase.READY:
+        return _not_now(job, "reschedule", "only a job that waits to be started can get another time")
+    if event.run_at_ms is None:
+        return Rejection(RejectCode.BAD_FIELD, f"reschedule of job {event.job} must have run_at, got none")
+    due_at_ms = max(event.run_at_ms, event.at_ms)
+    latest_ms = event.at_ms + defaults.RUN_AT_AHEAD_MS_MAX
+    limits = {
+        "its expiry": job.spec.expires_at_ms,
+        "its total deadline": job.spec.ends_by_ms,
+        f"{defaults.RUN_AT_AHEAD_MS_MAX // defaults.DAY_MS} days from now": latest_ms,
+    }
+    for name, limit_ms in limits.items():
+        if limit_ms is not None and due_at_ms >= limit_ms:
+            when = f"got {format_time(due_at_ms)}, not before {format_time(limit_ms)}"
+            return Rejection(RejectCode.BAD_TIME, f"run_at of job {event.job} must be before {name}, {when}")
+    return (facts.Rescheduled(*_place(event), _withdrawn(job), due_at_ms, _asked("rescheduled", event)),)
 
 
 # What minions and relays tell.
@@ -316,6 +342,15 @@ def _dispatch_aged(job: JobRow, event: DispatchAged) -> Decision:
     return (again(*_place(event), _withdrawn(job)),)
 
 
+def _result_due(job: JobRow, event: ResultDue) -> Decision:
+    result_at_ms = evolve.result_until_ms(job)
+    if result_at_ms is None:
+        return _not_now(job, "dropping the result", "it has none that is kept for a time")
+    if not _reached(result_at_ms, event.at_ms):
+        return _too_early(job, "dropping the result", result_at_ms, event)
+    return (facts.ResultDropped(*_place(event)),)
+
+
 def _purge_due(job: JobRow, event: PurgeDue) -> Decision:
     if job.phase not in PHASES_TERMINAL:
         return _not_now(job, "purge", "it has not ended")
@@ -369,7 +404,7 @@ def _bounded(delay_ms: int, limit_ms: int) -> int:
     return min(max(retry.DELAY_MS_MIN, delay_ms), limit_ms)
 
 
-def _asked(done: str, event: CancelAsked | RetryAsked) -> str:
+def _asked(done: str, event: CancelAsked | RetryAsked | RescheduleAsked) -> str:
     """Why, in the asker's words; else who did it, else that it was asked for."""
     reason = event.reason or (f"{done} by {event.by}" if event.by else f"{done} on request")
     return reason[: defaults.REASON_CHARS_MAX]
@@ -433,6 +468,8 @@ def _unknown(event: Event) -> Rejection:
             subject = f"cancel refused: job {event.job}"
         case RetryAsked():
             subject = f"retry refused: job {event.job}"
+        case RescheduleAsked():
+            subject = f"reschedule refused: job {event.job}"
         case _:
             subject = f"{type(event).__name__} refused: the job"
     return Rejection(

@@ -67,6 +67,16 @@ class RetryAsked(Occurrence):
 
 
 @dataclass(frozen=True, slots=True)
+class RescheduleAsked(Occurrence):
+    """Someone wants the job to run at another time."""
+
+    job: str
+    run_at_ms: int | None
+    reason: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Beaten(Occurrence):
     """An attempt is alive. One heartbeat record holds at most one beat of a job."""
 
@@ -114,6 +124,11 @@ class DispatchAged(Occurrence):
 
 
 @dataclass(frozen=True, slots=True)
+class ResultDue(Occurrence):
+    """The retention of an ended job's result is over."""
+
+
+@dataclass(frozen=True, slots=True)
 class PurgeDue(Occurrence):
     """The retention of an ended job is over."""
 
@@ -140,7 +155,9 @@ class RemoveAsked(Occurrence):
     schedule: str
 
 
-TimeEvent = Due | TimedOut | Silent | ExpiryPassed | DeadlinePassed | DispatchAged | PurgeDue | Restored
+TimeEvent = (
+    Due | TimedOut | Silent | ExpiryPassed | DeadlinePassed | DispatchAged | ResultDue | PurgeDue | Restored
+)
 """What only time brings: made by `job.due`, and by the owner of a partition after a restore."""
 
 Opening = TurnCame | Served
@@ -148,5 +165,5 @@ Opening = TurnCame | Served
 something that the job has seen already. So the row's own state says whether it still counts, not an offset.
 """
 
-Event = Ended | Submitted | Beaten | CancelAsked | RetryAsked | Opening | TimeEvent
+Event = Ended | Submitted | Beaten | CancelAsked | RetryAsked | RescheduleAsked | Opening | TimeEvent
 """Everything that can happen to a job."""

@@ -98,11 +98,17 @@ def _fields(  # noqa: C901, PLR0912 - one line for each fact
             return _offered_again(job, fact, fact.end, job.attempt)
         case facts.Died() | facts.Cancelled() | facts.Expired():
             closed = {} if fact.end is None else _closed(job, fact, fact.end)
-            return closed | _over(fact) | {"end_reason": fact.reason}
+            return closed | _over(job, fact) | {"end_reason": fact.reason}
         case facts.CancelRequested():
             return {"cancel_reason": fact.reason}
         case facts.Retried():
             return _retried(job, fact)
+        case facts.Rescheduled():
+            closed = {} if fact.end is None else _closed(job, fact, fact.end)
+            retrying = job.phase == Phase.RETRYING
+            return closed | _waits(fact.due_at_ms, WaitReason.RETRY if retrying else WaitReason.DELAY)
+        case facts.ResultDropped():
+            return {"result": None, "result_type": None}
         case facts.Reprieved():
             return _reprieved(job, fact)
         case facts.Deduplicated():
@@ -116,9 +122,10 @@ def _fields(  # noqa: C901, PLR0912 - one line for each fact
 
 def _succeeded(job: JobRow, fact: facts.Succeeded) -> Fields:
     fields = _closed(job, fact, fact.end)
-    fields |= _over(fact)
-    fields["result"] = fact.end.result
-    fields["result_type"] = _cut(fact.end.result_type, defaults.CONTENT_TYPE_CHARS_MAX)
+    fields |= _over(job, fact)
+    if job.spec.result_retention_ms != 0:
+        fields["result"] = fact.end.result
+        fields["result_type"] = _cut(fact.end.result_type, defaults.CONTENT_TYPE_CHARS_MAX)
     fields["error_type"] = fields["error_message"] = fields["checkpoint"] = None
     return fields
 
@@ -212,9 +219,21 @@ def _waits(due_at_ms: int, reason: WaitReason) -> Fields:
     return {"due_at_ms": due_at_ms, "wait_reason": reason}
 
 
-def _over(fact: Change) -> Fields:
-    """The end of a job: nothing is to come but its purge."""
-    purge_at_ms = fact.at_ms + defaults.JOB_RETENTION_MS
+def result_until_ms(job: JobRow) -> int | None:
+    """When the result of an ended job is to be forgotten, epoch ms; None: with the job, or there is none."""
+    retention_ms = job.spec.result_retention_ms
+    if retention_ms is None or job.result is None or job.ended_at_ms is None:
+        return None
+    return job.ended_at_ms + retention_ms
+
+
+def _over(job: JobRow, fact: Change) -> Fields:
+    """The end of a job: nothing is to come but its purge, not before others may ask for what it was unique
+    in.
+    """
+    spec = job.spec
+    retention_ms = defaults.JOB_RETENTION_MS if spec.retention_ms is None else spec.retention_ms
+    purge_at_ms = max(fact.at_ms + retention_ms, spec.unique_until_ms or 0)
     return {"due_at_ms": None, "wait_reason": None, "ended_at_ms": fact.at_ms, "purge_at_ms": purge_at_ms}
 
 

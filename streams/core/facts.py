@@ -87,6 +87,15 @@ class Retried(Change):
 
 
 @dataclass(frozen=True, slots=True)
+class Rescheduled(Change):
+    """It waits for another time because someone asked."""
+
+    end: Withdrawal | None
+    due_at_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Started(Change):
     """A minion has it, and the lease runs."""
 
@@ -194,6 +203,11 @@ class Expired(Change):
 
 
 @dataclass(frozen=True, slots=True)
+class ResultDropped(Change):
+    """Its result is forgotten; the job is kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Purged(Change):
     """Forgotten: the row is dropped."""
 
@@ -212,6 +226,8 @@ Turn = (
     | Parked
     | Deduplicated
     | Retried
+    | Rescheduled
+    | ResultDropped
     | CancelRequested
     | Cancelled
     | Died

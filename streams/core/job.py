@@ -67,6 +67,7 @@ from streams.core.events import (
     ExpiryPassed,
     Opening,
     PurgeDue,
+    ResultDue,
     Silent,
     Source,
     TimedOut,
@@ -90,6 +91,8 @@ from streams.core.facts import (
     Purged,
     Readied,
     Reprieved,
+    Rescheduled,
+    ResultDropped,
     Retried,
     Scheduled,
     Snoozed,
@@ -112,6 +115,7 @@ TRANSITIONS: Final[Mapping[str | None, Mapping[type[Fact], Phase | None]]] = {
     SCHEDULED: {  # waits for its time; nothing failed
         Readied: READY,
         Retried: READY,
+        Rescheduled: SCHEDULED,
         Parked: SCHEDULED,
         Cancelled: CANCELLED,
         Expired: EXPIRED,
@@ -128,6 +132,7 @@ TRANSITIONS: Final[Mapping[str | None, Mapping[type[Fact], Phase | None]]] = {
         Snoozed: SCHEDULED,
         Unserved: SCHEDULED,
         Parked: SCHEDULED,
+        Rescheduled: SCHEDULED,
         Cancelled: CANCELLED,
         Expired: EXPIRED,
         Died: DEAD,
@@ -153,6 +158,7 @@ TRANSITIONS: Final[Mapping[str | None, Mapping[type[Fact], Phase | None]]] = {
     RETRYING: {  # waits for its next attempt after a failure
         Readied: READY,
         Retried: READY,
+        Rescheduled: RETRYING,
         Parked: SCHEDULED,
         Cancelled: CANCELLED,
         Expired: EXPIRED,
@@ -161,6 +167,7 @@ TRANSITIONS: Final[Mapping[str | None, Mapping[type[Fact], Phase | None]]] = {
     },
     SUCCEEDED: {  # done, for good
         Deduplicated: SUCCEEDED,
+        ResultDropped: SUCCEEDED,
         Purged: None,
     },
     DEAD: {  # no further attempt, unless someone asks
@@ -265,7 +272,7 @@ def _effects(job: JobRow, fact: Fact) -> tuple[Effect, ...]:
         case Lost() | Readied():
             called_off = _call_off(job) if fact.end is not None else ()
             return (DispatchJob(job.epoch), *called_off)
-        case Failed() | Parked() | Cancelled() | Expired():
+        case Failed() | Parked() | Rescheduled() | Cancelled() | Expired():
             return _call_off(job) if fact.end is not None else ()
         case Died():
             called_off = _call_off(job) if fact.end is not None else ()
@@ -384,4 +391,4 @@ def times(job: JobRow) -> tuple[tuple[int | None, type[TimeEvent]], ...]:
         case Phase.SCHEDULED | Phase.RETRYING:
             return (deadline, (job.spec.expires_at_ms, ExpiryPassed), (job.due_at_ms, Due))
         case _:
-            return ((job.purge_at_ms, PurgeDue),)
+            return ((job.purge_at_ms, PurgeDue), (fold.result_until_ms(job), ResultDue))

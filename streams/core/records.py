@@ -43,6 +43,8 @@ KINDS: dict[type[Fact], FactKind] = {
     facts.Deduplicated: FactKind.DEDUPLICATED,
     facts.Readied: FactKind.READIED,
     facts.Retried: FactKind.RETRIED,
+    facts.Rescheduled: FactKind.RESCHEDULED,
+    facts.ResultDropped: FactKind.RESULT_DROPPED,
     facts.Started: FactKind.STARTED,
     facts.Progressed: FactKind.PROGRESSED,
     facts.Succeeded: FactKind.SUCCEEDED,
@@ -94,7 +96,9 @@ def fact_record(before: JobRow | None, fact: Fact, after: JobRow | None) -> Fact
 
 def _reason(row: JobRow, fact: Fact) -> str | None:
     match fact:
-        case facts.Cancelled() | facts.Died() | facts.Expired() | facts.CancelRequested() | facts.Retried():
+        case facts.Cancelled() | facts.Died() | facts.Expired() | facts.CancelRequested():
+            return fact.reason
+        case facts.Retried() | facts.Rescheduled():
             return fact.reason
         case facts.Parked():
             return fact.reason or f"its turn among the jobs of key {row.spec.key}"
@@ -116,6 +120,8 @@ def _told(row: JobRow, fact: Fact) -> dict[str, Any]:
         case facts.Failed() | facts.Lost() | facts.Snoozed() | facts.HandedBack() | facts.Unserved():
             return _ended(row, fact.end)
         case facts.Parked() | facts.Cancelled() | facts.Died() | facts.Expired() if fact.end is not None:
+            return _ended(row, fact.end)
+        case facts.Rescheduled() if fact.end is not None:
             return _ended(row, fact.end)
         case facts.Died() | facts.Deduplicated():
             return _error(row) | _result(row)  # whoever asked twice, or comes late, has the answer

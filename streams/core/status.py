@@ -33,6 +33,7 @@ COMING: dict[type[events.TimeEvent], str] = {
     events.DispatchAged: "dispatched anew, if not started",
     events.TimedOut: "failed, if no receipt comes",
     events.Silent: "lost, if not heard of",
+    events.ResultDue: "its result forgotten",
     events.PurgeDue: "forgotten",
 }
 """What each thing that only time brings will make of the job."""
@@ -49,6 +50,8 @@ POLICY = (
     "retry_cap_ms",
     "retry_jitter",
     "priority",
+    "retention_ms",
+    "result_retention_ms",
 )
 ATTEMPT = (
     "attempt",

@@ -1,6 +1,7 @@
 """The HTTP service without Kafka: the real state machine in this process is its desk and pages."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -16,7 +17,8 @@ from relay.doors.http.desk import Ask, Fits, Told
 from relay.doors.http.door import Door
 from relay.doors.http.metrics import Metrics
 from relay.doors.http.problem import Problem
-from schemas.events import Fact
+from schemas.events import DeadLetter, Fact
+from schemas.letters import standing
 from schemas.topics import Topics
 from schemas.words import PHASES_TERMINAL
 
@@ -90,6 +92,22 @@ class MachineDesk:
                 yield Told(0, offset, fact)
         yield None
 
+    async def history(
+        self, id: str, partition: int, since_ms: int, until_ms: int | None
+    ) -> tuple[list[Fact], bool]:
+        """All of them."""
+        assert partition == 0
+        assert until_ms is None or since_ms <= until_ms
+        return [fact for _, fact in self._facts if fact.job == id], True
+
+    async def dead_letters(self, since_ms: int) -> list[DeadLetter]:
+        """Those that stand."""
+        return [letter for letter in standing(self.machine.dead) if letter.at_ms >= since_ms]
+
+    async def lags(self) -> Mapping[str, int]:
+        """Dispatches that nobody has begun."""
+        return Counter(dispatch.queue for dispatch in self.machine.ready.values())
+
     async def pause(self, queue: str, note: str | None, *, paused: bool) -> int:
         """Remembered."""
         await self.check()
@@ -120,7 +138,14 @@ class MachinePages:
 
     async def jobs(self, query: Mapping[str, str]) -> dict[str, Any]:
         """The jobs of a queue."""
-        return self._pages.list(query.get("queue", "default"), query.get("phase"))
+        page = self._pages.list(query.get("queue", "default"), query.get("phase"))
+        page["jobs"] = [
+            job
+            for job in page["jobs"]
+            if all(job[name] == query.get(name, job[name]) for name in ("function", "key"))
+            and query.get("tag", "") in ("", *job["tags"])
+        ]
+        return page
 
     async def counts(self) -> dict[str, Any]:
         """Counts."""

@@ -39,6 +39,8 @@ policies = st.fixed_dictionaries(
         "run_at_ms": st.sampled_from([None, None, T0 - 1, T0 + 5_000]),
         "expires_at_ms": st.sampled_from([None, None, T0 - 1, T0 + 20_000, T0 + DAY_MS]),
         "ends_by_ms": st.sampled_from([None, None, T0 + 30_000, T0 + DAY_MS]),
+        "retention_ms": st.sampled_from([None, 1_000, 4 * DAY_MS]),
+        "result_retention_ms": st.sampled_from([None, None, 0, 1_000, 2 * DAY_MS]),
     }
 )
 waits = st.sampled_from([0, 1, 999, 1_000, 4_000, 60_000, DAY_MS, 4 * DAY_MS])
@@ -89,6 +91,15 @@ class JobLife(RuleBasedStateMachine):
         if before in {Phase.DEAD, Phase.CANCELLED, Phase.EXPIRED}:
             assert self.phase == Phase.READY
             assert (self.life.row.failed, self.life.row.lost, self.life.row.attempt) == (0, 0, 1)
+
+    @rule(ahead_ms=waits)
+    def reschedule(self, ahead_ms: int) -> None:
+        """Someone asks for another time."""
+        before = self.phase
+        step = self.check(lambda: self.life.reschedule(ahead_ms))
+        if isinstance(step, Step):
+            assert before in {Phase.SCHEDULED, Phase.READY, Phase.RETRYING}
+            assert self.phase == (Phase.RETRYING if before == Phase.RETRYING else Phase.SCHEDULED)
 
     @rule(kind=st.sampled_from(list(BeatKind)), off=epochs, done=st.none() | st.integers(0, 9), late_ms=waits)
     def beat(self, kind: BeatKind, off: int, done: int | None, late_ms: int) -> None:
@@ -253,6 +264,7 @@ def _walk(random: Random) -> set[tuple[str | None, type]]:
     limits: dict[str, Any] = {
         name: random.choice([None, T0 + 3_000, T0 + DAY_MS]) for name in ("expires_at_ms", "ends_by_ms")
     }
+    limits["result_retention_ms"] = random.choice([None, 1_000])
     limits["lane"] = random.choice([None, None, *LanePolicy])
     turn = random.random() < 0.5
     acts: list[Callable[[], Any]] = [
@@ -261,9 +273,10 @@ def _walk(random: Random) -> set[tuple[str | None, type]]:
         life.served,
         life.cancel,
         life.retry,
+        lambda: life.reschedule(random.choice([0, 1_000])),
         life.start,
         lambda: life.beat(BeatKind.PROGRESS),
-        lambda: life.end(random.choice(list(Outcome)), non_retryable=random.random() < 0.1),
+        lambda: life.end(random.choice(list(Outcome)), result=b"1", non_retryable=random.random() < 0.1),
         lambda: life.job and life.tick(random.choice([0, 1_000, 4_000, DAY_MS, 4 * DAY_MS])),
         lambda: life.apply(Due(*life.place(Source.TIMERS))),
         life.restore,

@@ -20,12 +20,15 @@ from relay.doors.http import metrics, paper
 from relay.doors.http.door import Door, Reply
 from relay.doors.http.facts import Filter, stream
 from relay.doors.http.guard import App, Guard
+from relay.doors.http.letters import QUERY as LETTER_QUERY
+from relay.doors.http.letters import Letters
+from relay.doors.http.many import cancel_many
 from relay.doors.http.problem import MEDIA, Problem, refusal
 from relay.doors.http.shapes import wait_s
 from relay.doors.http.tokens import problem_of
 from schemas import registry
 from schemas.undecodable import shown
-from schemas.words import CommandName, RejectCode
+from schemas.words import CommandName, RejectCode, Settled
 
 log = logging.getLogger("gateway")
 
@@ -52,6 +55,7 @@ def create_app(door: Door, tokens: Callable[[], Tokens], excuses: Excuses, *, lo
     )
     _add_submits(app, door)
     _add_jobs(app, door)
+    _add_letters(app, Letters(door.desk))
     _add_schedules(app, door)
     _add_minions(app, door)
     _add_operation(app, door)
@@ -84,6 +88,18 @@ def _add_jobs(app: FastAPI, door: Door) -> None:
     async def retry(id: str, request: Request) -> Response:
         return await _command(door, CommandName.RETRY, id, request)
 
+    @app.post("/job/{id:path}/reschedule", **paper.RESCHEDULE)
+    async def reschedule(id: str, request: Request) -> Response:
+        return await _command(door, CommandName.RESCHEDULE, id, request)
+
+    @app.post("/jobs/cancel", **paper.CANCEL_MANY)
+    async def cancel_some(request: Request) -> Response:
+        return _answer(await cancel_many(door, await request.body(), _grant(request)))
+
+    @app.get("/job/{id:path}/history", **paper.HISTORY)
+    async def history(id: str, request: Request) -> Response:
+        return _answer(await door.history(id, _query(request, ("key",)).get("key"), _grant(request)))
+
     @app.get("/job/{id:path}", **paper.STATUS)
     async def job(id: str, request: Request) -> Response:
         query = _query(request, ("key", "wait"))
@@ -92,6 +108,32 @@ def _add_jobs(app: FastAPI, door: Door) -> None:
     @app.delete("/job/{id:path}", **paper.CANCEL)
     async def delete(id: str, request: Request) -> Response:
         return await _command(door, CommandName.CANCEL, id, request)
+
+
+def _add_letters(app: FastAPI, letters: Letters) -> None:
+    @app.get("/dead-letters", **paper.LETTERS)
+    async def page(request: Request) -> Response:
+        return _answer(await letters.page(_query(request, LETTER_QUERY), _grant(request)))
+
+    def add_many(word: str, what: Settled, route: dict[str, Any]) -> None:
+        @app.post(f"/dead-letters/{word}", operation_id=f"{word}_many", **route)
+        async def settle_many(request: Request) -> Response:
+            return _answer(await letters.settle_many(what, await request.body(), _grant(request)))
+
+    add_many("redrive", Settled.REDRIVEN, paper.REDRIVE_MANY)
+    add_many("discard", Settled.DISCARDED, paper.DISCARD_MANY)
+
+    @app.post("/dead-letters/{id:path}/redrive", **paper.REDRIVE)
+    async def redrive(id: str, request: Request) -> Response:
+        return _answer(await letters.settle_one(Settled.REDRIVEN, id, _grant(request)))
+
+    @app.get("/dead-letters/{id:path}", **paper.LETTER)
+    async def letter(id: str, request: Request) -> Response:
+        return _answer(await letters.one(id, _grant(request)))
+
+    @app.delete("/dead-letters/{id:path}", **paper.DISCARD)
+    async def discard(id: str, request: Request) -> Response:
+        return _answer(await letters.settle_one(Settled.DISCARDED, id, _grant(request)))
 
 
 def _add_schedules(app: FastAPI, door: Door) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from schemas.events import Fact
+from schemas.events import DeadLetter, Fact
 from schemas.topics import Topics
 
 
@@ -63,6 +63,17 @@ class Desk(Protocol):
         Before the first, `start` is given the offsets of those others too. None comes when there was none for
         a while, so that a listener that is gone is noticed.
         """
+
+    async def history(
+        self, id: str, partition: int, since_ms: int, until_ms: int | None
+    ) -> tuple[list[Fact], bool]:
+        """The facts about a job that were written in this time, in order; and whether that is all of them."""
+
+    async def dead_letters(self, since_ms: int) -> list[DeadLetter]:
+        """The last letter of each job that died since then and that nobody has settled, the oldest first."""
+
+    async def lags(self) -> Mapping[str, int]:
+        """How many dispatches of each queue the relays have not done with."""
 
     async def pause(self, queue: str, note: str | None, *, paused: bool) -> int:
         """Pauses a queue, or ends that; the version of its settings once Kafka has it."""

@@ -21,14 +21,22 @@ from relay.doors.http.desk import Answer, Ask, Desk, Pages
 from relay.doors.http.metrics import Metrics
 from relay.doors.http.problem import Problem, refusal
 from relay.doors.http.receipts import read_beat, read_receipt, receipt_of
-from relay.doors.http.shapes import parse_body, read_ask, read_asks, read_schedule_command, snaked
+from relay.doors.http.shapes import (
+    parse_body,
+    read_ask,
+    read_asks,
+    read_reschedule,
+    read_schedule_command,
+    snaked,
+)
+from relay.doors.http.told import told_fact
 from schemas import defaults
 from schemas.codec import encode
 from schemas.events import Command, Fact, Heartbeat, JobRequest, Schedule
 from schemas.keys import home
-from schemas.names import BadName, check_id, check_key, check_queue, new_id
+from schemas.names import BadName, check_id, check_key, check_queue, likely_homes, new_id
 from schemas.records import replace
-from schemas.times import format_time
+from schemas.times import format_time, parse_time
 from schemas.undecodable import shown
 from schemas.words import SCHEDULE_ANSWERS, CommandName, FactKind, RejectCode
 
@@ -40,6 +48,9 @@ ADMITTED_S = 3.0
 ADMITTED_POLL_S = 0.02
 """How often they are asked meanwhile."""
 
+HISTORY_MS = 7 * defaults.DAY_MS
+"""How long facts are kept."""
+
 BY = "gateway"
 """Who asks, in commands."""
 
@@ -50,7 +61,8 @@ LATE_WORDS = frozenset({RejectCode.WRONG_EPOCH, RejectCode.NOT_NOW, RejectCode.U
 
 DONE_WORDS = {
     CommandName.CANCEL: frozenset({FactKind.CANCEL_REQUESTED, *ENDS}),
-    CommandName.RETRY: frozenset({FactKind.RETRIED}),
+    CommandName.RESCHEDULE: frozenset({FactKind.RESCHEDULED}),
+    CommandName.RETRY: frozenset({FactKind.RETRIED, FactKind.PARKED}),
 }
 
 
@@ -103,7 +115,7 @@ class Door:
         request, ask = self._asking(asked.what)
         if asked.what.id is None:  # an id just made is nobody else's: nothing is left to be decided
             return await self._submit_new(request, ask, asked.wait_s)
-        fact = (await self.desk.decide([ask], _admits, DECIDED_S))[0]
+        fact = (await self.desk.decide([ask], admits, DECIDED_S))[0]
         self.metrics.jobs.inc()
         reply = await self._decided(request, ask, fact)
         if asked.wait_s is None or fact is None:
@@ -123,7 +135,7 @@ class Door:
         taken = [ask for request, (_, ask) in zip(requests, made, strict=True) if request.id is not None]
         fresh = [ask for request, (_, ask) in zip(requests, made, strict=True) if request.id is None]
         await self.desk.write(fresh)
-        facts = await self.desk.decide(taken, _admits, DECIDED_S) if taken else []
+        facts = await self.desk.decide(taken, admits, DECIDED_S) if taken else []
         self.metrics.jobs.inc(len(made))
         decided = dict(zip(taken, facts, strict=True))
         told = [_one_of_many(ask, decided) for _, ask in made]
@@ -185,11 +197,41 @@ class Door:
             grant.check(Scope.READ, queue or "all of them; name one with ?queue=")
         return Reply(await self.pages.jobs(query))
 
+    async def history(self, id: str, key: str | None, grant: Grant) -> Reply:
+        """`GET /job/:id/history`: every fact about it that Kafka still has, in order."""
+        try:
+            job = await self._seen(id, key, grant, Scope.READ)
+        except Problem as problem:
+            if problem.status != HTTPStatus.NOT_FOUND:
+                raise
+            facts, complete = await self._history_of_forgotten(id, key)
+            if not facts or not grant.sees(facts[-1].queue):
+                raise
+        else:
+            since_ms, ended = parse_time(job["created_at"]), job["ended_at"]
+            until_ms = None if ended is None else parse_time(ended)
+            facts, complete = await self.desk.history(id, job["partition"], since_ms, until_ms)
+        told = [told_fact(fact) for fact in facts]
+        return Reply({"id": id, "key": facts[-1].key if facts else key, "facts": told, "complete": complete})
+
+    async def _history_of_forgotten(self, id: str, key: str | None) -> tuple[list[Fact], bool]:
+        """The facts of a job whose row is no more; the time in its id, if any, says where they begin."""
+        since_ms = max(_made_ms(id), _now_ms() - HISTORY_MS)
+        partitions = self.desk.topics.partitions
+        homes = likely_homes(id, partitions) if key is None else (home(key, partitions),)
+        found: tuple[list[Fact], bool] = [], True
+        for partition in homes:
+            found = await self.desk.history(id, partition, since_ms, None)
+            if found[0]:
+                break
+        return found
+
     async def queues(self, grant: Grant) -> Reply:
-        """`GET /queues`: how many jobs are in each phase of each."""
+        """`GET /queues`: how many jobs are in each phase of each, and the lag of its dispatches."""
         grant.check(Scope.READ)
-        counts = await self.pages.counts()
-        shown_ = {queue: phases for queue, phases in counts["queues"].items() if grant.sees(queue)}
+        counts, lags = await asyncio.gather(self.pages.counts(), self.desk.lags())
+        names = sorted(name for name in {*counts["queues"], *lags} if grant.sees(name))
+        shown_ = {name: {**counts["queues"].get(name, {}), "lag": lags.get(name, 0)} for name in names}
         return Reply({"now": counts["now"], "queues": shown_})
 
     async def pause(self, queue: str, body: bytes, grant: Grant, *, paused: bool) -> Reply:
@@ -218,10 +260,13 @@ class Door:
     # Changing.
 
     async def command(self, name: CommandName, id: str, body: bytes, key: str | None, grant: Grant) -> Reply:
-        """`POST /job/:id/cancel` and `/retry`: 200 once it is done, 409 if it cannot be."""
-        reason = _text(body, "reason")
+        """`POST /job/:id/cancel`, `/retry`, `/reschedule`: 200 once it is done, 409 if it cannot be."""
+        if name == CommandName.RESCHEDULE:
+            run_at_ms, reason = read_reschedule(body, _now_ms())
+        else:
+            run_at_ms, reason = None, _text(body, "reason")
         job = await self._seen(id, key, grant, Scope.OPERATE)
-        command = Command(command=name, id=id, key=job["key"], reason=reason, by=BY)
+        command = Command(command=name, id=id, key=job["key"], reason=reason, by=BY, run_at_ms=run_at_ms)
         topics = self.desk.topics
         ask = Ask(topics.requests, job["partition"], job["key"], encode(command), id, job["key"])
         fact = (await self.desk.decide([ask], _fits({*DONE_WORDS[name], FactKind.REJECTED}), DECIDED_S))[0]
@@ -229,7 +274,10 @@ class Door:
             return Reply({"id": id, "key": job["key"], "outcome": "written"}, HTTPStatus.ACCEPTED)
         if fact.fact == FactKind.REJECTED:
             raise _refused_command(fact, f"{name} of job {id} was refused")
-        return Reply({"id": id, "key": job["key"], "outcome": str(fact.fact), "phase": fact.phase})
+        told = {"id": id, "key": job["key"], "outcome": str(fact.fact), "phase": fact.phase}
+        if fact.next_at_ms is not None:
+            told["next_at"] = format_time(fact.next_at_ms)
+        return Reply(told)
 
     async def put_schedule(self, id: str, body: bytes, grant: Grant) -> Reply:
         """`PUT /schedules/:id`: made, or replaced."""
@@ -381,10 +429,15 @@ class Door:
 
 def _just_made(id: str) -> bool:
     """Whether an id is a ULID of these seconds."""
+    return abs(_now_ms() - _made_ms(id)) < ADMITTED_S * 1_000
+
+
+def _made_ms(id: str) -> int:
+    """When an id that is a ULID was made, epoch ms; 0 for another."""
     try:
-        return abs(time.time() - ULID.from_str(id).timestamp) < ADMITTED_S
+        return round(ULID.from_str(id).timestamp * 1_000)
     except ValueError:
-        return False
+        return 0
 
 
 def _refused_command(fact: Fact, otherwise: str) -> Problem:
@@ -434,7 +487,7 @@ def _where(ask: Ask) -> dict[str, str]:
     return {"Location": f"/job/{quote(ask.id)}"}
 
 
-def _admits(fact: Fact) -> bool:
+def admits(fact: Fact) -> bool:
     """Whether a fact says what became of a request."""
     return fact.fact in ADMISSIONS or (fact.fact == FactKind.REJECTED and fact.error_type not in LATE_WORDS)
 

@@ -4,7 +4,6 @@ The id of an event says how far each partition was read, so a listener that was 
 Last-Event-ID, and misses and repeats nothing that Kafka still has.
 """
 
-import base64
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -16,8 +15,8 @@ from relay.core.tokens import Grant, Scope
 from relay.doors.http.desk import Told
 from relay.doors.http.door import Door
 from relay.doors.http.problem import Problem, refusal
+from relay.doors.http.told import told_fact
 from schemas.events import Fact
-from schemas.times import format_time
 from schemas.words import FactKind, RejectCode
 
 STREAMS_MAX = 20
@@ -79,30 +78,6 @@ async def stream(door: Door, chosen: Filter, after: str | None) -> AsyncIterator
                 yield _event(told, positions, partitions)
     finally:
         streams.dec()
-
-
-def told_fact(fact: Fact) -> dict[str, object]:
-    """A fact as JSON: what it does not tell is left out."""
-    shown: dict[str, object] = {}
-    for name, value in vars(fact).items():
-        if value is None:
-            continue
-        if name.endswith("_at_ms") or name == "at_ms":
-            shown[name.removesuffix("_ms")] = format_time(value)
-        elif name == "result":
-            shown |= _result(value, fact.result_type)
-        elif name != "result_type":
-            shown[name] = value
-    return shown
-
-
-def _result(result: bytes, media: str | None) -> dict[str, object]:
-    if media == "application/json":
-        try:
-            return {"result": json.loads(result)}
-        except ValueError:
-            pass
-    return {"result_base64": base64.b64encode(result).decode(), "result_type": media}
 
 
 def _event(told: Told, positions: Mapping[int, int], partitions: int) -> bytes:

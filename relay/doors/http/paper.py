@@ -14,7 +14,7 @@ from relay.doors.http.receipts import STATUSES
 from relay.doors.http.shapes import JOBS_MAX
 from schemas import defaults
 from schemas.names import NAME, QUEUE
-from schemas.words import Backoff, FactKind, Overlap, Phase
+from schemas.words import PHASES_TERMINAL, Backoff, FactKind, Overlap, Phase
 
 try:
     VERSION = version("jobstream")
@@ -27,6 +27,7 @@ ABOUT = (
 )
 TAGS = [
     {"name": "jobs", "description": "Ask for jobs, look at them, change them"},
+    {"name": "dead letters", "description": "Jobs that were given up"},
     {"name": "schedules", "description": "Jobs that recur"},
     {"name": "minions", "description": "What functions behind a URL tell of their attempts"},
     {"name": "operation", "description": "Queues, facts, health"},
@@ -66,7 +67,10 @@ JOB_SCHEMA: dict[str, Any] = {
         "id": _NAME | {"description": "Makes asking again harmless; made if left out"},
         "run_at": _TIME,
         "delay": _DURATION,
-        "expires_at": _TIME,
+        "expires_at": _TIME | {"description": "Not started after this time; `start_before` is the same"},
+        "expires_after": _DURATION | {"description": "Not started so long after it could have been"},
+        "retention": _DURATION | {"description": "How long it is known after its end"},
+        "result_retention": _DURATION | {"description": "How long its result is kept; 0: not at all"},
         "timezone": {"type": "string", "description": "IANA name, for times without a zone and for cron"},
         "timeout": _DURATION,
         "deadline": _DURATION,
@@ -256,6 +260,24 @@ CANCEL = _route(
     query=_KEY,
 )
 RETRY = {**CANCEL, "summary": "Run it now: a dead, cancelled or expired one, or one that waits"}
+RESCHEDULE = _route(
+    "jobs",
+    "Run it at another time: one that waits, or that no minion has yet",
+    {200: "It waits for that time", 202: "Kafka has the command; it is not decided yet"},
+    (404, 409, 503),
+    body={
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            **_REASON,
+            "run_at": _TIME,
+            "delay": _DURATION,
+            "timezone": {"type": "string"},
+        },
+    },
+    examples={"tomorrow": {"delay": "1d", "reason": "the mail server is down"}},
+    query=_KEY,
+)
 LIST = _route(
     "jobs",
     "Jobs, the newest first",
@@ -273,6 +295,77 @@ LIST = _route(
         "until": {"type": "string", "description": "Asked for before this time"},
     },
 )
+_CHOICE: dict[str, Any] = {
+    "queue": {"type": "string", "pattern": f"^{QUEUE}$"},
+    "function": _NAME,
+    "key": _NAME,
+    "since": _TIME,
+    "until": _TIME,
+}
+CANCEL_MANY = _route(
+    "jobs",
+    "Cancel what fits a filter: 10,000 at most, those that wait first",
+    {200: "What came of it, counted"},
+    (503,),
+    body={
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            **_CHOICE,
+            **_REASON,
+            "phase": {"enum": [str(phase) for phase in Phase if phase not in PHASES_TERMINAL]},
+            "tag": {"type": "string"},
+            "all": {"type": "boolean", "description": "All of them, where nothing else says which"},
+            "dry_run": {"type": "boolean"},
+            "limit": {"type": "integer", "minimum": 1, "maximum": 10_000},
+        },
+    },
+    examples={"a function": {"function": "mail.send", "phase": "scheduled", "reason": "the list was wrong"}},
+)
+HISTORY = _route(
+    "jobs",
+    "Everything that happened to a job in the last seven days, fact by fact",
+    {200: "Facts in order; `complete` is false where there was too much to read"},
+    (404, 503),
+    query=_KEY,
+)
+_LETTER_CHOICE = {**_CHOICE, "error": {"type": "string", "description": "In its reason or an error"}}
+LETTERS = _route(
+    "dead letters",
+    "Jobs that were given up, the newest first: of the last day, or of those 90 that `since` names",
+    {200: "A page; `next` is the `after` of the next one"},
+    (503,),
+    query={
+        **_LETTER_CHOICE,
+        "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
+        "after": {"type": "string"},
+    },
+)
+LETTER = _route("dead letters", "The dead letter of one job", {200: "The letter"}, (404, 503))
+_SETTLED = {200: "What came of it", 202: "Kafka has the command; it is not decided yet"}
+REDRIVE = _route("dead letters", "Run a dead job again", _SETTLED, (404, 409, 503))
+DISCARD = _route("dead letters", "Want no more of a dead letter", {200: "Discarded"}, (404, 503))
+_WHICH = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        **_LETTER_CHOICE,
+        "ids": {"type": "array", "items": _NAME},
+        "all": {"type": "boolean", "description": "All of them, where nothing else says which"},
+        "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
+    },
+}
+REDRIVE_MANY = _route(
+    "dead letters",
+    "Run many dead jobs again: those of these ids, or that fit",
+    {200: "What came of each, the oldest first"},
+    (503,),
+    body=_WHICH,
+    examples={
+        "an error": {"function": "mail.send", "error": "SMTPServerDisconnected", "since": "2026-11-20"}
+    },
+)
+DISCARD_MANY = {**REDRIVE_MANY, "summary": "Want no more of many dead letters"}
 SCHEDULES = _route("schedules", "Every schedule with its next fire", {200: "By id"}, (503,))
 SCHEDULE = _route("schedules", "One schedule", {200: "The schedule"}, (404, 503))
 PUT_SCHEDULE = _route(
@@ -317,7 +410,12 @@ HEARTBEAT = _route(
     body=BEAT_SCHEMA,
     examples={"progress": {"step": "render", "done": 3, "total": 10}},
 )
-QUEUES = _route("operation", "Queues, and how many jobs are in each phase", {200: "By name"}, (503,))
+QUEUES = _route(
+    "operation",
+    "Queues: how many jobs are in each phase, and the lag of their dispatches",
+    {200: "By name"},
+    (503,),
+)
 PAUSE = _route(
     "operation",
     "Pause a queue: its jobs are taken and wait, those that run go on",

@@ -33,7 +33,7 @@ Fresh = Callable[[], str]
 """Makes a new id."""
 
 _HUMP = re.compile(r"(?<=[a-z0-9])[A-Z]")
-_ALIASES = {"worker": "function"}
+_ALIASES = {"worker": "function", "start_before": "expires_at", "start_within": "expires_after"}
 _TIMES = ("run_at", "expires_at")
 _DURATIONS = {
     "timeout": "timeout_ms",
@@ -41,6 +41,9 @@ _DURATIONS = {
     "heartbeat_timeout": "heartbeat_timeout_ms",
     "expected": "expected_ms",
     "catchup_window": "catchup_window_ms",
+    "expires_after": "expires_after_ms",
+    "retention": "retention_ms",
+    "result_retention": "result_retention_ms",
 }
 _RETRY_DURATIONS = {"initial": "initial_ms", "cap": "cap_ms"}
 
@@ -109,6 +112,35 @@ def read_schedule_command(name: CommandName, id: str, body: bytes, now_ms: int, 
     except Refused as refused:
         raise refusal(refused.code, refused.sentence) from None
     return Command(command=name, id=id, by=by, **fields)
+
+
+def read_reschedule(body: bytes, now_ms: int) -> tuple[int, str | None]:
+    """The time that a job is to run at instead, epoch ms, and why. Problem if it cannot be."""
+    try:
+        return _reschedule(snaked(parse_body(body)), now_ms)
+    except Refused as refused:
+        raise refusal(refused.code, refused.sentence) from None
+    except ValueError as error:
+        raise refusal(RejectCode.BAD_FIELD, str(error)) from None
+
+
+def _reschedule(given: dict[str, Any], now_ms: int) -> tuple[int, str | None]:
+    zone, delay = given.pop("timezone", None), given.pop("delay", None)
+    if zone is not None:
+        zone_of("timezone", zone)
+    at = given.pop("run_at", None)
+    if (at is None) == (delay is None):
+        got = "neither" if at is None else "both"
+        raise Refused(RejectCode.BAD_TIME, f"the body must have one of run_at and delay, got {got}")
+    at_ms = _at("run_at", at, zone, now_ms) if delay is None else now_ms + duration_ms("delay", delay)
+    reason = given.pop("reason", None)
+    most = defaults.REASON_CHARS_MAX
+    if reason is not None and not (isinstance(reason, str) and len(reason) <= most):
+        what = f"reason must be a text of {most} characters, got {shown(reason)}"
+        raise Refused(RejectCode.BAD_FIELD, what)
+    if given:
+        raise Refused(RejectCode.UNKNOWN_FIELD, f"reschedule has no field {_first(given)}")
+    return at_ms, reason
 
 
 def _command_fields(name: CommandName, given: dict[str, Any], now_ms: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from streams.core.events import (
     ExpiryPassed,
     Occurrence,
     PurgeDue,
+    ResultDue,
     Served,
     Silent,
     Source,
@@ -45,6 +46,7 @@ EVENTS: dict[str, Callable[[Life], Step | Rejection]] = {
     "submitted": Life.submit,
     "cancel": Life.cancel,
     "retry": Life.retry,
+    "reschedule": Life.reschedule,
     "started": Life.start,
     "alive": Life.beat,
     "success": Life.succeed,
@@ -56,6 +58,7 @@ EVENTS: dict[str, Callable[[Life], Step | Rejection]] = {
     "expiry": _time(ExpiryPassed),
     "aged": _time(DispatchAged),
     "purge": _time(PurgeDue),
+    "result": _time(ResultDue),
     "restored": Life.restore,
     "turn came": _time(TurnCame),
     "served": _time(Served),
@@ -66,6 +69,7 @@ event       | none     | scheduled    | ready        | leased          | retryin
 submitted   | Admitted | Deduplicated | Deduplicated | Deduplicated    | Deduplicated | Deduplicated | Deduplicated | Deduplicated | Deduplicated
 cancel      | no       | Cancelled    | Cancelled    | CancelRequested | Cancelled    | no           | no           | no           | no
 retry       | no       | Retried      | no           | no              | Retried      | no           | Retried      | Retried      | Retried
+reschedule  | no       | Rescheduled  | Rescheduled  | no              | Rescheduled  | no           | no           | no           | no
 started     | no       | no           | Started      | Heard           | no           | no           | no           | no           | no
 alive       | no       | no           | Started      | Heard           | no           | no           | no           | no           | no
 success     | no       | no           | Succeeded    | Succeeded       | no           | no           | no           | no           | no
@@ -84,6 +88,7 @@ silent      | no       | no           | no           | Lost            | no     
 expiry      | no       | Expired      | no           | no              | no           | no           | no           | no           | no
 aged        | no       | no           | Readied      | no              | no           | no           | no           | no           | no
 purge       | no       | no           | no           | no              | no           | Purged       | Purged       | Purged       | Purged
+result      | no       | no           | no           | no              | no           | no           | no           | no           | no
 restored    | no       | nothing      | nothing      | Reprieved       | nothing      | nothing      | nothing      | nothing      | nothing
 """  # noqa: E501 - a table is read as one
 
@@ -122,7 +127,7 @@ def test_the_deadline_ends_every_job_that_has_one_and_no_other() -> None:
 
 
 @pytest.mark.parametrize(
-    "event", [Due, TimedOut, Silent, ExpiryPassed, DeadlinePassed, DispatchAged, PurgeDue]
+    "event", [Due, TimedOut, Silent, ExpiryPassed, DeadlinePassed, DispatchAged, ResultDue, PurgeDue]
 )
 @pytest.mark.parametrize("phase", Phase)
 def test_a_time_event_that_comes_too_early_is_refused(event: type[Occurrence], phase: Phase) -> None:
