@@ -49,6 +49,58 @@ INTERRUPTED: Outcome.ValueType  # 5
 """handed back: counts against nothing"""
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
 
+class _CallPriority:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CallPriorityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CallPriority.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PRIORITY_NORMAL: _CallPriority.ValueType  # 0
+    PRIORITY_HIGH: _CallPriority.ValueType  # 1
+    PRIORITY_LOW: _CallPriority.ValueType  # 2
+
+class CallPriority(_CallPriority, metaclass=_CallPriorityEnumTypeWrapper): ...
+
+PRIORITY_NORMAL: CallPriority.ValueType  # 0
+PRIORITY_HIGH: CallPriority.ValueType  # 1
+PRIORITY_LOW: CallPriority.ValueType  # 2
+Global___CallPriority: _TypeAlias = CallPriority  # noqa: Y015
+
+class _CallOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CallOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CallOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CALL_OUTCOME_UNSPECIFIED: _CallOutcome.ValueType  # 0
+    COMPLETE: _CallOutcome.ValueType  # 1
+    FAILED: _CallOutcome.ValueType  # 2
+    """the function raised"""
+    ROUTING_TIMEOUT: _CallOutcome.ValueType  # 3
+    """no minion took it in time, and none of this relay will"""
+    REFUSED: _CallOutcome.ValueType  # 4
+    """this relay does not take it, and no minion of it will"""
+    RUNNING_TIMEOUT: _CallOutcome.ValueType  # 5
+    CALL_LOST: _CallOutcome.ValueType  # 6
+    """its minion vanished, or gave it up, while it ran"""
+    CALL_CANCELLED: _CallOutcome.ValueType  # 7
+
+class CallOutcome(_CallOutcome, metaclass=_CallOutcomeEnumTypeWrapper): ...
+
+CALL_OUTCOME_UNSPECIFIED: CallOutcome.ValueType  # 0
+COMPLETE: CallOutcome.ValueType  # 1
+FAILED: CallOutcome.ValueType  # 2
+"""the function raised"""
+ROUTING_TIMEOUT: CallOutcome.ValueType  # 3
+"""no minion took it in time, and none of this relay will"""
+REFUSED: CallOutcome.ValueType  # 4
+"""this relay does not take it, and no minion of it will"""
+RUNNING_TIMEOUT: CallOutcome.ValueType  # 5
+CALL_LOST: CallOutcome.ValueType  # 6
+"""its minion vanished, or gave it up, while it ran"""
+CALL_CANCELLED: CallOutcome.ValueType  # 7
+Global___CallOutcome: _TypeAlias = CallOutcome  # noqa: Y015
+
 @_typing.final
 class FromMinion(_message.Message):
     """Spoken on the stream from minion to relay. Exactly one field is set."""
@@ -61,6 +113,7 @@ class FromMinion(_message.Message):
     BEATS_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
     RECALL_FIELD_NUMBER: _builtins.int
+    RUNS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello:
         """first, and only first"""
@@ -75,6 +128,8 @@ class FromMinion(_message.Message):
     def draining(self) -> Global___Draining: ...
     @_builtins.property
     def recall(self) -> Global___Recall: ...
+    @_builtins.property
+    def runs(self) -> Global___RunBatch: ...
     def __init__(
         self,
         *,
@@ -84,12 +139,13 @@ class FromMinion(_message.Message):
         beats: Global___BeatBatch | None = ...,
         draining: Global___Draining | None = ...,
         recall: Global___Recall | None = ...,
+        runs: Global___RunBatch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["beats", b"beats", "credit", b"credit", "draining", b"draining", "hello", b"hello", "message", b"message", "recall", b"recall", "receipts", b"receipts"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["beats", b"beats", "credit", b"credit", "draining", b"draining", "hello", b"hello", "message", b"message", "recall", b"recall", "receipts", b"receipts", "runs", b"runs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["beats", b"beats", "credit", b"credit", "draining", b"draining", "hello", b"hello", "message", b"message", "recall", b"recall", "receipts", b"receipts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beats", b"beats", "credit", b"credit", "draining", b"draining", "hello", b"hello", "message", b"message", "recall", b"recall", "receipts", b"receipts", "runs", b"runs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "credit", "receipts", "beats", "draining", "recall"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "credit", "receipts", "beats", "draining", "recall", "runs"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -108,6 +164,9 @@ class FromRelay(_message.Message):
     DRAIN_FIELD_NUMBER: _builtins.int
     DROP_FIELD_NUMBER: _builtins.int
     RECALLED_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    RUNS_OVER_FIELD_NUMBER: _builtins.int
+    RUN_LIMIT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome:
         """first, and only first"""
@@ -124,6 +183,14 @@ class FromRelay(_message.Message):
     def drop(self) -> Global___Drop: ...
     @_builtins.property
     def recalled(self) -> Global___Recalled: ...
+    @_builtins.property
+    def calls(self) -> Global___CallBatch:
+        """only to a minion whose hello says calls"""
+
+    @_builtins.property
+    def runs_over(self) -> Global___RunsOver: ...
+    @_builtins.property
+    def run_limit(self) -> Global___RunLimit: ...
     def __init__(
         self,
         *,
@@ -134,12 +201,15 @@ class FromRelay(_message.Message):
         drain: Global___Drain | None = ...,
         drop: Global___Drop | None = ...,
         recalled: Global___Recalled | None = ...,
+        calls: Global___CallBatch | None = ...,
+        runs_over: Global___RunsOver | None = ...,
+        run_limit: Global___RunLimit | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "drain", b"drain", "drop", b"drop", "jobs", b"jobs", "message", b"message", "recalled", b"recalled", "receipts_stored", b"receipts_stored", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "cancel", b"cancel", "drain", b"drain", "drop", b"drop", "jobs", b"jobs", "message", b"message", "recalled", b"recalled", "receipts_stored", b"receipts_stored", "run_limit", b"run_limit", "runs_over", b"runs_over", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "drain", b"drain", "drop", b"drop", "jobs", b"jobs", "message", b"message", "recalled", b"recalled", "receipts_stored", b"receipts_stored", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "cancel", b"cancel", "drain", b"drain", "drop", b"drop", "jobs", b"jobs", "message", b"message", "recalled", b"recalled", "receipts_stored", b"receipts_stored", "run_limit", b"run_limit", "runs_over", b"runs_over", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "jobs", "receipts_stored", "cancel", "drain", "drop", "recalled"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "jobs", "receipts_stored", "cancel", "drain", "drop", "recalled", "calls", "runs_over", "run_limit"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -158,6 +228,8 @@ class Hello(_message.Message):
     HELD_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
     SDK_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
     protocol: _builtins.int
     """1"""
     minion: _builtins.str
@@ -168,6 +240,8 @@ class Hello(_message.Message):
     """bearer token, where the relay asks for one"""
     sdk: _builtins.str
     """name and version of the library, for people"""
+    calls: _builtins.bool
+    """it runs foreground calls too"""
     @_builtins.property
     def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """queues it serves; at least one"""
@@ -184,6 +258,10 @@ class Hello(_message.Message):
     def held(self) -> _containers.RepeatedCompositeFieldContainer[Global___Held]:
         """leases it still runs from an earlier session"""
 
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___FunctionRule]:
+        """of functions that have some"""
+
     def __init__(
         self,
         *,
@@ -196,14 +274,51 @@ class Hello(_message.Message):
         held: _abc.Iterable[Global___Held] | None = ...,
         token: _builtins.str = ...,
         sdk: _builtins.str = ...,
+        calls: _builtins.bool = ...,
+        rules: _abc.Iterable[Global___FunctionRule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["areas", b"areas", "capacity", b"capacity", "functions", b"functions", "held", b"held", "minion", b"minion", "protocol", b"protocol", "queues", b"queues", "sdk", b"sdk", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["areas", b"areas", "calls", b"calls", "capacity", b"capacity", "functions", b"functions", "held", b"held", "minion", b"minion", "protocol", b"protocol", "queues", b"queues", "rules", b"rules", "sdk", b"sdk", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Hello: _TypeAlias = Hello  # noqa: Y015
+
+@_typing.final
+class FunctionRule(_message.Message):
+    """What a function's declaration says of calls to it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    COALESCE_FIELD_NUMBER: _builtins.int
+    CACHE_MS_FIELD_NUMBER: _builtins.int
+    CACHE_FIELDS_FIELD_NUMBER: _builtins.int
+    function: _builtins.str
+    coalesce: _builtins.bool
+    """calls with equal arguments that are under way share one run"""
+    cache_ms: _builtins.int
+    """an answer is given again to calls with equal arguments for so long; 0: never"""
+    @_builtins.property
+    def cache_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """keyword arguments that count as arguments for both; none: all"""
+
+    def __init__(
+        self,
+        *,
+        function: _builtins.str = ...,
+        coalesce: _builtins.bool = ...,
+        cache_ms: _builtins.int = ...,
+        cache_fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_fields", b"cache_fields", "cache_ms", b"cache_ms", "coalesce", b"coalesce", "function", b"function"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FunctionRule: _TypeAlias = FunctionRule  # noqa: Y015
 
 @_typing.final
 class Held(_message.Message):
@@ -726,6 +841,496 @@ class Drop(_message.Message):
 Global___Drop: _TypeAlias = Drop  # noqa: Y015
 
 @_typing.final
+class CallBatch(_message.Message):
+    """Foreground calls to run. Each spends a credit, as a job does."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUNS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Run]: ...
+    def __init__(
+        self,
+        *,
+        runs: _abc.Iterable[Global___Run] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["runs", b"runs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallBatch: _TypeAlias = CallBatch  # noqa: Y015
+
+@_typing.final
+class Run(_message.Message):
+    """One run of a call. It is nobody's lease: no heartbeats, no epoch, and it is over with its session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    ARGS_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    UNIQUE_FIELD_NUMBER: _builtins.int
+    TRACE_FIELD_NUMBER: _builtins.int
+    CALLED_AT_MS_FIELD_NUMBER: _builtins.int
+    run: _builtins.int
+    """its number; unique for the relay that gave it"""
+    function: _builtins.str
+    args: _builtins.bytes
+    content_type: _builtins.str
+    timeout_ms: _builtins.int
+    """how long its callers wait, from now on; 0: they did not say"""
+    unique: _builtins.str
+    """empty: none"""
+    trace: _builtins.str
+    """W3C traceparent; empty: none"""
+    called_at_ms: _builtins.int
+    """relay's clock"""
+    def __init__(
+        self,
+        *,
+        run: _builtins.int = ...,
+        function: _builtins.str = ...,
+        args: _builtins.bytes = ...,
+        content_type: _builtins.str = ...,
+        timeout_ms: _builtins.int = ...,
+        unique: _builtins.str = ...,
+        trace: _builtins.str = ...,
+        called_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["args", b"args", "called_at_ms", b"called_at_ms", "content_type", b"content_type", "function", b"function", "run", b"run", "timeout_ms", b"timeout_ms", "trace", b"trace", "unique", b"unique"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Run: _TypeAlias = Run  # noqa: Y015
+
+@_typing.final
+class RunBatch(_message.Message):
+    """What a minion says of runs, and how many credits it grants besides."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORDS_FIELD_NUMBER: _builtins.int
+    CREDIT_FIELD_NUMBER: _builtins.int
+    credit: _builtins.int
+    @_builtins.property
+    def words(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunWord]: ...
+    def __init__(
+        self,
+        *,
+        words: _abc.Iterable[Global___RunWord] | None = ...,
+        credit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit", b"credit", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunBatch: _TypeAlias = RunBatch  # noqa: Y015
+
+@_typing.final
+class RunWord(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    WARNING_FIELD_NUMBER: _builtins.int
+    EXCEPTION_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    run: _builtins.int
+    data: _builtins.bytes
+    """a piece of the answer, or whatever its caller takes for one"""
+    warning: _builtins.bytes
+    exception: _builtins.bytes
+    """what went wrong, in the worker's own form; an end follows"""
+    @_builtins.property
+    def status(self) -> Global___RunStatus: ...
+    @_builtins.property
+    def end(self) -> Global___Receipt:
+        """its number, job and epoch are not set; INTERRUPTED and started_at_ms 0: not begun"""
+
+    def __init__(
+        self,
+        *,
+        run: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+        status: Global___RunStatus | None = ...,
+        warning: _builtins.bytes = ...,
+        exception: _builtins.bytes = ...,
+        end: Global___Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "end", b"end", "exception", b"exception", "status", b"status", "warning", b"warning", "word", b"word"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "end", b"end", "exception", b"exception", "run", b"run", "status", b"status", "warning", b"warning", "word", b"word"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_word: _TypeAlias = _typing.Literal["data", "status", "warning", "exception", "end"]  # noqa: Y015
+    _WhichOneofArgType_word: _TypeAlias = _typing.Literal["word", b"word"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_word) -> _WhichOneofReturnType_word | None: ...
+
+Global___RunWord: _TypeAlias = RunWord  # noqa: Y015
+
+@_typing.final
+class RunStatus(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DONE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    done: _builtins.int
+    total: _builtins.int
+    def __init__(
+        self,
+        *,
+        done: _builtins.int = ...,
+        total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunStatus: _TypeAlias = RunStatus  # noqa: Y015
+
+@_typing.final
+class RunsOver(_message.Message):
+    """Nobody waits for these runs any more: stop them; no answer is needed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUNS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    @_builtins.property
+    def runs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        runs: _abc.Iterable[_builtins.int] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "runs", b"runs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunsOver: _TypeAlias = RunsOver  # noqa: Y015
+
+@_typing.final
+class RunLimit(_message.Message):
+    """From now on the run may take so long; 0: its callers do not say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    run: _builtins.int
+    timeout_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        run: _builtins.int = ...,
+        timeout_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunLimit: _TypeAlias = RunLimit  # noqa: Y015
+
+@_typing.final
+class CallRequest(_message.Message):
+    """Foreground calls, as a caller makes them. relay/README.md has the rules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    ARGS_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    UNIQUE_FIELD_NUMBER: _builtins.int
+    AREAS_FIELD_NUMBER: _builtins.int
+    ROUTING_MS_FIELD_NUMBER: _builtins.int
+    RUNNING_MS_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    TRACE_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    function: _builtins.str
+    args: _builtins.bytes
+    content_type: _builtins.str
+    """empty: application/json"""
+    unique: _builtins.str
+    """calls of one function with the same one, while under way, share one run"""
+    routing_ms: _builtins.int
+    """how long to look anywhere; unset: 5000; 0: now or never"""
+    running_ms: _builtins.int
+    """how long it may run; 0: as long as the caller waits"""
+    priority: Global___CallPriority.ValueType
+    trace: _builtins.str
+    """W3C traceparent; empty: none"""
+    caller: _builtins.str
+    """who asks, for the access log"""
+    words: _builtins.bool
+    """data, status, warnings and exceptions are wanted too"""
+    @_builtins.property
+    def areas(self) -> _containers.RepeatedCompositeFieldContainer[Global___AreaStep]:
+        """where to look first"""
+
+    def __init__(
+        self,
+        *,
+        function: _builtins.str = ...,
+        args: _builtins.bytes = ...,
+        content_type: _builtins.str = ...,
+        unique: _builtins.str = ...,
+        areas: _abc.Iterable[Global___AreaStep] | None = ...,
+        routing_ms: _builtins.int | None = ...,
+        running_ms: _builtins.int = ...,
+        priority: Global___CallPriority.ValueType = ...,
+        trace: _builtins.str = ...,
+        caller: _builtins.str = ...,
+        words: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_routing_ms", b"_routing_ms", "routing_ms", b"routing_ms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_routing_ms", b"_routing_ms", "areas", b"areas", "args", b"args", "caller", b"caller", "content_type", b"content_type", "function", b"function", "priority", b"priority", "routing_ms", b"routing_ms", "running_ms", b"running_ms", "trace", b"trace", "unique", b"unique", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__routing_ms: _TypeAlias = _typing.Literal["routing_ms"]  # noqa: Y015
+    _WhichOneofArgType__routing_ms: _TypeAlias = _typing.Literal["_routing_ms", b"_routing_ms"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__routing_ms) -> _WhichOneofReturnType__routing_ms | None: ...
+
+Global___CallRequest: _TypeAlias = CallRequest  # noqa: Y015
+
+@_typing.final
+class AreaStep(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AREA_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    area: _builtins.str
+    timeout_ms: _builtins.int
+    """unset: as long as routing_ms"""
+    def __init__(
+        self,
+        *,
+        area: _builtins.str = ...,
+        timeout_ms: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_timeout_ms", b"_timeout_ms", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_timeout_ms", b"_timeout_ms", "area", b"area", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__timeout_ms: _TypeAlias = _typing.Literal["timeout_ms"]  # noqa: Y015
+    _WhichOneofArgType__timeout_ms: _TypeAlias = _typing.Literal["_timeout_ms", b"_timeout_ms"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__timeout_ms) -> _WhichOneofReturnType__timeout_ms | None: ...
+
+Global___AreaStep: _TypeAlias = AreaStep  # noqa: Y015
+
+@_typing.final
+class CallReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    RESULT_TYPE_FIELD_NUMBER: _builtins.int
+    ERROR_TYPE_FIELD_NUMBER: _builtins.int
+    ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
+    ERROR_TRACE_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
+    MINION_FIELD_NUMBER: _builtins.int
+    AREA_FIELD_NUMBER: _builtins.int
+    WAITED_MS_FIELD_NUMBER: _builtins.int
+    RAN_MS_FIELD_NUMBER: _builtins.int
+    NON_RETRYABLE_FIELD_NUMBER: _builtins.int
+    outcome: Global___CallOutcome.ValueType
+    result: _builtins.bytes
+    result_type: _builtins.str
+    error_type: _builtins.str
+    error_message: _builtins.str
+    error_trace: _builtins.str
+    cached: _builtins.bool
+    minion: _builtins.str
+    """that ran it; empty: none did"""
+    area: _builtins.str
+    """of the caller's list, that the minion is in; empty: none of them"""
+    waited_ms: _builtins.int
+    """from its arrival at the relay to its assignment, or to its end without one"""
+    ran_ms: _builtins.int
+    non_retryable: _builtins.bool
+    """the function said that trying again is in vain"""
+    def __init__(
+        self,
+        *,
+        outcome: Global___CallOutcome.ValueType = ...,
+        result: _builtins.bytes = ...,
+        result_type: _builtins.str = ...,
+        error_type: _builtins.str = ...,
+        error_message: _builtins.str = ...,
+        error_trace: _builtins.str = ...,
+        cached: _builtins.bool = ...,
+        minion: _builtins.str = ...,
+        area: _builtins.str = ...,
+        waited_ms: _builtins.int = ...,
+        ran_ms: _builtins.int = ...,
+        non_retryable: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "cached", b"cached", "error_message", b"error_message", "error_trace", b"error_trace", "error_type", b"error_type", "minion", b"minion", "non_retryable", b"non_retryable", "outcome", b"outcome", "ran_ms", b"ran_ms", "result", b"result", "result_type", b"result_type", "waited_ms", b"waited_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallReply: _TypeAlias = CallReply  # noqa: Y015
+
+@_typing.final
+class FromCaller(_message.Message):
+    """Many calls on one stream. Any of the fields, any number of times."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASKS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    CANCELS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def asks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ask]: ...
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunLimit]:
+        """their `run` is the number of the call"""
+
+    @_builtins.property
+    def cancels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        asks: _abc.Iterable[Global___Ask] | None = ...,
+        limits: _abc.Iterable[Global___RunLimit] | None = ...,
+        cancels: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asks", b"asks", "cancels", b"cancels", "limits", b"limits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FromCaller: _TypeAlias = FromCaller  # noqa: Y015
+
+@_typing.final
+class Ask(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    ASKED_AT_MS_FIELD_NUMBER: _builtins.int
+    call: _builtins.int
+    """chosen by the caller; not that of another call under way on this stream"""
+    asked_at_ms: _builtins.int
+    """by the relay's clock, as the caller knows it from at_ms; 0: it does not"""
+    @_builtins.property
+    def request(self) -> Global___CallRequest: ...
+    def __init__(
+        self,
+        *,
+        call: _builtins.int = ...,
+        request: Global___CallRequest | None = ...,
+        asked_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at_ms", b"asked_at_ms", "call", b"call", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Ask: _TypeAlias = Ask  # noqa: Y015
+
+@_typing.final
+class ToCaller(_message.Message):
+    """A relay says its clock first, and again with every message."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORDS_FIELD_NUMBER: _builtins.int
+    AT_MS_FIELD_NUMBER: _builtins.int
+    RELAY_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    at_ms: _builtins.int
+    relay: _builtins.str
+    """its name; set in the first message"""
+    draining: _builtins.bool
+    """it goes away: calls under way go on, new ones are refused"""
+    @_builtins.property
+    def words(self) -> _containers.RepeatedCompositeFieldContainer[Global___CallWord]: ...
+    def __init__(
+        self,
+        *,
+        words: _abc.Iterable[Global___CallWord] | None = ...,
+        at_ms: _builtins.int = ...,
+        relay: _builtins.str = ...,
+        draining: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ms", b"at_ms", "draining", b"draining", "relay", b"relay", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToCaller: _TypeAlias = ToCaller  # noqa: Y015
+
+@_typing.final
+class CallWord(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    WARNING_FIELD_NUMBER: _builtins.int
+    EXCEPTION_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    ASSIGNED_FIELD_NUMBER: _builtins.int
+    BAD_FIELD_NUMBER: _builtins.int
+    call: _builtins.int
+    data: _builtins.bytes
+    warning: _builtins.bytes
+    exception: _builtins.bytes
+    assigned: _builtins.bool
+    """told of runs that last longer than some 20 ms"""
+    bad: _builtins.str
+    """the call is outside the limits; the sentence says how"""
+    @_builtins.property
+    def status(self) -> Global___RunStatus: ...
+    @_builtins.property
+    def end(self) -> Global___CallReply: ...
+    def __init__(
+        self,
+        *,
+        call: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+        status: Global___RunStatus | None = ...,
+        warning: _builtins.bytes = ...,
+        exception: _builtins.bytes = ...,
+        end: Global___CallReply | None = ...,
+        assigned: _builtins.bool = ...,
+        bad: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "bad", b"bad", "data", b"data", "end", b"end", "exception", b"exception", "status", b"status", "warning", b"warning", "word", b"word"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "bad", b"bad", "call", b"call", "data", b"data", "end", b"end", "exception", b"exception", "status", b"status", "warning", b"warning", "word", b"word"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_word: _TypeAlias = _typing.Literal["data", "status", "warning", "exception", "end", "assigned", "bad"]  # noqa: Y015
+    _WhichOneofArgType_word: _TypeAlias = _typing.Literal["word", b"word"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_word) -> _WhichOneofReturnType_word | None: ...
+
+Global___CallWord: _TypeAlias = CallWord  # noqa: Y015
+
+@_typing.final
 class StatusRequest(_message.Message):
     """What a relay does now, for people and for tools. No part of the minion protocol."""
 
@@ -755,6 +1360,7 @@ class StatusReply(_message.Message):
     SESSIONS_FIELD_NUMBER: _builtins.int
     PARTITIONS_FIELD_NUMBER: _builtins.int
     WAITING_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
     relay: _builtins.str
     """its name"""
     draining: _builtins.bool
@@ -773,6 +1379,8 @@ class StatusReply(_message.Message):
     def partitions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartitionStatus]: ...
     @_builtins.property
     def waiting(self) -> _containers.RepeatedCompositeFieldContainer[Global___WaitingStatus]: ...
+    @_builtins.property
+    def calls(self) -> Global___CallsStatus: ...
     def __init__(
         self,
         *,
@@ -785,14 +1393,113 @@ class StatusReply(_message.Message):
         sessions: _abc.Iterable[Global___SessionStatus] | None = ...,
         partitions: _abc.Iterable[Global___PartitionStatus] | None = ...,
         waiting: _abc.Iterable[Global___WaitingStatus] | None = ...,
+        calls: Global___CallsStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "draining", b"draining", "lanes", b"lanes", "leases", b"leases", "partitions", b"partitions", "relay", b"relay", "sessions", b"sessions", "spilled", b"spilled", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "calls", b"calls", "draining", b"draining", "lanes", b"lanes", "leases", b"leases", "partitions", b"partitions", "relay", b"relay", "sessions", b"sessions", "spilled", b"spilled", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StatusReply: _TypeAlias = StatusReply  # noqa: Y015
+
+@_typing.final
+class CallsStatus(_message.Message):
+    """Foreground calls. Counts are since the start."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASKED_FIELD_NUMBER: _builtins.int
+    ASSIGNED_FIELD_NUMBER: _builtins.int
+    COALESCED_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    UNSERVED_FIELD_NUMBER: _builtins.int
+    asked: _builtins.int
+    assigned: _builtins.int
+    """runs given to workers"""
+    coalesced: _builtins.int
+    """calls that joined an equal one"""
+    cached: _builtins.int
+    running: _builtins.int
+    """now"""
+    waiting: _builtins.int
+    """now"""
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CallCount]: ...
+    @_builtins.property
+    def unserved(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnservedFunction]: ...
+    def __init__(
+        self,
+        *,
+        asked: _builtins.int = ...,
+        assigned: _builtins.int = ...,
+        coalesced: _builtins.int = ...,
+        cached: _builtins.int = ...,
+        running: _builtins.int = ...,
+        waiting: _builtins.int = ...,
+        outcomes: _abc.Iterable[Global___CallCount] | None = ...,
+        unserved: _abc.Iterable[Global___UnservedFunction] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "assigned", b"assigned", "cached", b"cached", "coalesced", b"coalesced", "outcomes", b"outcomes", "running", b"running", "unserved", b"unserved", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallsStatus: _TypeAlias = CallsStatus  # noqa: Y015
+
+@_typing.final
+class CallCount(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    outcome: _builtins.str
+    count: _builtins.int
+    def __init__(
+        self,
+        *,
+        outcome: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallCount: _TypeAlias = CallCount  # noqa: Y015
+
+@_typing.final
+class UnservedFunction(_message.Message):
+    """A function that calls asked for, and that no worker of this relay has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    SINCE_MS_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
+    function: _builtins.str
+    since_ms: _builtins.int
+    """ms since it was first asked for in vain"""
+    asked: _builtins.int
+    def __init__(
+        self,
+        *,
+        function: _builtins.str = ...,
+        since_ms: _builtins.int = ...,
+        asked: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "function", b"function", "since_ms", b"since_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnservedFunction: _TypeAlias = UnservedFunction  # noqa: Y015
 
 @_typing.final
 class SessionStatus(_message.Message):
@@ -806,6 +1513,7 @@ class SessionStatus(_message.Message):
     CAPACITY_FIELD_NUMBER: _builtins.int
     CREDITS_FIELD_NUMBER: _builtins.int
     LEASES_FIELD_NUMBER: _builtins.int
+    RUNS_FIELD_NUMBER: _builtins.int
     session: _builtins.str
     minion: _builtins.str
     phase: _builtins.str
@@ -816,6 +1524,8 @@ class SessionStatus(_message.Message):
     credits: _builtins.int
     """unspent"""
     leases: _builtins.int
+    runs: _builtins.int
+    """foreground calls that it runs"""
     @_builtins.property
     def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -829,10 +1539,11 @@ class SessionStatus(_message.Message):
         capacity: _builtins.int = ...,
         credits: _builtins.int = ...,
         leases: _builtins.int = ...,
+        runs: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "credits", b"credits", "functions", b"functions", "leases", b"leases", "minion", b"minion", "phase", b"phase", "queues", b"queues", "session", b"session"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "credits", b"credits", "functions", b"functions", "leases", b"leases", "minion", b"minion", "phase", b"phase", "queues", b"queues", "runs", b"runs", "session", b"session"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
