@@ -23,6 +23,7 @@ from relay.core.traffic import Traffic
 from relay.core.window import Window
 from relay.reader import Place, Reader
 from relay.scheduler.hooks import Scheduler, offers_of, tell
+from relay.switchboard import Switchboard
 from relay.writer import Writer
 from schemas.codec import Undecodable, decode
 from schemas.events import Control, Dispatch, QueueConfig
@@ -88,6 +89,8 @@ class Bridge:
         self._scheduler = scheduler
         traffic = None if scheduler is None else Traffic(offers_of(scheduler))
         self.edge = Edge(relay, topics.partitions, self.clock(), limits, traffic)
+        self.board = Switchboard(self.edge.calls, self.clock, relay, self.edge.traffic)
+        self.board.after = self.pump
         self.wake: Callable[[Session], None] = _nobody
         self.writer = Writer(config, topics, self._stored, fail)
         self._loop = asyncio.get_running_loop()
@@ -109,6 +112,10 @@ class Bridge:
         await self._config.whole()
         return self._cancels
 
+    async def room(self) -> None:
+        """Returns when minions may be read: Kafka has taken enough of what they said."""
+        await self.writer.room()
+
     async def leave(self) -> None:
         """Gives all partitions up: others may have them from now on. Leases go on."""
         for timer in (*self._leaving.values(), self._serving):
@@ -118,6 +125,7 @@ class Bridge:
 
     async def stop(self) -> None:
         """Writes what is left, and ends the threads."""
+        self.board.close()
         if self._committing is not None:
             self._committing.cancel()
         await self._control.stop()
@@ -127,6 +135,7 @@ class Bridge:
 
     def abandon(self) -> None:
         """Ends the tasks; the threads end with the process, and nothing more is committed."""
+        self.board.close()
         for timer in (*self._leaving.values(), self._committing, self._serving):
             if timer is not None:
                 timer.cancel()
@@ -144,6 +153,7 @@ class Bridge:
     def pump(self) -> None:
         """Takes out of the edge what the last call put there. To be called after every call into it."""
         edge = self.edge
+        self.board.give_out()
         if edge.records:
             records, edge.records = edge.records, []
             self.writer.write(records)
@@ -168,7 +178,7 @@ class Bridge:
 
     def status(self) -> StatusReply:
         """What the relay does now."""
-        return self.edge.status(self._windows.values())
+        return self.edge.status(self._windows.values(), self.clock())
 
     def follow(self) -> None:
         """Reads the queues that sessions serve; one that nobody serves any longer is given up

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from confluent_kafka.admin import AdminClient
 
+from relay.alone import Alone
 from relay.bridge import Bridge
 from relay.broker import GivenUp, RelayFailed, find_topics, session_timeout_ms
 from relay.lock import Lock
@@ -67,6 +68,8 @@ class Relay:
         self._drain_s = drain_s
         self._failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._bridge: Bridge | None = None
+        self._alone: Alone | None = None
+        """In its place, where there is no Kafka."""
         self._server: Server | None = None
         self._given_up = threading.Event()
         self.address = settings.relay
@@ -110,28 +113,20 @@ class Relay:
 
     async def _start(self) -> None:
         began_s = time.monotonic()
-        try:
-            await asyncio.to_thread(adopt, self._settings)
-        except RegistryFailed as error:
-            raise RelayFailed(str(error)) from None
         host, port = listening(self._settings).rsplit(":", 1)
         try:
             lock = Lock(self._settings)
         except BadFile as bad:
             raise RelayMayNot(str(bad)) from None
-        config: dict[str, Any] = {
-            "bootstrap.servers": self._settings.bootstrap,
-            "client.id": "jobstream-relay",
-        }
-        admin = AdminClient({**config, "log_level": 0})
-        topics = await asyncio.to_thread(find_topics, admin, self._settings, self._given_up.is_set)
-        patience_ms = await asyncio.to_thread(session_timeout_ms, admin)
         name = f"{socket.gethostname()}:{port if port != '0' else os.getpid()}"
-        self._bridge = Bridge(
-            config, topics, name, patience_ms, self._fail, limits(self._settings.limits), self._scheduler
-        )
-        cancels = await self._or_failed(self._bridge.ready())
-        self._server = Server(self._bridge, lock)
+        if self._settings.calls_only == "yes":
+            self._alone = Alone(name, self._fail, limits(self._settings.limits), self._scheduler)
+            told = "without Kafka: foreground calls only"
+        else:
+            told = await self._join_kafka(name)
+        core = self._alone or self._bridge
+        assert core is not None
+        self._server = Server(core, lock)
         try:
             port_in_force = await self._server.start(self._settings.relay)
         except RuntimeError as error:
@@ -139,17 +134,34 @@ class Relay:
         self.address = f"{host}:{port_in_force}"
         if self._scheduler is not None:
             await self._scheduler.open(self.address)
-            self._bridge.follow()
+            core.follow()
         log.info(
-            "relay started relay=%s address=%s %s prefix=%s partitions=%d recovered cancels=%d in %.2f s",
+            "relay started relay=%s address=%s %s %s in %.2f s",
             name,
             self.address,
             lock,
-            topics.prefix,
-            topics.partitions,
-            cancels,
+            told,
             time.monotonic() - began_s,
         )
+
+    async def _join_kafka(self, name: str) -> str:
+        """Begins to read and write the topics; what was found there, for people."""
+        try:
+            await asyncio.to_thread(adopt, self._settings)
+        except RegistryFailed as error:
+            raise RelayFailed(str(error)) from None
+        config: dict[str, Any] = {
+            "bootstrap.servers": self._settings.bootstrap,
+            "client.id": "jobstream-relay",
+        }
+        admin = AdminClient({**config, "log_level": 0})
+        topics = await asyncio.to_thread(find_topics, admin, self._settings, self._given_up.is_set)
+        patience_ms = await asyncio.to_thread(session_timeout_ms, admin)
+        self._bridge = Bridge(
+            config, topics, name, patience_ms, self._fail, limits(self._settings.limits), self._scheduler
+        )
+        cancels = await self._or_failed(self._bridge.ready())
+        return f"prefix={topics.prefix} partitions={topics.partitions} recovered cancels={cancels}"
 
     async def _or_failed(self, step: Any) -> Any:
         """What a step of the start gives, unless the relay fails before."""
@@ -162,22 +174,33 @@ class Relay:
 
     async def _stop(self) -> None:
         """Tells minions to go elsewhere, gives its partitions to others, waits for receipts, and ends."""
-        assert self._bridge is not None
+        core = self._alone or self._bridge
+        assert core is not None
         assert self._server is not None
-        edge = self._bridge.edge
-        log.info("relay drains sessions=%d leases=%d", len(edge.sessions), len(edge.leases))
-        edge.drain("the relay is going away", int(self._drain_s * 1000), self._bridge.clock())
-        self._bridge.pump()
-        await self._bridge.leave()
+        edge = core.edge
+        log.info(
+            "relay drains sessions=%d leases=%d calls=%d",
+            len(edge.sessions),
+            len(edge.leases),
+            len(edge.calls.runs),
+        )
+        edge.drain("the relay is going away", int(self._drain_s * 1000), core.clock())
+        core.pump()
+        if self._bridge is not None:
+            await self._bridge.leave()
         closing = asyncio.ensure_future(self._close_scheduler())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._drain_s):
-                while edge.leases and not self._failed.done():  # noqa: ASYNC110 - nobody counts them down
+                while (edge.leases or edge.calls.runs) and not self._failed.done():  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(DRAIN_LOOK_S)
         left = len(edge.leases)
-        await self._bridge.writer.settle(self._drain_s)
+        if self._bridge is not None:
+            await self._bridge.writer.settle(self._drain_s)
         await self._server.stop("the relay went away")
-        await self._bridge.stop()
+        if self._bridge is not None:
+            await self._bridge.stop()
+        if self._alone is not None:
+            self._alone.stop()
         await closing
         log.info("relay stopped leases_left=%d", left)
 
@@ -187,6 +210,8 @@ class Relay:
             await self._server.stop("the relay failed")
         if self._bridge is not None:
             self._bridge.abandon()
+        if self._alone is not None:
+            self._alone.stop()
 
     async def _close_scheduler(self) -> None:
         """Lets the scheduler's minions go; what it raises keeps nobody."""

@@ -9,12 +9,17 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 
+from relay.alone import Alone
 from relay.bridge import Bridge
+from relay.callers import Waiter, call_of, reply_of, serve_stream, wait_for
+from relay.core.call import BadCall, Run
+from relay.core.call_session import add_run
 from relay.core.hello import PROTOCOL
 from relay.core.session import Breach, Refusal, Session
 from relay.core.tokens import Credential, Denied, Scope
@@ -22,7 +27,17 @@ from relay.core.translate import add_job
 from relay.lock import Lock, credential_of
 from schemas.defaults import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, MIB, NAME_CHARS_MAX
 from schemas.names import new_id
-from schemas.proto.relay_pb2 import FromMinion, FromRelay, JobBatch, ReceiptsStored, Welcome
+from schemas.proto.relay_pb2 import (
+    CallBatch,
+    CallRequest,
+    FromMinion,
+    FromRelay,
+    JobBatch,
+    ReceiptsStored,
+    RunLimit,
+    RunsOver,
+    Welcome,
+)
 from schemas.telemetry import logs
 
 log = logging.getLogger("relay.server")
@@ -30,6 +45,8 @@ log = logging.getLogger("relay.server")
 SERVICE = "jobstream.Relay"
 METHOD = "Session"
 STATUS_METHOD = "Status"
+CALL_METHOD = "Call"
+CALLS_METHOD = "Calls"
 
 HELLO_S = 10.0
 """How long a stream may take to say hello."""
@@ -40,8 +57,8 @@ WRITE_MAX_MS = 10_000
 CLOSE_S = 5.0
 """How long a closed stream's status may take to get out."""
 
-STREAMS_MAX = 4_000
-"""Streams at once, those included that have not said hello."""
+STREAMS_MAX = 20_000
+"""Streams and single calls at once, those included that have not said hello."""
 
 MESSAGE_BYTES_MAX = 32 * MIB
 """Of one message, either way."""
@@ -98,6 +115,33 @@ class Stream:
         self.closing: Breach | None = None
         self.tasks: set[asyncio.Task[None]] = set()
 
+    # The side of the switchboard: what the minion shall hear of calls.
+
+    def assigned(self, run: Run) -> None:
+        """Send the run."""
+        self.session.outbox.runs.append(run)
+        self.something.set()
+
+    def stopped(self, run: Run, reason: str) -> None:
+        """Nobody waits for the run. One that was never sent stays here, and costs no credit."""
+        runs = self.session.outbox.runs
+        if run in runs:
+            runs.remove(run)
+            self.session.refund()
+            return
+        self._note(FromRelay(runs_over=RunsOver(runs=[run.number], reason=reason)))
+
+    def limited(self, run: Run, running_ms: int | None) -> None:
+        """The run's limit changed."""
+        self._note(FromRelay(run_limit=RunLimit(run=run.number, timeout_ms=running_ms or 0)))
+
+    def woken(self) -> None:
+        """Sessions never sleep."""
+
+    def _note(self, note: FromRelay) -> None:
+        self.session.outbox.notes.append(note)
+        self.something.set()
+
     def close(self, breach: Breach) -> None:
         """Ends the stream with the breach's status."""
         if self.closing is None:
@@ -109,7 +153,7 @@ class Stream:
 class Server:
     """Serves minions at one address."""
 
-    def __init__(self, bridge: Bridge, lock: Lock) -> None:
+    def __init__(self, bridge: Bridge | Alone, lock: Lock) -> None:
         self._bridge = bridge
         self._lock = lock
         self._edge = bridge.edge
@@ -118,9 +162,10 @@ class Server:
         self._server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=STREAMS_MAX)
         session = grpc.stream_stream_rpc_method_handler(self._session)
         status = grpc.unary_unary_rpc_method_handler(self._status)
-        self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(SERVICE, {METHOD: session, STATUS_METHOD: status}),)
-        )
+        call = grpc.unary_unary_rpc_method_handler(self._call)
+        calls = grpc.stream_stream_rpc_method_handler(self._calls)
+        methods = {METHOD: session, STATUS_METHOD: status, CALL_METHOD: call, CALLS_METHOD: calls}
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods),))
         bridge.wake = self._wake
 
     async def start(self, address: str) -> int:
@@ -165,6 +210,46 @@ class Server:
         except Denied as denied:
             await _refuse(context, _denied(denied))
         return self._bridge.status().SerializeToString()
+
+    # Callers.
+
+    async def _call(self, raw: bytes, context: Context) -> bytes:
+        """One foreground call, until its end. Its caller's deadline, or its going away, ends it."""
+        try:
+            request = CallRequest.FromString(raw)
+        except DecodeError:
+            sentence = f"a message must be a CallRequest, got {len(raw)} bytes that are not"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, sentence)
+        waiter = Waiter()
+        call = call_of(request, context.peer(), waiter)
+        try:
+            self._may_call(_bearer(context), request.function)
+            return reply_of(await wait_for(self._bridge.board, call, waiter)).SerializeToString()
+        except BadCall as bad:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(bad))
+        except Denied as denied:
+            await context.abort(STATUS[_denied(denied).refusal], denied.sentence)
+        except Exception as error:
+            self._bridge.fault(error)
+            raise
+
+    async def _calls(self, _: object, context: Context) -> None:
+        """Many of them on a stream."""
+        credential = _bearer(context)
+        try:
+            self._lock.grant(credential).check(Scope.SUBMIT)
+            await serve_stream(self._bridge.board, context, partial(self._may_call, credential))
+        except grpc.aio.AbortError:
+            raise
+        except Denied as denied:
+            await context.abort(STATUS[_denied(denied).refusal], denied.sentence)
+        except Exception as error:
+            self._bridge.fault(error)
+            raise
+
+    def _may_call(self, credential: Credential, function: str) -> None:
+        """Raises Denied unless who calls may."""
+        self._lock.grant(credential).check(Scope.SUBMIT, None, function)
 
     # One stream.
 
@@ -216,6 +301,8 @@ class Server:
             raise _denied(denied) from None
         session = self._edge.hello(said.hello, new_id(), self._bridge.clock(), allowed)
         stream = self._streams[session] = Stream(session, context, credential)
+        if session.worker is not None:
+            session.worker.tag = stream
         log.info(
             "session opened session=%s minion=%s token=%s queues=%s functions=%d capacity=%d held=%d"
             " sdk=%r peer=%s",
@@ -277,7 +364,7 @@ class Server:
 
     async def _read(self, stream: Stream) -> None:
         session, context, bridge = stream.session, stream.context, self._bridge
-        room, clock = bridge.writer.room, bridge.clock
+        room, clock = bridge.room, bridge.clock
         while True:
             raw = await receive(context)
             if raw is EOF:
@@ -290,6 +377,8 @@ class Server:
         """One message of a session, to the edge."""
         session.heard_at_ms = now_ms
         match said.WhichOneof("message"):
+            case "runs":
+                self._edge.runs(session, said.runs, now_ms)
             case "receipts":
                 self._edge.receipts(session, said.receipts.receipts, now_ms)
             case "credit":
@@ -306,7 +395,7 @@ class Server:
                 raise Breach("hello must be the first message only, got another")
             case _:
                 raise Breach(
-                    "a message must be a hello, credit, receipts, beats, draining or recall, got none of them"
+                    "a message must be a hello, credit, receipts, beats, draining, recall or runs, got none"
                 )
 
     async def _write(self, stream: Stream) -> None:
@@ -314,7 +403,7 @@ class Server:
         while True:
             await something.wait()
             something.clear()
-            for message in messages(stream.session):
+            for message in messages(stream.session, self._bridge.clock()):
                 stream.writing_since_ms = self._bridge.clock()
                 await send(context, message)
             stream.writing_since_ms = 0
@@ -408,11 +497,15 @@ def parse(raw: bytes) -> FromMinion:
         raise Breach(f"a message must be a FromMinion, got {len(raw)} bytes that are not") from None
 
 
-def messages(session: Session) -> Iterator[FromRelay]:
+def messages(session: Session, now_ms: int) -> Iterator[FromRelay]:
     """What a session's outbox holds, taken out message by message, so that what is left was never sent."""
     outbox = session.outbox
     while True:
-        if outbox.jobs:
+        if outbox.runs:
+            message = FromRelay()
+            _take_runs(outbox.runs, message.calls, now_ms)
+            yield message
+        elif outbox.jobs:
             message = FromRelay()
             _take_jobs(session, message.jobs)
             if message.jobs.jobs:
@@ -425,6 +518,18 @@ def messages(session: Session) -> Iterator[FromRelay]:
             yield FromRelay(receipts_stored=stored)
         else:
             return
+
+
+def _take_runs(waiting: list[Run], batch: CallBatch, now_ms: int) -> None:
+    """Puts the foreground calls of the next message into it."""
+    size_bytes = taken = 0
+    for run in waiting:
+        if taken >= JOBS_PER_MESSAGE or size_bytes >= JOB_BYTES_PER_MESSAGE:
+            break
+        taken += 1
+        add_run(batch, run, now_ms)
+        size_bytes += len(run.args)
+    del waiting[:taken]
 
 
 def _take_jobs(session: Session, batch: JobBatch) -> None:

@@ -112,6 +112,11 @@ class Switchboard:
 
     def pump(self) -> None:
         """Gives out what the machine says. To be called after every call into it."""
+        self.give_out()
+        self.after()
+
+    def give_out(self) -> None:
+        """The same, for whoever does all the rest by itself."""
         calls = self.calls
         while calls.effects:
             effects, calls.effects = calls.effects, []
@@ -130,7 +135,6 @@ class Switchboard:
                     case Wake(worker):
                         worker.tag.woken()
         self._set_timer()
-        self.after()
 
     def close(self) -> None:
         """Watches over time no longer."""

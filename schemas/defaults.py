@@ -82,6 +82,7 @@ JSON_DEPTH_MAX = 64  # of nested objects and arrays in a JSON request
 CALL_BYTES_MAX = 4 * MIB  # of arguments, of a result, and of one piece of data
 ROUTING_MS = 5 * SECOND_MS  # how long a relay looks for a minion that takes the call
 ROUTING_MS_MAX = HOUR_MS
+AREAS_MAX = 16  # that one session, or one call, may name
 CACHE_MS_MAX = DAY_MS  # for which an answer may be given again
 
 # Time.

@@ -214,6 +214,9 @@ class Settings:
     )
     minion_cert: str = _setting("", _path, "A minion's certificate", "file")
     minion_key: str = _setting("", _path, "The key of that certificate", "file")
+    calls_only: str = _setting(
+        "no", _yes, "Whether the relay does without Kafka, and has foreground calls only", "yes or no"
+    )
     limits: str = _setting(
         "",
         _limits,

@@ -120,12 +120,16 @@ def relay(
         str | None,
         typer.Option(metavar="MODULE:NAME", help="What brings minions when there is work for them."),
     ] = None,
+    calls_only: Annotated[
+        bool, typer.Option("--calls-only", help="Without Kafka: foreground calls only.")
+    ] = False,
 ) -> int:
     """Run a relay: it takes dispatched jobs from Kafka and gives them to minions over gRPC.
 
     `jobstream up` runs one for you; this is for a cluster of your own. `status` asks one that runs: sessions,
     leases, credits, what waits and for what. It starts minions itself if jobstream.toml has `pools`, or
-    --scheduler names who does.
+    --scheduler names who does. With --calls-only it needs no Kafka, keeps nothing, and has foreground calls
+    only.
 
     ```
     jobstream relay --bootstrap kafka-1:9092 --relay 0.0.0.0:7071
@@ -138,7 +142,13 @@ def relay(
         from jobstream.cli.relay_status import say
 
         return say(settings_of(relay=relay))
-    _export(bootstrap=bootstrap, prefix=prefix, relay=relay, scheduler=scheduler)
+    _export(
+        bootstrap=bootstrap,
+        prefix=prefix,
+        relay=relay,
+        scheduler=scheduler,
+        calls_only="yes" if calls_only else None,
+    )
     from relay.main import main
 
     main()

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from relay.core.hello import AREAS_MAX
 from schemas.defaults import (
+    AREAS_MAX,
     CALL_BYTES_MAX,
     CONTENT_TYPE_CHARS_MAX,
     NAME_CHARS_MAX,
@@ -90,6 +90,8 @@ class End:
     error_type: str = ""
     error_message: str = ""
     error_trace: str = ""
+    non_retryable: bool = False
+    """The function says that trying again is in vain."""
     cached: bool = False
     """The answer was known: nobody ran anything for it."""
 
@@ -220,8 +222,9 @@ class Worker:
         """How many more runs it takes now."""
         return self.credits
 
-    def spend(self) -> None:
+    def spend(self, now_ms: int) -> None:
         """A run was given to it."""
+        del now_ms  # for those that look at the time
         self.credits -= 1
 
 

@@ -91,6 +91,7 @@ from relay.core.call import (
 from relay.core.call_cache import Cache, arguments_key
 from relay.core.call_lines import Line
 from relay.core.limits import Limits
+from schemas.proto import relay_pb2
 
 WAITING_MAX = 100_000
 """Runs that wait or run at once; a call above that is refused."""
@@ -525,7 +526,7 @@ class Calls:
         run.worker = worker
         run.assigned_at_ms = now_ms
         worker.runs[run.number] = run
-        worker.spend()
+        worker.spend(now_ms)
         self.assigned += 1
         self._limits.begin("", run.function)
         for call in run.calls:
@@ -732,3 +733,26 @@ class Calls:
         old = [each for each in self.unserved.values() if now_ms - each.asked_at_ms > UNSERVED_KEEP_MS]
         for each in old or [min(self.unserved.values(), key=lambda one: one.asked_at_ms)]:
             del self.unserved[each.function]
+
+
+def calls_status(calls: Calls, now_ms: int) -> relay_pb2.CallsStatus:
+    """What it does now, and what it did since it began."""
+    running = sum(run.worker is not None for run in calls.runs.values())
+    return relay_pb2.CallsStatus(
+        asked=calls.asked,
+        assigned=calls.assigned,
+        coalesced=calls.coalesced,
+        cached=calls.cached,
+        running=running,
+        waiting=len(calls.runs) - running,
+        outcomes=[
+            relay_pb2.CallCount(outcome=outcome, count=count)
+            for outcome, count in sorted(calls.outcomes.items())
+        ],
+        unserved=[
+            relay_pb2.UnservedFunction(
+                function=each.function, since_ms=now_ms - each.since_ms, asked=each.asked
+            )
+            for each in calls.unserved.values()
+        ],
+    )

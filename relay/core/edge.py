@@ -16,7 +16,10 @@ from collections.abc import Iterable, Mapping
 
 from relay.core.assign import seed_of
 from relay.core.beats import Beater
-from relay.core.hello import check_hello
+from relay.core.call import Worker
+from relay.core.call_session import SessionWorker, end_of, word_of
+from relay.core.calls import Calls, calls_status
+from relay.core.hello import CAPACITY_MAX, check_hello
 from relay.core.lanes import Lanes, Token, Turn, Verdict, in_order
 from relay.core.limits import Limits
 from relay.core.parcel import Parcel, parcel_of
@@ -80,6 +83,8 @@ class Edge:
         self.partitions = partitions
         self.traffic = traffic or Traffic()
         self._limits = Limits(limits)
+        self.calls = Calls(self._limits)
+        """Foreground calls, which share the sessions' places with the jobs."""
         self.router = Router(self._limits, self.traffic.offers)
         self.sessions: dict[str, Session] = {}
         self.leases: dict[str, Lease] = {}
@@ -116,6 +121,8 @@ class Edge:
         if len(self.sessions) >= SESSIONS_MAX:
             raise Breach(f"this relay takes {SESSIONS_MAX} sessions, and has as many", Refusal.FULL)
         check_hello(said)
+        if said.held and not self.partitions:
+            raise Breach("this relay has calls only: it takes no leases of another one", Refusal.FULL)
         session = Session(
             session_id,
             said.minion,
@@ -129,6 +136,8 @@ class Edge:
         held = [lease_of_held(lease, session, self.partitions) for lease in said.held]
         for lease in held:
             session.check_allowed(lease.queue, lease.function)
+        if said.calls:
+            session.worker = SessionWorker(session, said)
         session.heard_at_ms = now_ms
         self.sessions[session_id] = session
         dropped = [lease for lease in held if not self._adopt(lease, session, now_ms)]
@@ -137,6 +146,8 @@ class Edge:
             drop = relay_pb2.Drop(leases=[held_message(lease) for lease in dropped], reason=reason)
             self._note(session, relay_pb2.FromRelay(drop=drop))
         self.router.join(session)
+        if session.worker is not None:
+            self.calls.join(session.worker, now_ms)
         self._turn_lanes(now_ms)
         self._use_freed(now_ms)
         return session
@@ -171,11 +182,35 @@ class Edge:
             if said.progress:
                 self._beater.progressed(lease)
 
+    def runs(self, session: Session, said: relay_pb2.RunBatch, now_ms: int) -> None:
+        """Words on calls that the minion runs, and credits besides; raises Breach for what makes no sense.
+
+        Words on runs that are over, since nobody waits for them, are ignored.
+        """
+        worker = session.worker
+        if worker is None:
+            raise Breach("a minion whose hello does not say calls must not say anything of runs")
+        for word in said.words:
+            if not word.HasField("end"):
+                self.calls.said(worker, word.run, word_of(word), now_ms)
+                continue
+            end = end_of(word.end, session)
+            if end is None:
+                self.calls.give_back(worker, word.run, now_ms)
+            else:
+                self.calls.ended(worker, word.run, end, now_ms)
+        if said.credit:
+            session.grant(said.credit)
+        self._fill(session, now_ms)
+        self._use_freed(now_ms)
+
     def minion_drains(self, session: Session, now_ms: int) -> None:
         """The minion wants no more jobs."""
         if session.phase is SessionPhase.READY:
             session.phase = SessionPhase.DRAINING
             self.router.leave(session, now_ms)
+            if session.worker is not None:
+                self.calls.retire(session.worker, now_ms)
 
     def broken(self, session: Session, reason: str, now_ms: int) -> None:
         """The stream of a session ended: its leases wait for its return, but what was never sent is handed
@@ -191,6 +226,9 @@ class Edge:
             if not lease.over and lease.session is session:
                 self._end_by_relay(lease, Outcome.INTERRUPTED, f"not sent to its minion: {reason}", now_ms)
         session.outbox.jobs.clear()
+        if session.worker is not None:
+            self.calls.gone(session.worker, now_ms, reason, [run.number for run in session.outbox.runs])
+            session.outbox.runs.clear()
         if self.draining:
             for lease in list(session.leases.values()):
                 self._let_go(lease)
@@ -287,7 +325,7 @@ class Edge:
         if record.session is not None:
             self._acknowledge(record.session, record.number)
 
-    def status(self, windows: Iterable[Window]) -> relay_pb2.StatusReply:
+    def status(self, windows: Iterable[Window], now_ms: int) -> relay_pb2.StatusReply:
         """What it does now."""
         sessions = [
             relay_pb2.SessionStatus(
@@ -299,6 +337,7 @@ class Edge:
                 capacity=session.capacity,
                 credits=session.credits,
                 leases=len(session.leases),
+                runs=0 if session.worker is None else len(session.worker.runs),
             )
             for session in self.sessions.values()
         ]
@@ -323,6 +362,7 @@ class Edge:
             sessions=sessions,
             partitions=sorted(partitions, key=lambda each: (each.queue, each.partition)),
             waiting=self.router.status(),
+            calls=calls_status(self.calls, now_ms),
         )
 
     # What time says.
@@ -331,6 +371,7 @@ class Edge:
         """True if a tick may have something to do; while it is False, none need come."""
         return bool(
             self.leases
+            or self.calls.runs
             or self._orphaned
             or self._kept
             or self._paused
@@ -370,6 +411,7 @@ class Edge:
     def drain(self, reason: str, grace_ms: int, now_ms: int) -> None:
         """The relay goes away: nothing more is assigned, and every minion is told."""
         self.draining = True
+        self.calls.drain(reason, now_ms)
         for session in self.sessions.values():
             self.minion_drains(session, now_ms)
             self._note(session, relay_pb2.FromRelay(drain=relay_pb2.Drain(reason=reason, grace_ms=grace_ms)))
@@ -486,19 +528,38 @@ class Edge:
         self.assigned += 1
         self.spilled += spilled
         session.spend(lease, now_ms)
+        session.wanted(now_ms, by_jobs=True)
         session.outbox.jobs.append((lease, dispatch))
         self.woken.add(session)
         self._beater.given(lease)
 
     def _fill(self, session: Session, now_ms: int) -> None:
-        """Gives a session what waits, as far as it has room."""
-        if not self.router.parcels:
+        """Gives a session what waits, as far as it has room: jobs and calls in turns, where both do."""
+        worker = session.worker
+        if worker is None or not self.calls.waits_for(worker):
+            self._fill_jobs(session, now_ms)
             return
+        session.wanted(now_ms, by_calls=True)
+        while True:
+            if session.gave_call and self._fill_jobs(session, now_ms, most=1):
+                session.gave_call = False
+            elif not self.calls.fill(worker, now_ms, most=1) and not self._fill_jobs(session, now_ms, most=1):
+                return
+
+    def _fill_jobs(self, session: Session, now_ms: int, most: int = CAPACITY_MAX) -> int:
+        """Gives a session jobs that wait, `most` at most; how many."""
+        given = 0
+        if not self.router.parcels:
+            return given
         for parcel, spilled in self.router.fill(session, now_ms):
             if self._expired(parcel, now_ms):
                 self.traffic.done(parcel.dispatch.queue, parcel.dispatch.function)
             else:
                 self._lease(parcel, session, now_ms, spilled=spilled)
+                given += 1
+                if given >= most:
+                    break
+        return given
 
     def _use_freed(self, now_ms: int) -> None:
         """Fills sessions that hold less than before, since leases were taken from them."""
@@ -506,6 +567,7 @@ class Edge:
             self._fill(self._freed.pop(), now_ms)
         if self._limits.freed:
             self._limits.freed = False
+            self.calls.freed(now_ms)
             for session in list(self.sessions.values()):
                 self._fill(session, now_ms)
 
@@ -588,6 +650,8 @@ class Edge:
             self._ignore(session, said, "no such lease is held")
             return
         else:
+            if not self.partitions:
+                raise Breach("this relay has calls only: it takes no receipts", Refusal.FULL)
             ending = self._ended.get((said.job, said.epoch))
             if ending is not None and ending.by_minion and ending.stored:
                 self._acknowledge(session, said.number)
@@ -711,12 +775,22 @@ class Edge:
                 self.broken(session, reason, now_ms)
                 session.outbox.closing = Breach(reason, Refusal.SILENT)
                 self.woken.add(session)
+            if session.worker is not None and session.phase is SessionPhase.READY:
+                self._share(session, session.worker, now_ms)
         if not self.draining:
             for parcel in self.router.unserved(now_ms):
                 self.traffic.timedout(parcel.dispatch.queue, parcel.dispatch.function)
                 self._hand_back(parcel, Outcome.UNSERVED, now_ms)
         while self._ended and now_ms - next(iter(self._ended.values())).at_ms > ENDED_KEEP_MS:
             self._ended.popitem(last=False)
+
+    def _share(self, session: Session, worker: Worker, now_ms: int) -> None:
+        """Finds out again whether jobs and calls both want a session, and gives out what was kept in vain."""
+        jobs_wait, calls_wait = self.router.waits_for(session), self.calls.waits_for(worker)
+        jobs, calls = jobs_wait or bool(session.leases), calls_wait or bool(worker.runs)
+        session.wanted(now_ms, by_jobs=jobs, by_calls=calls)
+        if jobs_wait or calls_wait:
+            self._fill(session, now_ms)
 
     def _cancelled(self, dispatch: Dispatch) -> bool:
         """True if a cancel was decided after this dispatch; one from before a purged job's id came again is

@@ -3,7 +3,7 @@ found.
 """
 
 from relay.core.session import Breach, Refusal
-from schemas.defaults import NAME_CHARS_MAX, QUEUES_MAX
+from schemas.defaults import AREAS_MAX, NAME_CHARS_MAX, QUEUES_MAX
 from schemas.names import BadName, check_function, check_id, check_queue
 from schemas.proto import relay_pb2
 
@@ -15,9 +15,6 @@ CAPACITY_MAX = 100_000
 
 FUNCTIONS_MAX = 10_000
 """Functions that one session may name."""
-
-AREAS_MAX = 16
-"""Areas that one session may name."""
 
 
 def check_hello(said: relay_pb2.Hello) -> None:

@@ -240,6 +240,12 @@ class Router:
             return UNSERVED_AFTER_MS
         return self._offers.answer_ms
 
+    def waits_for(self, session: Session) -> bool:
+        """True if a dispatch waits that the session could run, whether or not it has room."""
+        return any(
+            session.serves(shelf.queue, shelf.function) and self._may_run(shelf) for shelf in self._waiting
+        )
+
     def status(self) -> list[relay_pb2.WaitingStatus]:
         """What waits, by queue and function."""
         return [

@@ -7,10 +7,19 @@ are acknowledged in order. Never sends anything: what shall be sent is put into 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from relay.core.call import Run, Worker
 from relay.core.tokens import EVERYTHING, Denied, Grant, Scope
 from relay.core.window import Progress, Window
 from schemas.events import Dispatch
 from schemas.proto import relay_pb2
+
+KEPT_SHARE = 4
+"""One of so many places of a session is kept for the other kind of work, at least one where there are two."""
+
+WANTED_MS = 10_000
+"""Jobs, or calls, that were given to a session or waited for it still want it for so long."""
+
+NEVER_MS = -(1 << 62)
 
 
 class Refusal(StrEnum):
@@ -87,6 +96,7 @@ class Outbox:
     """
 
     jobs: list[tuple[Lease, Dispatch]] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
     notes: list[relay_pb2.FromRelay] = field(default_factory=list)
     stored_up_to: int = 0
     closing: Breach | None = None
@@ -98,11 +108,16 @@ class Session:
     __slots__ = (
         "_numbers",
         "allowed",
+        "calls_wanted_ms",
         "capacity",
         "credits",
         "functions",
+        "gave_call",
         "heard_at_ms",
         "id",
+        "jobs_wanted_ms",
+        "kept_for_calls",
+        "kept_for_jobs",
         "leases",
         "leases_since_ms",
         "minion",
@@ -110,6 +125,7 @@ class Session:
         "phase",
         "queues",
         "seed",
+        "worker",
     )
 
     def __init__(
@@ -136,6 +152,14 @@ class Session:
         self.heard_at_ms = 0
         self.phase = SessionPhase.READY
         self.outbox = Outbox()
+        self.worker: Worker | None = None
+        """Its side that runs foreground calls; None: it runs none."""
+        self.jobs_wanted_ms = self.calls_wanted_ms = NEVER_MS
+        """When jobs, and calls, last wanted it: they were given to it, or waited for it."""
+        self.kept_for_jobs = self.kept_for_calls = False
+        """While both do, some of its places are kept for each."""
+        self.gave_call = False
+        """What it was given last, where both waited: then it is the other one's turn."""
         self._numbers = Progress(1)
 
     def __repr__(self) -> str:
@@ -166,7 +190,26 @@ class Session:
         """How many more jobs it may be sent now."""
         if self.phase is not SessionPhase.READY:
             return 0
-        return min(self.credits, self.capacity - len(self.leases))
+        free = min(self.credits, self.capacity - self.held())
+        return min(free, self._most_of_one_kind() - len(self.leases)) if self.kept_for_calls else free
+
+    def room_for_calls(self) -> int:
+        """How many more foreground calls it may be sent now."""
+        if self.phase is not SessionPhase.READY or self.worker is None:
+            return 0
+        free = min(self.credits, self.capacity - self.held())
+        return min(free, self._most_of_one_kind() - len(self.worker.runs)) if self.kept_for_jobs else free
+
+    def held(self) -> int:
+        """What it runs: jobs and calls."""
+        return len(self.leases) + (0 if self.worker is None else len(self.worker.runs))
+
+    def _most_of_one_kind(self) -> int:
+        """How many of its places jobs, or calls, may hold while the others want some too: so long work of
+        one kind never shuts the other out. A single place they take in turns.
+        """
+        places = self.credits + self.held()
+        return places - max(places // KEPT_SHARE, 1) if places > 1 else places
 
     def grant(self, more: int) -> None:
         """Adds credits; raises Breach if more are unspent than the minion's capacity."""
@@ -186,7 +229,7 @@ class Session:
     def hold(self, lease: Lease, now_ms: int) -> None:
         """Makes the lease this session's, without a credit: it held it before."""
         assert lease.job not in self.leases
-        if not self.leases:
+        if not self.held():
             self.leases_since_ms = now_ms
         lease.session = self
         self.leases[lease.job] = lease
@@ -196,6 +239,24 @@ class Session:
         assert self.room() > 0, f"{self!r} has no room"
         self.credits -= 1
         self.hold(lease, now_ms)
+
+    def spend_on_call(self, now_ms: int) -> None:
+        """A foreground call was given to it, for one credit. It is among the worker's runs already."""
+        self.credits -= 1
+        self.gave_call = True
+        if self.held() == 1:
+            self.leases_since_ms = now_ms
+        self.wanted(now_ms, by_calls=True)
+
+    def wanted(self, now_ms: int, *, by_jobs: bool = False, by_calls: bool = False) -> None:
+        """Jobs, or calls, want it: while both did lately, some of its places are kept for each."""
+        if by_jobs:
+            self.jobs_wanted_ms = now_ms
+        if by_calls:
+            self.calls_wanted_ms = now_ms
+        if self.worker is not None:
+            self.kept_for_jobs = now_ms - self.jobs_wanted_ms < WANTED_MS
+            self.kept_for_calls = now_ms - self.calls_wanted_ms < WANTED_MS
 
     def refund(self) -> None:
         """A lease ended before it was sent: its credit was not used."""
@@ -220,7 +281,7 @@ class Session:
             self.outbox.stored_up_to = self._numbers.finished
 
     def silent_ms(self, now_ms: int) -> int:
-        """For how long nothing came from it while it held leases."""
-        if not self.leases:
+        """For how long nothing came from it while it held leases or ran calls."""
+        if not self.leases and (self.worker is None or not self.worker.runs):
             return 0
         return now_ms - max(self.heard_at_ms, self.leases_since_ms)

@@ -599,6 +599,7 @@ class Receipt(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     CHECKPOINT_FIELD_NUMBER: _builtins.int
     LEASE_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """grows by one with each new receipt of the minion process; a receipt sent again keeps its number"""
     job: _builtins.str
@@ -621,6 +622,8 @@ class Receipt(_message.Message):
     total: _builtins.int
     """0: no progress was told"""
     checkpoint: _builtins.bytes
+    cached: _builtins.bool
+    """the function's get_cache had the answer: nothing ran"""
     @_builtins.property
     def lease(self) -> Global___Held:
         """set when it is sent on another session than the one that gave the job"""
@@ -647,10 +650,11 @@ class Receipt(_message.Message):
         total: _builtins.int = ...,
         checkpoint: _builtins.bytes = ...,
         lease: Global___Held | None = ...,
+        cached: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "done", b"done", "epoch", b"epoch", "error_message", b"error_message", "error_trace", b"error_trace", "error_type", b"error_type", "job", b"job", "lease", b"lease", "non_retryable", b"non_retryable", "number", b"number", "outcome", b"outcome", "result", b"result", "result_type", b"result_type", "retry_after_ms", b"retry_after_ms", "run_ms", b"run_ms", "snooze_ms", b"snooze_ms", "started_at_ms", b"started_at_ms", "step", b"step", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached", b"cached", "checkpoint", b"checkpoint", "done", b"done", "epoch", b"epoch", "error_message", b"error_message", "error_trace", b"error_trace", "error_type", b"error_type", "job", b"job", "lease", b"lease", "non_retryable", b"non_retryable", "number", b"number", "outcome", b"outcome", "result", b"result", "result_type", b"result_type", "retry_after_ms", b"retry_after_ms", "run_ms", b"run_ms", "snooze_ms", b"snooze_ms", "started_at_ms", b"started_at_ms", "step", b"step", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

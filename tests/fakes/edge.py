@@ -20,17 +20,11 @@ from relay.core.session import Session
 from relay.core.window import Window
 from relay.lock import Lock
 from relay.server import Server
+from relay.switchboard import Switchboard
 from schemas.defaults import HEARTBEAT_TIMEOUT_MS
 from schemas.events import Dispatch, Receipt
 from schemas.proto.relay_pb2 import StatusReply
 from schemas.settings import Settings
-
-
-class Room:
-    """A writer that always has room."""
-
-    async def room(self) -> None:
-        """There is."""
 
 
 class EdgeRelay:
@@ -46,7 +40,8 @@ class EdgeRelay:
     def __init__(self, settings: Settings, limits: dict[str, int] | None = None) -> None:
         self.clock = Clock()
         self.edge = Edge("relay-1", 1, self.clock(), limits)
-        self.writer = Room()
+        self.board = Switchboard(self.edge.calls, self.clock, "relay-1", self.edge.traffic)
+        self.board.after = self.pump
         self.wake: Callable[[Session], None] = lambda _: None
         self.receipts: list[Receipt] = []
         self.faults: list[BaseException] = []
@@ -56,6 +51,9 @@ class EdgeRelay:
         self.server = Server(self, self.lock)  # type: ignore[arg-type]  # has all that the server wants of it
         self._window = Window("t.dispatch.default", 0, 0, queue="default")
         self._numbers = itertools.count()
+
+    async def room(self) -> None:
+        """There always is."""
 
     def fault(self, error: BaseException) -> None:
         """Keeps it."""
@@ -67,11 +65,12 @@ class EdgeRelay:
 
     def status(self) -> StatusReply:
         """What the machine says of itself."""
-        return self.edge.status([self._window])
+        return self.edge.status([self._window], self.clock())
 
     def pump(self) -> None:
         """Takes records as if Kafka had them, until there are no more; wakes sessions."""
         edge = self.edge
+        self.board.give_out()
         while edge.records:
             records, edge.records = edge.records, []
             for record in records:

@@ -3,9 +3,8 @@
 Pure: `DC1,DC3` and `DC1,100,DC3,200`.
 """
 
-from relay.core.hello import AREAS_MAX
 from relay.doors.gearman.work import number_of
-from schemas.defaults import NAME_CHARS_MAX
+from schemas.defaults import AREAS_MAX, NAME_CHARS_MAX
 
 AREA_MS = 5_000
 """How long is looked in an area without a timeout, for a job without a routing timeout."""

@@ -50,7 +50,7 @@ def test_an_edge_tells_what_it_does() -> None:
     for key in ("k", "k", "k"):
         world.read(world.dispatch(key))
     world.read(world.dispatch(function="g"))
-    status = world.edge.status(world.windows.values())
+    status = world.edge.status(world.windows.values(), world.now_ms)
     assert (status.leases, status.assigned, status.spilled) == (2, 2, 1)
     assert {(each.function, each.waiting, each.sessions) for each in status.waiting} == {
         ("f", 1, 2),

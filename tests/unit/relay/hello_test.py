@@ -2,8 +2,9 @@
 
 import pytest
 
-from relay.core.hello import AREAS_MAX, CAPACITY_MAX
+from relay.core.hello import CAPACITY_MAX
 from relay.core.session import Breach, Refusal
+from schemas.defaults import AREAS_MAX
 from schemas.keys import home
 from schemas.proto.relay_pb2 import OUTCOME_UNSPECIFIED, SUCCESS, Held, Receipt
 from tests.unit.relay.world import PARTITIONS, START_MS, World

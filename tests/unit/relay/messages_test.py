@@ -17,9 +17,9 @@ def test_jobs_go_before_what_is_said_of_them() -> None:
     world.answer(session, world.sent(session)[0])
     world.read(second)
     world.cancel(second)
-    kinds = [message.WhichOneof("message") for message in messages(session)]
+    kinds = [message.WhichOneof("message") for message in messages(session, 0)]
     assert kinds == ["jobs", "cancel", "receipts_stored"]
-    assert list(messages(session)) == []
+    assert list(messages(session, 0)) == []
 
 
 def test_a_message_has_so_many_jobs() -> None:
@@ -28,7 +28,7 @@ def test_a_message_has_so_many_jobs() -> None:
     session = world.hello(capacity=2 * JOBS_PER_MESSAGE, credit=2 * JOBS_PER_MESSAGE)
     for number in range(JOBS_PER_MESSAGE + 1):
         world.read(world.dispatch(key=f"key-{number}"))
-    assert [len(message.jobs.jobs) for message in messages(session)] == [JOBS_PER_MESSAGE, 1]
+    assert [len(message.jobs.jobs) for message in messages(session, 0)] == [JOBS_PER_MESSAGE, 1]
 
 
 def test_a_message_has_so_many_bytes() -> None:
@@ -37,7 +37,7 @@ def test_a_message_has_so_many_bytes() -> None:
     session = world.hello(credit=100)
     for _ in range(10):
         world.read(world.dispatch(args=bytes(JOB_BYTES_PER_MESSAGE // 4)))
-    assert [len(message.jobs.jobs) for message in messages(session)] == [4, 4, 2]
+    assert [len(message.jobs.jobs) for message in messages(session, 0)] == [4, 4, 2]
 
 
 def test_a_job_that_was_never_sent_costs_no_credit() -> None:
@@ -49,7 +49,7 @@ def test_a_job_that_was_never_sent_costs_no_credit() -> None:
     dispatch = world.dispatch()
     world.read(dispatch)
     world.read(world.dispatch(job=dispatch.job, epoch=2))
-    sent = [job.epoch for message in messages(session) for job in message.jobs.jobs]
+    sent = [job.epoch for message in messages(session, 0) for job in message.jobs.jobs]
     assert sent == [2]
     assert session.credits == 1
 
