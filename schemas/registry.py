@@ -2,7 +2,8 @@
 
 Owns which subjects there are and what each path answers, in the words of Confluent's API
 (https://docs.confluent.io/platform/current/schema-registry/develop/api.html), so that their clients and
-deserializers read our topics. It opens no connection and keeps nothing: whoever has a server mounts it.
+deserializers read our topics; and, for Apicurio's Kafka Connect converter, the two calls of Apicurio's own
+API v2 that it reads a schema by. It opens no connection and keeps nothing: whoever has a server mounts it.
 Nothing can be changed through it; who registers a schema that is there already, as serializers do by default,
 is told its id.
 
@@ -113,6 +114,8 @@ class Registry:
                 return {"id": self._look_up(subject, body, _read_only)["id"]}
             case "GET", ("schemas", *rest):
                 return self._schemas(rest)
+            case "GET", ("apis", "registry", "v2", "ids", ("contentIds" | "globalIds"), number, *rest):
+                return _by_apicurio(number, rest)
             case "GET", ("config", *_):
                 return {"compatibilityLevel": COMPATIBILITY}
             case "GET", ("mode", *_):
@@ -197,6 +200,17 @@ def _id(number: str) -> int:
     if number.isdecimal() and len(number) <= len(str(2**31)) and int(number) in shipped():
         return int(number)
     raise Refusal(404, 40403, f"Schema {number} not found")
+
+
+def _by_apicurio(number: str, rest: list[str]) -> Any:
+    """A schema as Apicurio's API v2 gives it: bare; and what other schemas it refers to, which is none."""
+    schema = shipped()[_id(number)]
+    match rest:
+        case []:
+            return schema
+        case ["references"]:
+            return []
+    raise Refusal(404, 404, f"there is nothing about schema {number} at /{'/'.join(rest)}")
 
 
 def _text(number: int) -> str:

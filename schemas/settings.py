@@ -158,6 +158,12 @@ def _functions(found: str) -> str:
     return found
 
 
+def _database(found: str) -> str:
+    if not found.startswith(("postgresql://", "postgres://")):
+        raise ValueError("postgresql://user:password@host:port/name")
+    return found
+
+
 def _registry(found: str) -> str:
     if found and REGISTRY.fullmatch(found) is None:
         raise ValueError("the address of a schema registry, http://host:port[/path]")
@@ -276,6 +282,13 @@ class Settings:
     )
     registry: str = _setting(
         "", _registry, "Schema registry whose ids are written; the shipped ids without one", "URL"
+    )
+    connect: str = _setting("127.0.0.1:8083", _address, "Where Kafka Connect's REST API is", "host:port")
+    database: str = _setting(
+        "",
+        _maybe(_database),
+        "PostgreSQL for the log as tables; `jobstream connect up` starts one without",
+        "URL",
     )
 
     def shown(self, name: str) -> str:

@@ -5,6 +5,7 @@ import typer
 from jobstream.cli import (
     about,
     config_verbs,
+    connect_verbs,
     jobs,
     redriving,
     schedule_verbs,
@@ -58,5 +59,6 @@ app.command("registry", rich_help_panel=_RUN)(services.registry)
 
 app.add_typer(topic_verbs.app, rich_help_panel=_KAFKA)
 app.add_typer(config_verbs.app, rich_help_panel=_KAFKA)
+app.add_typer(connect_verbs.app, rich_help_panel=_KAFKA)
 app.command("completion", rich_help_panel=_KAFKA)(starting.completion)
 app.command("version", rich_help_panel=_KAFKA)(about.version)

@@ -75,7 +75,7 @@ class Running(Protocol):
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """How to start one part, and how to tell that it is ready."""
 
     name: str
@@ -87,10 +87,10 @@ class _Plan:
     """What to say of it when it is ready."""
 
 
-class _Part:
+class Part:
     """One part and the thread that starts it again."""
 
-    def __init__(self, plan: _Plan, say: Say) -> None:
+    def __init__(self, plan: Plan, say: Say) -> None:
         self.plan = plan
         self.running: Running | None = None
         self._say = say
@@ -199,7 +199,7 @@ class Cluster:
     def __init__(self, settings: Settings, say: Say) -> None:
         self.settings = settings
         self._say = say
-        self._parts: dict[str, _Part] = {}
+        self._parts: dict[str, Part] = {}
 
     @classmethod
     def start(
@@ -343,8 +343,8 @@ class Cluster:
             time.sleep(POLL_S)
         self._say(f"all ready in {time.monotonic() - began_s:.1f} s; logs are in {self.logs}")
 
-    def _begin(self, plan: _Plan) -> _Part:
-        part = self._parts[plan.name] = _Part(plan, self._say)
+    def _begin(self, plan: Plan) -> Part:
+        part = self._parts[plan.name] = Part(plan, self._say)
         part.start()
         return part
 
@@ -383,7 +383,7 @@ class Cluster:
         made = sum(change.done == "created" for change in changes)
         self._say(f"topics ready in {took_s:.1f} s: {made} created, prefix {self.prefix} at {self.bootstrap}")
 
-    def _kafka_plan(self) -> _Plan:
+    def _kafka_plan(self) -> Plan:
         data = Path(self.settings.data) / "kafka"
 
         def start() -> Broker:
@@ -392,26 +392,26 @@ class Cluster:
                 old.kill()  # lets go of its data
             return Broker.start(data, _port(self.bootstrap), tell=self._say)
 
-        return _Plan(
+        return Plan(
             name="kafka",
             start=start,
-            ready=lambda: _connects(self.bootstrap),
+            ready=lambda: connects(self.bootstrap),
             stop=_stop,
             why=lambda running: running.why() if isinstance(running, Broker) else "",
             told=f"{self.bootstrap}, data in {data}",
         )
 
-    def _streams_plan(self) -> _Plan:
+    def _streams_plan(self) -> Plan:
         return self._service_plan(
             "streams",
             lambda: _answers(f"{self.web}/jobstream/health"),
             f"status pages at http://{self.web}/jobstream/counts",
         )
 
-    def _relay_plan(self) -> _Plan:
-        return self._service_plan("relay", lambda: _connects(self.relay), f"minions connect to {self.relay}")
+    def _relay_plan(self) -> Plan:
+        return self._service_plan("relay", lambda: connects(self.relay), f"minions connect to {self.relay}")
 
-    def _gateway_plan(self) -> _Plan:
+    def _gateway_plan(self) -> Plan:
         ready = f"{self.http}/healthz"
         module = ("jobstream", "gateway")
         return self._service_plan(
@@ -420,18 +420,18 @@ class Cluster:
 
     def _service_plan(
         self, name: str, ready: Callable[[], bool], told: str, module: tuple[str, ...] = ()
-    ) -> _Plan:
+    ) -> Plan:
         """A service of the project: `python -m <name>`, with the settings as its environment."""
         env = {**os.environ, "PYTHONUNBUFFERED": "1"}
         env |= {environment_name(each): str(getattr(self.settings, each)) for each in NAMES}
-        return _Plan(
+        return Plan(
             name=name,
             start=lambda: Child.start(
                 [sys.executable, "-m", *(module or (name,))], log=self.logs / f"{name}.log", env=env
             ),
             ready=ready,
             stop=_stop,
-            why=_why,
+            why=why_ended,
             told=told,
         )
 
@@ -450,26 +450,27 @@ def up(settings: Settings, *, given_kafka: bool, tell: Say = to_stderr) -> int:
     """
     told = threading.Event()
     given = settings.bootstrap if given_kafka else None
-    with _signals(told) as starting, Cluster.start(settings, bootstrap=given, say=tell) as cluster:
+    with signals(told) as starting, Cluster.start(settings, bootstrap=given, say=tell) as cluster:
         starting.clear()
         tell("run your functions with `jobstream minion <module>`; Ctrl-C stops everything")
         told.wait()
         began_s = time.monotonic()
         told.clear()
         tell("stopping; once more ends everything by force")
-        threading.Thread(target=_insist, args=(told, cluster), daemon=True).start()
+        threading.Thread(target=insist, args=(told, cluster.kill_all), daemon=True).start()
         cluster.stop()
         tell(f"stopped in {time.monotonic() - began_s:.1f} s")
     return 0
 
 
-def _insist(told: threading.Event, cluster: Cluster) -> None:
+def insist(told: threading.Event, kill_all: Callable[[], None]) -> None:
+    """Ends everything by force when it is told a second time."""
     told.wait()
-    cluster.kill_all()
+    kill_all()
 
 
 @contextmanager
-def _signals(told: threading.Event) -> Iterator[threading.Event]:
+def signals(told: threading.Event) -> Iterator[threading.Event]:
     """Signals that end the cluster set `told`; as long as the given event is set, they interrupt as Ctrl-C
     does.
     """
@@ -522,7 +523,7 @@ def _claim(what: str, address: str) -> None:
         raise type(error)(f"{what} cannot listen: {error}") from None
 
 
-def _connects(address: str) -> bool:
+def connects(address: str) -> bool:
     """Whether somebody listens there."""
     host, _, port = address.partition(",")[0].rpartition(":")
     try:
@@ -553,7 +554,7 @@ def _stop(running: Running) -> None:
     running.stop(STOP_S)
 
 
-def _why(running: Running) -> str:
+def why_ended(running: Running) -> str:
     """Why a service ended: how, and the last line of its log."""
     assert isinstance(running, Child)
     code = running.exit_code

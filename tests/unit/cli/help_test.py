@@ -28,6 +28,7 @@ VERBS = {
     "gateway",
     "topics",
     "config",
+    "connect",
     "completion",
     "version",
 }

@@ -84,7 +84,7 @@ def lock_of_three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     digest = hashlib.sha256(b"a jar").hexdigest()
     lock = tmp_path / "kafka.lock"
     lock.write_text("# a comment\n" + "".join(f"{digest}  org.example:{name}:1.0\n" for name in names))
-    monkeypatch.setattr(artifacts, "_LOCK", lock)
+    monkeypatch.setattr(artifacts, "_LOCKS", tmp_path)
     return [f"{name}-1.0.jar" for name in names]
 
 
@@ -145,13 +145,17 @@ def test_no_repository_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         artifacts.class_path(silent)
 
 
-def test_the_lock_is_whole() -> None:
-    """The shipped lock names the broker's own jars, each once, each with a SHA-256."""
-    jars = artifacts.locked_jars()
+@pytest.mark.parametrize(
+    "bundle", [artifacts.KAFKA, artifacts.CONNECT, artifacts.CONNECTORS], ids=lambda b: b.name
+)
+def test_a_lock_is_whole(bundle: artifacts.Bundle) -> None:
+    """A shipped lock names what was asked for, each jar once, each with a SHA-256."""
+    jars = artifacts.locked_jars(bundle)
     assert len({jar.file_name for jar in jars}) == len(jars)
     assert all(len(jar.sha256) == 64 for jar in jars)
     named = {f"{jar.group}:{jar.artifact}:{jar.version}" for jar in jars}
-    assert named >= set(artifacts.COORDINATES)
+    assert named >= set(bundle.coordinates)
+    assert bundle.without.isdisjoint(jar.artifact for jar in jars)
 
 
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:

@@ -115,3 +115,12 @@ def test_small_words(registry: Registry) -> None:
     assert said(registry, f"/config/{REQUESTS}") == {"compatibilityLevel": "FULL_TRANSITIVE"}
     assert REQUESTS in said(registry, "/subjects")  # type: ignore[operator]
     assert REQUESTS in said(registry, f"/schemas/ids/{REQUEST_ID}/subjects")  # type: ignore[operator]
+
+
+def test_apicurios_converter_finds_each_schema(registry: Registry) -> None:
+    """By the two calls of Apicurio's own API that its Kafka Connect converter makes for an id."""
+    for number, schema in shipped().items():
+        assert said(registry, f"/apis/registry/v2/ids/contentIds/{number}") == schema
+        assert said(registry, f"/apis/registry/v2/ids/globalIds/{number}/references") == []
+    assert registry.answer("GET", "/apis/registry/v2/ids/contentIds/1")[0] == 404
+    assert registry.answer("GET", f"/apis/registry/v2/ids/contentIds/{REQUEST_ID}/other")[0] == 404

@@ -1,0 +1,27 @@
+"""Stays beside a Connect of somebody else's, and starts tasks again that fail, until it is told to go."""
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from jobstream.connect.applying import Keeper
+from jobstream.connect.rest import Worker
+
+KEEP_S = 2.0
+"""How often is looked whether a task has failed."""
+
+
+def keep_running(worker: Worker, connectors: tuple[str, ...], say: Callable[[str], None]) -> int:
+    """Looks after connectors until SIGTERM or Ctrl-C; the exit code."""
+    told = threading.Event()
+
+    def hear(_number: int, _frame: FrameType | None) -> None:
+        told.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, hear)
+    keeper = Keeper(worker, connectors, say)
+    while not told.wait(KEEP_S):
+        keeper.look()
+    return 0
