@@ -56,6 +56,12 @@ class Fleet:
             found = sorted(self._sessions, key=lambda each: (each.link.open, bool(each.link.session)))
             return found[-1].link.session
 
+    @property
+    def busy(self) -> bool:
+        """True if something runs, or a receipt waits to be stored."""
+        with self._lock:
+            return any(each.link.occupied or each.link.has_something for each in self._sessions)
+
     def addresses(self) -> list[str]:
         """The relays that it knows."""
         with self._lock:

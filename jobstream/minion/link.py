@@ -202,8 +202,15 @@ class Link:
 
     @property
     def settled(self) -> bool:
-        """True if nothing runs under a lease and every receipt is stored."""
-        return not self.held and not self.outbox and not self._ended
+        """True if nothing runs under a lease, every receipt is stored, and no job is on its way to a minion
+        that goes away.
+        """
+        return not self.held and not self.outbox and not self._ended and not self._may_be_given
+
+    @property
+    def _may_be_given(self) -> bool:
+        """True if the relay has credits that it may have spent before it heard that the minion goes away."""
+        return self.draining and self.open and self._granted > 0
 
     def hello(self) -> FromMinion:
         """The first message of a session."""
@@ -306,6 +313,8 @@ class Link:
         if self._draining_due is not None:
             found.append(FromMinion(draining=Draining(grace_ms=self._draining_due)))
             self._draining_due = None
+            if self._granted:  # its answer says that nothing more comes
+                found.append(FromMinion(recall=Recall(up_to=self._granted)))
         if self.outbox.unsent:
             batches = self.outbox.batches(self._sessions)
             found += [FromMinion(receipts=ReceiptBatch(receipts=batch)) for batch in batches]

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
@@ -41,6 +42,8 @@ CAPACITY_MAX = 10_000
 """How many leases one minion holds at most: a hello that names them all stays well below a message's limit.
 """
 GRACE_S = DRAIN_MS / 1_000
+LOOK_S = 0.02
+"""How often it is looked whether there is something to do, while somebody waits for that."""
 LEAVE_S = 5.0
 """How long resources may take to close, and functions to notice, before the process ends without them."""
 
@@ -212,6 +215,23 @@ class Minion:
         if not await asyncio.to_thread(self._session.opened.wait, timeout_s):
             raise TimeoutError(f"the relay at {self.relay} gave no session within {timeout_s:g} s")
         return self._session.session
+
+    @property
+    def taken(self) -> int:
+        """How many jobs it was given to run."""
+        return 0 if self._runner is None else self._runner.taken
+
+    async def idle(self, idle_s: float) -> None:
+        """Returns when nothing has run, and no receipt waited to be stored, for so long."""
+        assert self._session is not None, "a minion must be entered before it is waited for"
+        quiet_since_s, taken = time.monotonic(), self.taken
+        while True:
+            now_s = time.monotonic()
+            if self._session.busy or self.taken != taken:
+                quiet_since_s, taken = now_s, self.taken
+            elif now_s - quiet_since_s >= idle_s:
+                return
+            await asyncio.sleep(min(LOOK_S, idle_s))
 
     async def close(self) -> int:
         """Stops what still runs and closes the resources; returns how many functions would not stop."""

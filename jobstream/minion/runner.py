@@ -62,11 +62,16 @@ class FunctionRunner:
         self._done: list[tuple[Lease, Receipt | None]] = []
         self._threads = Threads(capacity, self._run_in_thread)
         self._processes = Processes(capacity, functions, self._end_plain)
+        self._counting = threading.Lock()
+        self.taken = 0
+        """How many leases it was given."""
 
     # The session's thread.
 
     def start(self, leases: list[Lease]) -> None:
         """Runs the leases; the loop is told once for all of them."""
+        with self._counting:  # each relay's session has a thread
+            self.taken += len(leases)
         for lease in leases:
             run = self._calls[lease.function].function.run
             if run == "async":

@@ -22,6 +22,7 @@ from schemas.proto.relay_pb2 import (
     Held,
     Job,
     JobBatch,
+    Recalled,
     Receipt,
     ReceiptsStored,
     Welcome,
@@ -287,7 +288,7 @@ def test_a_drain_of_the_minion(world: World) -> None:
     lease.start()
     lease.step = ("digging", 1)
     world.link.drain(5_000)
-    assert [each.draining.grace_ms for each in world.collect()] == [5_000]
+    assert kinds(world.collect()) == ["draining", "recall"]
     assert world.give("late") == []
     assert [(each.job, each.outcome) for each in world.receipts()] == [("late", INTERRUPTED)]
     assert world.link.held
@@ -297,9 +298,24 @@ def test_a_drain_of_the_minion(world: World) -> None:
         ("a", INTERRUPTED, "digging")
     ]
     world.receive(FromRelay(receipts_stored=ReceiptsStored(up_to=2)))
+    world.receive(FromRelay(recalled=Recalled(count=CAPACITY - 2)))
     assert world.link.settled
     world.end(lease)
     assert world.collect() == []
+
+
+def test_a_minion_that_drains_waits_for_the_jobs_on_their_way(world: World) -> None:
+    """What the relay sent before it heard of it would be lost with the stream: its answer ends that."""
+    world.link.drain(0)
+    draining, recall = world.collect()
+    assert (draining.draining.grace_ms, recall.recall.up_to) == (0, CAPACITY)
+    assert not world.link.settled
+    world.give("late")
+    assert [(each.job, each.outcome) for each in world.receipts()] == [("late", INTERRUPTED)]
+    world.receive(FromRelay(receipts_stored=ReceiptsStored(up_to=1)))
+    assert not world.link.settled
+    world.receive(FromRelay(recalled=Recalled(count=CAPACITY - 1)))
+    assert world.link.settled
 
 
 def test_a_drain_is_told_to_every_session(world: World) -> None:
