@@ -6,13 +6,14 @@ holds up the relay and everybody's jobs.
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobstream.functions import Function
 from jobstream.minion import Minion
 from jobstream.minion.minion import by_name
-from relay.core.pool import Plan
-from relay.scheduler import Kind, Pools
+
+if TYPE_CHECKING:
+    from relay.scheduler import Pools
 
 IDLE_MS = 200
 """How long a minion that is not needed stays."""
@@ -34,8 +35,11 @@ class Here:
 
 def in_process(
     functions: Iterable[Function[..., Any]], *, most: int = 1, concurrency: int = 10, idle_ms: int = IDLE_MS
-) -> Pools:
+) -> "Pools":
     """A scheduler that runs functions in this process, in up to `most` minions, while there are jobs."""
+    from relay.core.pool import Plan
+    from relay.scheduler import Kind, Pools
+
     found = by_name(functions)
     plan = Plan(
         name="here",
