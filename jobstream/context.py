@@ -205,7 +205,9 @@ class Context:
 
     @property
     def trace(self) -> str | None:
-        """W3C traceparent of whoever submitted the job, None where there was none."""
+        """W3C traceparent for what the function asks of others: this attempt's span where it is traced, else
+        that of whoever submitted the job, None where there was none.
+        """
         return self._attempt.trace or None
 
     @property

@@ -25,6 +25,7 @@ from jobstream.errors import BadArguments, BadFunction, BadRequest
 from jobstream.schedules import Schedule, schedules_of
 from schemas import defaults
 from schemas.names import BadName, check_function, check_queue
+from schemas.telemetry.context import traceparent
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -351,7 +352,7 @@ class Function(Generic[P, R]):
             heartbeat_timeout_ms=self._heartbeat_timeout_ms(fields.get("timeout_ms", self.timeout_ms)),
             expected_ms=self.expected_ms,
             parent=outer.job_id if outer is not None else None,
-            trace=outer.trace if outer is not None else None,
+            trace=traceparent() or (outer.trace if outer is not None else None),
         )
         retry = self.retry.fields() if self.retry is not None else {}
         made = replace(made, **{**retry, **fields})

@@ -6,16 +6,18 @@ time. Must never be given a lease: whoever brings one is told to go to another r
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from relay.clock import Clock
 from relay.core.beats import TICK_MS
 from relay.core.edge import Edge
 from relay.core.session import Session
 from relay.core.traffic import Traffic
+from relay.gauges import gauges
 from relay.scheduler.hooks import Scheduler, offers_of, tell
 from relay.switchboard import Switchboard
 from schemas.proto.relay_pb2 import StatusReply
+from schemas.telemetry.meter import Sample
 
 log = logging.getLogger("relay.alone")
 
@@ -35,6 +37,8 @@ class Alone:
     ) -> None:
         """`fail` is told that the relay cannot go on; `scheduler` of the traffic, None: nobody is."""
         self.clock = Clock()
+        self.sent = None
+        """Nobody wants to know of jobs on streams: there are none."""
         self._fail = fail
         self._scheduler = scheduler
         traffic = None if scheduler is None else Traffic(offers_of(scheduler))
@@ -44,6 +48,10 @@ class Alone:
         self.wake: Callable[[Session], None] = lambda _: None
         self._stirred = asyncio.Event()
         self._ticking = asyncio.create_task(self._tick())
+
+    def look(self) -> Iterable[Sample]:
+        """What is measured when someone asks."""
+        return gauges(self.edge, (), {}, self.clock())
 
     async def room(self) -> None:
         """Nothing is written, so there is always room."""

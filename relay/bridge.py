@@ -21,13 +21,19 @@ from relay.core.record import Record
 from relay.core.session import Session
 from relay.core.traffic import Traffic
 from relay.core.window import Window
+from relay.gauges import gauges
 from relay.reader import Place, Reader
 from relay.scheduler.hooks import Scheduler, offers_of, tell
 from relay.switchboard import Switchboard
+from relay.traces import trace_sent
 from relay.writer import Writer
 from schemas.codec import Undecodable, decode
 from schemas.events import Control, Dispatch, QueueConfig
 from schemas.proto.relay_pb2 import StatusReply
+from schemas.settings import Settings
+from schemas.telemetry import catalogue
+from schemas.telemetry.meter import Sample
+from schemas.telemetry.process import Telemetry
 from schemas.topics import Topics
 
 log = logging.getLogger("relay.bridge")
@@ -81,6 +87,7 @@ class Bridge:
         fail: Callable[[str], None],
         limits: Mapping[str, int] | None = None,
         scheduler: Scheduler | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """`scheduler` is told of the traffic; None: nobody is."""
         self.clock = Clock()
@@ -105,6 +112,13 @@ class Bridge:
         self._serving: asyncio.TimerHandle | None = None
         self._ticking = asyncio.create_task(self._tick())
         self._cancels = 0
+        telemetry = telemetry or Telemetry(Settings(), "relay")
+        self.sent = (
+            None if telemetry.tracer is None else functools.partial(trace_sent, telemetry.tracer, self.clock)
+        )
+        """To be told of each job that is put on a stream; None: nobody wants to know."""
+        self._control_lag = telemetry.meter.histogram(catalogue.CONTROL_LAG)
+        telemetry.meter.watch(self._look, self._loop)
 
     async def ready(self) -> int:
         """Returns when the control and config topics were read whole: how many cancels there were."""
@@ -179,6 +193,14 @@ class Bridge:
     def status(self) -> StatusReply:
         """What the relay does now."""
         return self.edge.status(self._windows.values(), self.clock())
+
+    def _look(self) -> Iterable[Sample]:
+        """What is measured when someone asks."""
+        reader = self._reader
+        reader.look()
+        yield catalogue.UNCONFIRMED, (), self.writer.unconfirmed
+        yield catalogue.RELAY_REBALANCES, (), reader.rebalances
+        yield from gauges(self.edge, self._windows.values(), reader.ends, self.clock())
 
     def follow(self) -> None:
         """Reads the queues that sessions serve; one that nobody serves any longer is given up
@@ -270,8 +292,11 @@ class Bridge:
             if value is None:
                 continue
             try:
-                self.edge.control(decode(value, (Control,)))
+                control = decode(value, (Control,))
+                self.edge.control(control)
                 self._cancels += 1
+                if self._control.is_whole:
+                    self._control_lag.observe((), max(0, self.clock() - control.at_ms) / 1000)
             except Undecodable as bad:
                 log.warning("control skipped: %s offset=%d", bad, message.offset())
         self._commit_soon()

@@ -59,6 +59,11 @@ class ControlTail:
         """Returns when all that was in the topic at the start has been taken."""
         await self._whole.wait()
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was in the topic at the start has been taken."""
+        return self._whole.is_set()
+
     def abandon(self) -> None:
         """Lets the thread end, without waiting for it."""
         self._stopping.set()

@@ -30,7 +30,7 @@ from relay.server import Server
 from relay.watched import BadFile
 from schemas.registered import RegistryFailed, adopt
 from schemas.settings import DNS, BadSetting, Settings, limits, load, section
-from schemas.telemetry import logs
+from schemas.telemetry.process import Telemetry
 
 log = logging.getLogger("relay")
 
@@ -72,6 +72,8 @@ class Relay:
         """In its place, where there is no Kafka."""
         self._server: Server | None = None
         self._given_up = threading.Event()
+        self.telemetry = Telemetry(settings, "relay")
+        """What it tells of itself, once that has begun."""
         self.address = settings.relay
         """host:port where it listens, the port in force where 0 was asked for."""
 
@@ -121,6 +123,7 @@ class Relay:
         name = f"{socket.gethostname()}:{port if port != '0' else os.getpid()}"
         if self._settings.calls_only == "yes":
             self._alone = Alone(name, self._fail, limits(self._settings.limits), self._scheduler)
+            self.telemetry.meter.watch(self._alone.look, asyncio.get_running_loop())
             told = "without Kafka: foreground calls only"
         else:
             told = await self._join_kafka(name)
@@ -158,7 +161,14 @@ class Relay:
         topics = await asyncio.to_thread(find_topics, admin, self._settings, self._given_up.is_set)
         patience_ms = await asyncio.to_thread(session_timeout_ms, admin)
         self._bridge = Bridge(
-            config, topics, name, patience_ms, self._fail, limits(self._settings.limits), self._scheduler
+            config,
+            topics,
+            name,
+            patience_ms,
+            self._fail,
+            limits(self._settings.limits),
+            self._scheduler,
+            self.telemetry,
         )
         cancels = await self._or_failed(self._bridge.ready())
         return f"prefix={topics.prefix} partitions={topics.partitions} recovered cancels={cancels}"
@@ -232,9 +242,9 @@ async def run(settings: Settings) -> None:
     """
     scheduler = scheduler_of(settings, section(SECTION))
     _spare_the_collector()
-    logs.begin(settings, "relay")
     told = asyncio.Event()
     relay = Relay(settings, scheduler=scheduler)
+    relay.telemetry.begin()
 
     def tell() -> None:
         told.set()
@@ -243,11 +253,14 @@ async def run(settings: Settings) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, tell)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, relay.lock_again)
-    with contextlib.suppress(GivenUp):
-        async with relay:
-            await _first(told.wait(), relay.failed())
-            if relay.failure is not None:
-                raise RelayFailed(relay.failure)
+    try:
+        with contextlib.suppress(GivenUp):
+            async with relay:
+                await _first(told.wait(), relay.failed())
+                if relay.failure is not None:
+                    raise RelayFailed(relay.failure)
+    finally:
+        await asyncio.to_thread(relay.telemetry.end)
 
 
 async def _first(*steps: Coroutine[Any, Any, object]) -> None:

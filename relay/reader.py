@@ -103,6 +103,10 @@ class Reader:
         self._orders: deque[Callable[[], object]] = deque()
         self._under_way = threading.Semaphore(BATCHES_MAX)
         self._unknown: set[str] = set()
+        self.rebalances = 0
+        """How often partitions came or went."""
+        self.ends: dict[Place, int] = {}
+        """Where the partitions end, as the fetch before the last `look` told."""
         self._consumer = Consumer(
             {
                 **config,
@@ -144,6 +148,10 @@ class Reader:
         """Commits in the background; a commit that fails is only told, since the next one makes up for it."""
         self._orders.append(partial(self._consumer.commit, offsets=offsets, asynchronous=True))
 
+    def look(self) -> None:
+        """Asks where the partitions end: for the next time someone wants to know."""
+        self._orders.append(self._look)
+
     def abandon(self) -> None:
         """Lets the thread end where it is: nothing more is committed, and the broker finds out by itself."""
         self._abandoned = True
@@ -168,6 +176,14 @@ class Reader:
                 self._consumer.close()
         except BaseException as error:  # noqa: BLE001 - whatever ends the thread ends the relay
             self._call(self._fail, f"the consumer failed: {error}")
+
+    def _look(self) -> None:
+        found = {}
+        for place in self._consumer.assignment():
+            marks = self._consumer.get_watermark_offsets(place, cached=True)
+            if marks is not None and marks[1] >= 0:
+                found[place.topic, place.partition] = marks[1]
+        self.ends = found
 
     def _subscribe(self, topics: list[str]) -> None:
         if topics:
@@ -202,6 +218,7 @@ class Reader:
         return False
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.rebalances += 1
         found = [self._window(consumer, place) for place in committed(consumer, partitions)]
         self._call(self._keeper.assigned, [window for window, _ in found])
         consumer.incremental_assign(
@@ -238,6 +255,7 @@ class Reader:
         return window, max(start - READ_BACK_RECORDS, low)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.rebalances += 1
         places = [(one.topic, one.partition) for one in partitions]
         waiting = asyncio.run_coroutine_threadsafe(self._keeper.let_go(places), self._loop)
         try:

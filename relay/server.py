@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -21,11 +21,12 @@ from relay.callers import Waiter, call_of, reply_of, serve_stream, wait_for
 from relay.core.call import BadCall, Run
 from relay.core.call_session import add_run
 from relay.core.hello import PROTOCOL
-from relay.core.session import Breach, Refusal, Session
+from relay.core.session import Breach, Lease, Refusal, Session
 from relay.core.tokens import Credential, Denied, Scope
 from relay.core.translate import add_job
 from relay.lock import Lock, credential_of
 from schemas.defaults import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, MIB, NAME_CHARS_MAX
+from schemas.events import Dispatch
 from schemas.names import new_id
 from schemas.proto.relay_pb2 import (
     CallBatch,
@@ -93,6 +94,9 @@ STATUS = {
     Refusal.UNKNOWN: grpc.StatusCode.UNAUTHENTICATED,
     Refusal.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
 }
+
+Sent = Callable[[Lease, Dispatch], None]
+"""Told of each job that is put on a stream."""
 
 EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined] # its types forgot it
 Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -403,7 +407,7 @@ class Server:
         while True:
             await something.wait()
             something.clear()
-            for message in messages(stream.session, self._bridge.clock()):
+            for message in messages(stream.session, self._bridge.clock(), self._bridge.sent):
                 stream.writing_since_ms = self._bridge.clock()
                 await send(context, message)
             stream.writing_since_ms = 0
@@ -497,8 +501,10 @@ def parse(raw: bytes) -> FromMinion:
         raise Breach(f"a message must be a FromMinion, got {len(raw)} bytes that are not") from None
 
 
-def messages(session: Session, now_ms: int) -> Iterator[FromRelay]:
-    """What a session's outbox holds, taken out message by message, so that what is left was never sent."""
+def messages(session: Session, now_ms: int, sent: Sent | None = None) -> Iterator[FromRelay]:
+    """What a session's outbox holds, taken out message by message, so that what is left was never sent;
+    `sent` is told of each job.
+    """
     outbox = session.outbox
     while True:
         if outbox.runs:
@@ -507,7 +513,7 @@ def messages(session: Session, now_ms: int) -> Iterator[FromRelay]:
             yield message
         elif outbox.jobs:
             message = FromRelay()
-            _take_jobs(session, message.jobs)
+            _take_jobs(session, message.jobs, sent)
             if message.jobs.jobs:
                 yield message
         elif outbox.notes:
@@ -532,7 +538,7 @@ def _take_runs(waiting: list[Run], batch: CallBatch, now_ms: int) -> None:
     del waiting[:taken]
 
 
-def _take_jobs(session: Session, batch: JobBatch) -> None:
+def _take_jobs(session: Session, batch: JobBatch, sent: Sent | None) -> None:
     """Puts the jobs of the next message into it. The credit of one that ended before it was sent is the
     session's again.
     """
@@ -546,5 +552,7 @@ def _take_jobs(session: Session, batch: JobBatch) -> None:
             session.refund()
         else:
             add_job(batch, lease, dispatch)
+            if sent is not None:
+                sent(lease, dispatch)
             size_bytes += len(dispatch.args or b"")
     del waiting[:taken]

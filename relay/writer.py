@@ -107,6 +107,11 @@ class Writer:
             if self._unconfirmed >= UNCONFIRMED_MAX or self._unconfirmed_bytes >= UNCONFIRMED_BYTES_MAX:
                 self._open.clear()
 
+    @property
+    def unconfirmed(self) -> int:
+        """Records that Kafka has not confirmed yet."""
+        return self._unconfirmed
+
     async def room(self) -> None:
         """Returns when more may be written."""
         if not self._open.is_set():

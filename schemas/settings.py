@@ -152,6 +152,66 @@ def _log(found: str) -> str:
     return found
 
 
+def choices(text: str, check: Callable[[str], object], must: str) -> dict[str, str]:
+    """What is said of functions, by name; `*` stands for those that are not named.
+
+    Raises:
+        ValueError: what it must be, as the end of a sentence.
+    """
+    found: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, choice = part.rpartition("=")
+        try:
+            if name != "*":
+                check_function(name)
+            check(choice)
+        except ValueError:
+            raise ValueError(must) from None
+        found[name] = choice
+    return found
+
+
+def _is_measure(choice: str) -> None:
+    if choice not in {"full", "counters", "off"}:
+        raise ValueError(choice)
+
+
+def measures(text: str) -> dict[str, str]:
+    """How closely functions are measured: full, counters or off. ValueError if it cannot be."""
+    must = "functions, each as name=full, name=counters or name=off, * for the others"
+    return choices(text, _is_measure, must)
+
+
+def _is_trace(choice: str) -> None:
+    one, _, many = choice.partition("/")
+    if choice not in {"every", "aggregate", "off"} and not (
+        one == "1" and many.isascii() and many.isdigit() and int(many[:9]) > 0
+    ):
+        raise ValueError(choice)
+
+
+def traces(text: str) -> dict[str, str]:
+    """Which jobs of functions are traced: every, 1/n, aggregate or off. ValueError if it cannot be."""
+    must = "functions, each as name=every, name=1/n, name=aggregate or name=off, * for the others"
+    return choices(text, _is_trace, must)
+
+
+def _measure(found: str) -> str:
+    measures(found)
+    return found
+
+
+def _trace(found: str) -> str:
+    traces(found)
+    return found
+
+
+def _otlp(found: str) -> str:
+    if found and REGISTRY.fullmatch(found) is None:
+        raise ValueError("the address of an OTLP collector, http://host:port[/path]")
+    return found
+
+
 def _functions(found: str) -> str:
     for part in found.split(","):
         check_function(part)
@@ -279,6 +339,30 @@ class Settings:
         _path,
         "Where streams workers write a line of JSON for each fact",
         "file, or - for standard output",
+    )
+    metrics: str = _setting(
+        "127.0.0.1:9464",
+        _maybe(_address),
+        "Where relays and minions show their metrics, at this port or the next free one; nowhere if empty",
+        "host:port",
+    )
+    otlp: str = _setting(
+        "",
+        _otlp,
+        "Collector that metrics and traces are sent to over OTLP; nothing is sent if empty",
+        "http://host:4318",
+    )
+    measure: str = _setting(
+        "",
+        _measure,
+        "How closely functions are measured, where not in full",
+        "function=full|counters|off,*=...",
+    )
+    trace: str = _setting(
+        "",
+        _trace,
+        "Which jobs are traced, where otlp is set: all of a function, one in N, one span for many, none",
+        "function=every|1/n|aggregate|off,*=...",
     )
     registry: str = _setting(
         "", _registry, "Schema registry whose ids are written; the shipped ids without one", "URL"

@@ -8,26 +8,34 @@ settings.
 import asyncio
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import faust
+from faust.types import TP
 
 from schemas.registered import adopt
 from schemas.settings import Settings, load
-from schemas.telemetry import logs
+from schemas.telemetry import catalogue
+from schemas.telemetry.meter import Sample
+from schemas.telemetry.process import Telemetry
 from schemas.topics import Topics
 from streams import transport
 from streams.agents import add_agent
 from streams.crash import crash
+from streams.gauges import gauges
 from streams.record import Out
 from streams.shell import Shell
 from streams.tables import Router, add_table
+from streams.telling import Telling
 from streams.web import add_pages
 
 BATCH_RECORDS_MAX = 500
 """Most records that are decided in one go: what pages, and a tick, may have to wait for."""
+
+ENDS_EVERY_S = 5.0
+"""How old the ends of partitions are at most that lag is reckoned from."""
 
 _INSTANCE_UNFIT = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -37,15 +45,20 @@ class StreamsApp(faust.App):
 
     shell: Shell
     given: Settings
+    telemetry: Telemetry
+    ends: Mapping[TP, int]
+    """Where the source partitions end, as of a few seconds ago."""
 
     async def on_start(self) -> None:
         """Before anything is read: pages and topics can be, or the process ends with a sentence."""
         await super().on_start()
-        logs.begin(self.given, "streams")
+        self.telemetry.begin(listen=False)
+        self.telemetry.meter.watch(self._look, asyncio.get_running_loop())
         try:
             await asyncio.to_thread(adopt, self.given)
             _check_free(self.conf.web_bind, self.conf.web_port)
             await self.shell.start()
+            self.add_future(self._look_for_ends())
         except Exception as error:  # noqa: BLE001  whatever it is, there is nothing to run on
             crash("can't start", error)
 
@@ -53,6 +66,24 @@ class StreamsApp(faust.App):
         """Nothing is due any more; what was decided becomes durable as Faust's consumer stops."""
         await super().on_stop()
         self.shell.stop()
+        await asyncio.to_thread(self.telemetry.end)
+
+    async def _look_for_ends(self) -> None:
+        """The Measurer: how far behind it is can only be asked where the fetching is done."""
+        source = cast("transport.Transport", self.transport).source
+        while not self.should_stop:
+            self.ends = await source.ends()
+            await self.sleep(ENDS_EVERY_S)
+
+    def _look(self) -> Iterable[Sample]:
+        """What is measured when someone asks."""
+        writer: Any = cast("Any", self.transport).writer
+        restore: Any = cast("Any", self.tables).recovery
+        yield from gauges(self.shell, self.ends.items())
+        yield catalogue.WRITES, (), writer.groups
+        yield catalogue.WRITE_TIME, (), writer.writing_s
+        ready = self.shell.recovered_line is not None
+        yield catalogue.RESTORED, (), 1 if ready else min(1.0, restore.read / max(1, restore.wanted))
 
     def _create_directories(self) -> None:
         """What is kept on disk makes its own."""
@@ -91,11 +122,15 @@ def create_app(settings: Settings) -> StreamsApp:
         await app.shell.recovered()
 
     app.given = settings
-    app.shell = Shell(settings, send, send_early, slot)
+    app.ends = {}
+    app.telemetry = Telemetry(settings, "streams")
+    telling = Telling(app.telemetry)
+    app.shell = Shell(settings, send, send_early, slot, telling)
+    app.telemetry.meter.watch(telling.shares)
     app.on_rebalance_complete.connect(cast("Any", recovered), weak=False)
     add_table(app, app.shell, Path(settings.data) / "snapshots" / slot)
     add_agent(app, app.shell)
-    add_pages(app, app.shell)
+    add_pages(app, app.shell, app.telemetry.meter)
     return app
 
 

@@ -12,7 +12,6 @@ from schemas.codec import encode
 from schemas.events import ArgsRow, Command, ConfigRow, Fact, JobRequest, JobRow, Reject, ScheduleRow
 from schemas.keys import home
 from schemas.records import replace
-from schemas.telemetry import logs
 from schemas.topics import Topics
 from schemas.words import FactKind, Phase
 from streams.core import facts, records, schedule_fold
@@ -20,6 +19,7 @@ from streams.core.effect import TellRelays
 from streams.core.events import Source
 from streams.core.rejection import Rejection
 from streams.core.schedule_facts import ScheduleFact
+from streams.observer import Observer
 from streams.record import ROUTED_HEADER, Header, Out, Record, Writes
 from streams.rows import ARGS_ROW, CONFIG_ROW, JOB_ROW, SCHEDULE_ROW
 
@@ -44,9 +44,10 @@ Mark = tuple[int, int, int]
 class Outbox:
     """What one record asks to write."""
 
-    def __init__(self, number: int, topics: Topics) -> None:
-        """`number` is the partition whose decisions these are."""
+    def __init__(self, number: int, topics: Topics, observer: Observer | None = None) -> None:
+        """`number` is the partition whose decisions these are; `observer` is told of what is new in them."""
         self._number = number
+        self._observer = observer
         self._topics = topics
         self._first: list[Out] = []
         self._then: list[Out] = []
@@ -99,14 +100,20 @@ class Outbox:
         """What happened to a job, if it is told at all."""
         if type(fact) in records.KINDS:
             stage = self._then if type(fact) in _END_FACTS else self._first
-            self._tell(records.fact_record(before, fact, after), stage)
+            told = records.fact_record(before, fact, after)
+            self._tell(told, stage)
+            if self._observer is not None:
+                self._observer.fact(told, fact, before, after)
 
     def schedule_fact(
         self, before: ScheduleRow | None, fact: ScheduleFact, after: ScheduleRow | None
     ) -> None:
         """What happened to a schedule, if it is told at all."""
         if type(fact) in schedule_fold.KINDS:
-            self._tell(records.schedule_fact_record(before, fact, after), self._first)
+            told = records.schedule_fact_record(before, fact, after)
+            self._tell(told, self._first)
+            if self._observer is not None:
+                self._observer.schedule_fact(told)
 
     def end_again(self, row: JobRow) -> None:
         """The fact that told the end of a job that has ended, once more, from its row alone."""
@@ -116,13 +123,14 @@ class Outbox:
         self._tell(replace(told, fact=ENDS[Phase(row.phase)]), self._then)
 
     def _tell(self, fact: Fact, stage: list[Out]) -> None:
-        logs.fact(fact)
         stage.append(Out(self._topics.facts, fact.partition, fact.key.encode(), encode(fact)))
 
     # Refusals.
 
     def reject(self, record: Record, rejection: Rejection, id: str | None) -> None:
         """A record that was refused: why, where it stood, and its bytes."""
+        if self._observer is not None:
+            self._observer.refused(rejection.code)
         value, reason = record.value or b"", rejection.reason
         if record.routed_from is not None:
             reason = f"{reason} (first written to {record.routed_from})"

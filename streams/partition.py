@@ -67,6 +67,7 @@ from streams.core.events import (
 from streams.core.lane import Lanes, Predecessor
 from streams.core.rejection import Rejection
 from streams.core.schedule_facts import ScheduleEvent, SchedulePut
+from streams.observer import Observer
 from streams.outbox import Outbox
 from streams.queues import Queues
 from streams.record import NOTHING, Record, Writes
@@ -90,8 +91,10 @@ TRACEPARENT = "traceparent"
 class Partition:
     """The rows of one partition, and the machine that changes them."""
 
-    def __init__(self, number: int, topics: Topics, queues: Queues) -> None:
-        """An empty partition; `queues` tells which queues exist, and is asked for those that do not."""
+    def __init__(self, number: int, topics: Topics, queues: Queues, observer: Observer | None = None) -> None:
+        """An empty partition; `queues` tells which queues exist, and is asked for those that do not;
+        `observer` is told of what is decided.
+        """
         self.number = number
         self.rows = Rows(number)
         self.jobs, self.schedules = self.rows.jobs, self.rows.schedules
@@ -107,7 +110,7 @@ class Partition:
         self._touched: dict[tuple[str, str], None] = {}  # lanes in which a turn may have come
         self._unserved: dict[tuple[str, str], dict[str, None]] = {}  # no minion, by function
         self._served: dict[str, None] = {}  # those of them that are to be offered now
-        self._outbox = Outbox(number, topics)
+        self._outbox = Outbox(number, topics, observer)
         self._apply: dict[str, Callable[[Record], None]] = {
             topics.requests: self._on_request,
             topics.receipts: self._on_receipt,
@@ -192,6 +195,14 @@ class Partition:
         if self._served or any(map(self._takes_jobs, self._held)):
             return 0
         return self.rows.dues.next_ms()
+
+    def unserved(self) -> dict[tuple[str, str], int]:
+        """How many jobs wait since no minion has their function, by queue and function."""
+        return {named: len(ids) for named, ids in self._unserved.items()}
+
+    def positions(self) -> Mapping[str, int]:
+        """The offset of the record that comes next, by source topic."""
+        return self._next
 
     # Records.
 

@@ -19,6 +19,7 @@ from schemas.topics import Topics
 from streams.broker import Broker
 from streams.configs import Configs
 from streams.crash import crash
+from streams.observer import Observer
 from streams.partition import Partition
 from streams.queues import Queues
 from streams.record import Out, Record, Writes
@@ -43,9 +44,19 @@ class Shell:
     """One per worker."""
 
     def __init__(
-        self, settings: Settings, send: Send, send_early: SendEarly, instance: str = "worker"
+        self,
+        settings: Settings,
+        send: Send,
+        send_early: SendEarly,
+        instance: str = "worker",
+        observer: Observer | None = None,
     ) -> None:
-        """`send` and `send_early` are the host's; `instance` is the worker's name in its group."""
+        """`send` and `send_early` are the host's; `instance` is the worker's name in its group; `observer` is
+        told of what is decided.
+        """
+        self._observer = observer
+        self.rebalances = 0
+        """How often its partitions were assigned anew, and restored."""
         self.topics = Topics(settings.prefix, settings.partitions)
         self.partitions: dict[int, Partition] = {}
         self.queues = Queues(lanes=lanes(settings.ordered))
@@ -86,7 +97,7 @@ class Shell:
             self._sent_again = 0
         self.recovered_line = None
         self.ticker.forget(number)
-        partition = self.partitions[number] = Partition(number, self.topics, self.queues)
+        partition = self.partitions[number] = Partition(number, self.topics, self.queues, self._observer)
         return partition
 
     def revoke(self, partition: Partition) -> None:
@@ -116,6 +127,7 @@ class Shell:
 
     async def recovered(self) -> None:
         """Every partition has begun, and records follow."""
+        self.rebalances += 1
         await self.ticker.tick(list(self.partitions))  # the leases are listened for
         owned = list(self.partitions.values())
         now_ms, took_s = self.ticker.now_ms(), time.monotonic() - self._assigned_at_s

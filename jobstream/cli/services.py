@@ -92,6 +92,7 @@ def minion(
     settings = settings_of(relay=relay)
     return run_modules(
         modules,
+        settings=settings,
         relay=settings.relay,
         wire=wire_of(settings),
         concurrency=concurrency,

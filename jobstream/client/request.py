@@ -14,6 +14,7 @@ from schemas.codec import encode
 from schemas.events import JobRequest
 from schemas.keys import home
 from schemas.names import BadName, check_function, check_id, check_key, check_queue, new_id
+from schemas.telemetry.context import traceparent
 
 
 class Place(NamedTuple):
@@ -93,6 +94,6 @@ def request_record(submission: Submission, place: Place, topic: str, now_ms: int
         priority=submission.priority,
         tags=submission.tags,
         parent=submission.parent,
-        trace=submission.trace,
+        trace=submission.trace or traceparent(),
     )
     return Record(topic, place.partition, place.key.encode(), encode(request))

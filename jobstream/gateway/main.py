@@ -24,7 +24,7 @@ from jobstream.gateway.desk import KafkaDesk
 from jobstream.gateway.workers import Workers
 from schemas.registered import RegistryFailed, adopt
 from schemas.settings import Settings
-from schemas.telemetry import logs
+from schemas.telemetry.process import Telemetry
 from schemas.topics import Topics
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ def main(settings: Settings) -> int:
     """Serves until SIGTERM or Ctrl-C; the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    logs.begin(settings, "gateway")
     asyncio.run(run(settings))
     return 0
 
@@ -98,9 +97,11 @@ async def _run(settings: Settings) -> None:
     pages = WorkerPages(lambda: views if settings.views else workers.addresses())
     name = f"gateway:{socket.gethostname()}:{os.getpid()}"
     trusting = frozenset(part for part in settings.http_trust.split(",") if part)
+    telemetry = Telemetry(settings, "gateway")
+    telemetry.begin(listen=False)
     async with KafkaDesk(settings, _look_up(pages)) as desk, workers:
         secret = _secret(settings.http_secret)
-        door = Door(desk, pages, Metrics(), secret, name, trusting)
+        door = Door(desk, pages, Metrics(telemetry.meter), secret, name, trusting)
         app = create_app(door, lambda: tokens.value, EXCUSES, loopback_only=loopback_only)
         stop = asyncio.Event()
         for signum in (signal.SIGTERM, signal.SIGINT):
@@ -123,6 +124,7 @@ async def _run(settings: Settings) -> None:
         async with _pushing(settings, door, listen.url, desk.topics.partitions, secret):
             await serve(app, listen, stopped)
         await pages.close()
+    await asyncio.to_thread(telemetry.end)
     log.info("gateway stopped")
 
 

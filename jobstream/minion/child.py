@@ -20,6 +20,7 @@ from jobstream.minion import outcome
 from jobstream.minion.calls import Call
 from jobstream.minion.lease import Lease
 from schemas.proto.relay_pb2 import Receipt
+from schemas.telemetry import context
 
 TOLD_EVERY_S = 0.1
 """How often at most the minion is told what changed."""
@@ -152,6 +153,7 @@ class _Worker:
         try:
             call = self._call(task)
             with running(attempt):
+                context.enter(attempt.trace)
                 args, kwargs = call.arguments(attempt, task.args, task.content_type)
                 attempt.start()
                 return outcome.success(attempt, call.target(*args, **kwargs))

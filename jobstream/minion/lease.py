@@ -29,6 +29,7 @@ class Lease(Attempt):
         received_ms: When it came, by the clock that does not go back.
         interval_ms: How far apart its heartbeats are; 0: only when something changed.
         home: The link that looks after it.
+        submitter_trace: What `trace` was before it became the span of this attempt; None: it did not.
         task, thread, child: Where it runs; set by whoever runs it.
     """
 
@@ -45,6 +46,7 @@ class Lease(Attempt):
         "notify",
         "received_ms",
         "session",
+        "submitter_trace",
         "task",
         "thread",
         "told_checkpoint",
@@ -78,6 +80,7 @@ class Lease(Attempt):
         self.given_on = given_on
         self.received_ms = received_ms
         self.interval_ms = 0
+        self.submitter_trace: str | None = None
         self.task: asyncio.Task[Any] | None = None
         self.thread: int | None = None
         self.child: Stoppable | None = None

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from jobstream import resources
 from jobstream.errors import BadFunction, BadRequest, ResourceFailed
@@ -30,6 +30,10 @@ from jobstream.minion.wire import Wire
 from schemas.defaults import DRAIN_MS, MINION_CONCURRENCY
 from schemas.names import BadName, check_id, check_queue
 from schemas.settings import DNS
+
+if TYPE_CHECKING:
+    from jobstream.minion.telling import Telling
+    from schemas.telemetry.process import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -74,13 +78,14 @@ class Minion:
         grace: Seconds that running attempts are given when it goes away.
         areas: Where it is, nearest first.
         wire: How it connects: TLS, a certificate, a token; in the clear and without a token if left out.
+        telemetry: Counts its attempts and traces them; whoever made it begins and ends it.
 
     Raises:
         BadFunction: No functions, two of one name, or resources where they cannot be.
         BadRequest: A value outside its limits.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one keyword for each thing that a minion is told
         self,
         functions: Iterable[Function[..., Any]] | None = None,
         *,
@@ -91,6 +96,7 @@ class Minion:
         grace: float = GRACE_S,
         areas: Iterable[str] = (),
         wire: Wire | None = None,
+        telemetry: "Telemetry | None" = None,
     ) -> None:
         found = by_name(DECLARED.values() if functions is None else functions)
         if concurrency is not None and not 1 <= concurrency <= CAPACITY_MAX:
@@ -109,6 +115,7 @@ class Minion:
             sdk=_sdk(),
         )
         self._wire = Wire() if wire is None else wire
+        self._telling = None if telemetry is None else _telling(telemetry, self.offer.capacity)
         self._stack = AsyncExitStack()
         self._runner: FunctionRunner | None = None
         self._session: Fleet | None = None
@@ -130,7 +137,7 @@ class Minion:
         except BaseException:
             await self._stack.aclose()
             raise
-        self._runner = FunctionRunner(offer.functions, opened, offer.capacity)
+        self._runner = FunctionRunner(offer.functions, opened, offer.capacity, self._telling)
         self._session = Fleet(offer, self._runner, await self._found(self.relays), self._wire)
         self._runner.ended = self._session.ended
         log.info(
@@ -286,6 +293,12 @@ class Minion:
         self.drain(0 if again or number == signal.SIGQUIT else self.grace_s)
 
     _signalled = False
+
+
+def _telling(telemetry: "Telemetry", slots: int) -> "Telling":
+    from jobstream.minion.telling import Telling  # only who tells needs it
+
+    return Telling(telemetry, slots)
 
 
 def by_name(functions: Iterable[Function[..., Any]]) -> dict[str, Function[..., Any]]:

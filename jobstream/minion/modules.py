@@ -8,7 +8,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobstream.errors import BadFunction, BadRequest
 from jobstream.functions import Function
@@ -16,10 +16,14 @@ from jobstream.minion.child import LOG_FORMAT
 from jobstream.minion.minion import EXIT_UNUSABLE, GRACE_S, RELAY, Minion
 from jobstream.minion.wire import Wire
 
+if TYPE_CHECKING:
+    from schemas.settings import Settings
+    from schemas.telemetry.process import Telemetry
+
 log = logging.getLogger(__name__)
 
 
-def run_modules(
+def run_modules(  # noqa: PLR0913  # one keyword for each thing that a minion is told
     modules: Sequence[str],
     *,
     relay: str = RELAY,
@@ -29,17 +33,20 @@ def run_modules(
     queues: Iterable[str] | None = None,
     grace: float = GRACE_S,
     level: int = logging.INFO,
+    settings: "Settings | None" = None,
 ) -> int:
     """Runs the functions of the modules until a signal ends it; blocks the main thread.
 
     Modules are imported from the working directory first, as `python -m` does. A module's functions are the
-    declared ones that it has as attributes, its own and imported ones.
+    declared ones that it has as attributes, its own and imported ones. With `settings` its metrics and traces
+    go where those say.
 
     Returns:
         The exit code: 0 drained, 1 receipts were left that no relay confirmed, 2 not usable, 3 a resource
         failed.
     """
     configure_logging(level)
+    telemetry = None if settings is None else _telemetry(settings)
     try:
         minion = Minion(
             load(modules),
@@ -49,11 +56,24 @@ def run_modules(
             name=name,
             queues=queues,
             grace=grace,
+            telemetry=telemetry,
         )
     except (BadFunction, BadRequest) as error:
         log.error("minion cannot start: %s", error)  # noqa: TRY400  # the sentence says it all
         return EXIT_UNUSABLE
-    return minion.run()
+    if telemetry is None:
+        return minion.run()
+    telemetry.begin()
+    try:
+        return minion.run()
+    finally:
+        telemetry.end()
+
+
+def _telemetry(settings: "Settings") -> "Telemetry":
+    from schemas.telemetry.process import Telemetry  # only who tells needs it
+
+    return Telemetry(settings, "minion")
 
 
 def load(modules: Sequence[str]) -> list[Function[..., Any]]:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobstream.context import Stop, enter
 from jobstream.functions import Function
@@ -26,6 +26,9 @@ from jobstream.minion.link import ids
 from jobstream.minion.processes import Processes
 from jobstream.minion.threads import Threads
 from schemas.proto.relay_pb2 import CANCELLED, FAILURE, SNOOZE, SUCCESS, Outcome, Receipt
+
+if TYPE_CHECKING:
+    from jobstream.minion.telling import Telling
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +51,14 @@ class FunctionRunner:
     """
 
     def __init__(
-        self, functions: Mapping[str, Function[..., Any]], opened: Mapping[str, Any], capacity: int
+        self,
+        functions: Mapping[str, Function[..., Any]],
+        opened: Mapping[str, Any],
+        capacity: int,
+        telling: "Telling | None" = None,
     ) -> None:
         self.ended: Ended = _nowhere
+        self._telling = telling
         self._calls = {name: Call(function, opened) for name, function in functions.items()}
         self._loop = asyncio.get_running_loop()
         # What was set while resources were opened is seen by every function; what one sets, by no other.
@@ -73,6 +81,8 @@ class FunctionRunner:
         with self._counting:  # each relay's session has a thread
             self.taken += len(leases)
         for lease in leases:
+            if self._telling is not None:
+                self._telling.comes(lease)
             run = self._calls[lease.function].function.run
             if run == "async":
                 self._arrived.append(lease)
@@ -133,6 +143,8 @@ class FunctionRunner:
                 enter(lease)
                 args, kwargs = call.arguments(lease, lease.args, lease.content_type)
                 lease.args = b""
+                if self._telling is not None:
+                    self._telling.begins(lease)
                 lease.start()
                 receipt = outcome.success(lease, await call.target(*args, **kwargs))
             except (KeyboardInterrupt, GeneratorExit):
@@ -185,6 +197,8 @@ class FunctionRunner:
                 enter(lease)
                 args, kwargs = call.arguments(lease, lease.args, lease.content_type)
                 lease.args = b""
+                if self._telling is not None:
+                    self._telling.begins(lease)
                 lease.start()
                 receipt = outcome.success(lease, call.target(*args, **kwargs))
             except BaseException as error:  # noqa: BLE001  # a function may end in any way, sys.exit among them
@@ -207,6 +221,8 @@ class FunctionRunner:
 
     def _log(self, lease: Lease, receipt: Receipt | None) -> None:
         """One line for an end; neither arguments nor results nor an error's words are told."""
+        if self._telling is not None:
+            self._telling.ended(lease, receipt)
         level = logging.DEBUG if receipt is None else _LEVELS[receipt.outcome]
         if not log.isEnabledFor(level):
             return

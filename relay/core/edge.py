@@ -11,7 +11,7 @@ which the shell tells by `stored`. Until then a crash of the relay lets another 
 state machine watches over the lease.
 """
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Mapping
 
 from relay.core.assign import seed_of
@@ -95,6 +95,8 @@ class Edge:
         self.resumes: list[Window] = []
         self.draining = False
         self.assigned = self.spilled = 0
+        self.outcomes: Counter[str] = Counter()
+        """Attempts that ended here, by how."""
         self._beater = Beater(relay, now_ms)
         self._orphaned: deque[tuple[int, Session, str]] = deque()
         self._kept: deque[Parcel] = deque()
@@ -701,6 +703,7 @@ class Edge:
 
     def _end(self, lease: Lease, receipt: Receipt, session: Session | None, number: int) -> None:
         lease.over = True
+        self.outcomes[receipt.outcome] += 1
         if self.leases.get(lease.job) is lease:
             self._limits.end(lease.queue, lease.function)
             self.traffic.done(lease.queue, lease.function)

@@ -246,6 +246,14 @@ class Router:
             session.serves(shelf.queue, shelf.function) and self._may_run(shelf) for shelf in self._waiting
         )
 
+    def oldest(self) -> dict[str, int]:
+        """When the oldest that waits arrived, ms, by queue: at the head of a line, for lines are in order."""
+        found: dict[str, int] = {}
+        for shelf in self._waiting:
+            for _, parcel in shelf.heads():
+                found[shelf.queue] = min(parcel.arrived_ms, found.get(shelf.queue, parcel.arrived_ms))
+        return found
+
     def status(self) -> list[relay_pb2.WaitingStatus]:
         """What waits, by queue and function."""
         return [

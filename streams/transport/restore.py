@@ -229,6 +229,11 @@ class Restore(Recovery):
     tables: Any
     signal_recovery_start: Any
 
+    wanted = 0
+    """Offsets that the restore under way, or the last one, has to read; some have no record."""
+    read = 0
+    """Records that it has read."""
+
     _current: asyncio.Future[None] | None = None
     _made_keeper: Keeper | None = None
 
@@ -293,6 +298,7 @@ class Restore(Recovery):
             states = {tp: self._state(tp) for tp in changelogs}
             saved = await self._keeper.load(states, bounds)
             tails = {tp: Bounds(saved.get(tp, first), end) for tp, (first, end) in bounds.items()}
+            self.wanted, self.read = sum(part.end - part.first for part in tails.values()), 0
             writers = {at.writer for at in sources.values() if at.writer}
             rows = await self._apply(self._log.read(tails, writers, unwanted), unwanted)
             for tp, state in states.items():
@@ -326,6 +332,7 @@ class Restore(Recovery):
                 for tp, rows in chunk.items():
                     self._state(tp).restore(rows)
                     count += len(rows)
+                self.read = count
         finally:
             unwanted.set()
             await asyncio.wait([coming])  # the reader serves one restore at a time

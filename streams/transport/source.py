@@ -112,6 +112,19 @@ class Source:
         """
         return dict(self._positions)
 
+    async def ends(self) -> dict[TP, int]:
+        """Where each partition that is fetched ends, as the last fetch told; those not known are left out."""
+        found: dict[TP, int] = await self._in_thread(self._ends)
+        return found
+
+    def _ends(self) -> dict[TP, int]:
+        found = {}
+        for place in self._consumer.assignment():
+            watermarks = self._consumer.get_watermark_offsets(place, cached=True)
+            if watermarks is not None and watermarks[1] >= 0:
+                found[TP(place.topic, place.partition)] = watermarks[1]
+        return found
+
     async def close(self) -> None:
         """Lets go of the connections."""
         await self._in_thread(self._consumer.close)

@@ -174,6 +174,10 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="transport-writer", daemon=True)
         self._began_s: float | None = None  # the group that is being written; None: none is
         self._watch: asyncio.Task[None] | None = None
+        self.groups = 0
+        """Groups that were confirmed."""
+        self.writing_s = 0.0
+        """How long they took together."""
 
     async def start(self) -> None:
         """Returns when the producers have their ids and know the cluster, so that the first batch waits for
@@ -245,6 +249,9 @@ class Writer:
                 self._end(failed)
             except BaseException as error:  # noqa: BLE001  # whatever it is: not confirmed
                 self._end(_Failed(Exit.DELIVERY, f"a write failed with {error!r}", _kafka_error(error)))
+            if jobs:
+                self.groups += 1
+                self.writing_s += time.monotonic() - self._began_s
             self._began_s = None
             for job in jobs:
                 job.done.get_loop().call_soon_threadsafe(_resolve, job.done)

@@ -5,6 +5,7 @@ Owns the addresses. Only reads; listens where the setting `web` says, which is l
 otherwise.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import faust
 from faust.web import Request, Response, View
 
+from schemas.telemetry import prometheus
+from schemas.telemetry.meter import Meter
 from streams.shell import Shell
 from streams.web.answers import FILTERS, Answer, Answers, NoAnswer, check_parameters
 from streams.web.html import as_page
@@ -25,7 +28,7 @@ OK, NOT_READY = 200, 503
 Ask = Callable[[], Answer | Awaitable[Answer]]
 
 
-def add_pages(app: faust.App, shell: Shell) -> None:
+def add_pages(app: faust.App, shell: Shell, meter: Meter) -> None:
     """Gives the app its status pages."""
     answers = Answers(shell)
 
@@ -54,6 +57,12 @@ def add_pages(app: faust.App, shell: Shell) -> None:
     async def schedules(view: View, request: Request) -> Response:
         """Every schedule with its next fire; or one with those to come: ?id=."""
         return await _answer(view, request, ("id",), lambda: answers.schedules(request.query.get("id")))
+
+    @app.page("/metrics", name="jobstream-metrics")
+    async def metrics(view: View, _: Request) -> Response:
+        """What the worker measures, for Prometheus."""
+        text = await asyncio.to_thread(prometheus.text, meter.read())
+        return view.text(text.decode(), headers={"Content-Type": prometheus.MEDIA})
 
     @app.page(f"{ROOT}/health", name="jobstream-health")
     async def health(view: View, request: Request) -> Response:

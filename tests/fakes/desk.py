@@ -36,6 +36,7 @@ from schemas.keys import home
 from schemas.topics import Topics
 from schemas.words import LanePolicy
 from streams.core.config import key_of
+from streams.observer import Observer
 from streams.partition import Partition
 from streams.queues import Queues
 from streams.record import Header, Out, Record, Writes
@@ -133,6 +134,7 @@ class Desk:
         *,
         number: int = HOME,
         lanes: Mapping[str, LanePolicy] | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self.topics = Topics("jobs.", PARTITIONS)
         self.number = number
@@ -140,7 +142,7 @@ class Desk:
         self.queues = Queues(queues, lanes)
         self.now_ms = START_MS
         self.configs = -1
-        self.partition = Partition(number, self.topics, self.queues)
+        self.partition = Partition(number, self.topics, self.queues, observer)
         self.sources = (
             self.topics.requests,
             self.topics.receipts,

@@ -42,6 +42,7 @@ class EdgeRelay:
         self.edge = Edge("relay-1", 1, self.clock(), limits)
         self.board = Switchboard(self.edge.calls, self.clock, "relay-1", self.edge.traffic)
         self.board.after = self.pump
+        self.sent = None
         self.wake: Callable[[Session], None] = lambda _: None
         self.receipts: list[Receipt] = []
         self.faults: list[BaseException] = []

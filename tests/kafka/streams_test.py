@@ -55,6 +55,33 @@ def test_from_a_request_to_its_end(start: Start, log: Log) -> None:
     assert worker.page("job/job/1?key=job/1")["phase"] == Phase.SUCCEEDED
 
 
+def test_what_a_worker_measures(start: Start, log: Log) -> None:
+    """Its page for Prometheus tells of facts, times, rows, and how far each source partition is behind."""
+    worker = start()
+    log.ask(id="j1", function="f")
+    log.receipt(log.dispatch("j1"), assigned_at_ms=1, started_at_ms=2, run_ms=20)
+    log.fact("j1", "succeeded")
+    lag = f'jobstream_lag_records{{partition="{log.home("j1")}",topic="{log.topics.receipts}"}} '
+
+    def told() -> str:
+        text: str = worker.page("metrics", "text/plain", "/")
+        return text if lag in text else ""
+
+    text = eventually(told, READY_S)
+    for line in (
+        'jobstream_facts_total{fact="succeeded",function="f",queue="default"} 1.0',
+        'jobstream_run_seconds_sum{function="f",queue="default"} 0.02',
+        'jobstream_jobs{phase="succeeded",queue="default"} 1.0',
+        "jobstream_partitions_owned 4.0",
+        "jobstream_ready 1.0",
+        "jobstream_rebalances_total 1.0",
+        "jobstream_restore_ratio 1.0",
+        'jobstream_info{service="streams",version=',
+    ):
+        assert line in text
+    assert not [line for line in text.splitlines() if "j1" in line]
+
+
 def test_a_killed_worker_goes_on(start: Start, log: Log) -> None:
     """After kill -9 the same worker restores its rows and says so, keeps what was asked meanwhile, and is
     back within seconds although nobody told the broker of its death.

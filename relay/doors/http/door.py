@@ -116,7 +116,7 @@ class Door:
         if asked.what.id is None:  # an id just made is nobody else's: nothing is left to be decided
             return await self._submit_new(request, ask, asked.wait_s)
         fact = (await self.desk.decide([ask], admits, DECIDED_S))[0]
-        self.metrics.jobs.inc()
+        self.metrics.jobs()
         reply = await self._decided(request, ask, fact)
         if asked.wait_s is None or fact is None:
             return reply
@@ -136,7 +136,7 @@ class Door:
         fresh = [ask for request, (_, ask) in zip(requests, made, strict=True) if request.id is None]
         await self.desk.write(fresh)
         facts = await self.desk.decide(taken, admits, DECIDED_S) if taken else []
-        self.metrics.jobs.inc(len(made))
+        self.metrics.jobs(len(made))
         decided = dict(zip(taken, facts, strict=True))
         told = [_one_of_many(ask, decided) for _, ask in made]
         refused = any(each["outcome"] == "refused" for each in told)
@@ -147,7 +147,7 @@ class Door:
             await self.desk.write([ask])
         else:
             await self.desk.run(ask, wait_s)
-        self.metrics.jobs.inc()
+        self.metrics.jobs()
         if wait_s is not None:
             with contextlib.suppress(Problem):  # Kafka has it; that comes before what can be told of it
                 return Reply(await self.pages.job(ask.id, ask.job_key), HTTPStatus.CREATED, _where(ask))

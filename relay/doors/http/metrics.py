@@ -1,54 +1,42 @@
-"""What the service counts of itself, in Prometheus' text. Names begin with `jobstream_gateway_`."""
+"""What the service counts of itself, with the names of the catalogue; and its text for Prometheus."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
+from schemas.telemetry import catalogue, prometheus
+from schemas.telemetry.meter import Meter, Sample
 
-MEDIA = CONTENT_TYPE_LATEST
+MEDIA = prometheus.MEDIA
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
-BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
-    """The counters of one service."""
+    """The counts of one service."""
 
-    def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "jobstream_gateway_requests",
-            "Requests answered, by route and status.",
-            ("method", "route", "status"),
-            registry=self._registry,
-        )
-        self._seconds = Histogram(
-            "jobstream_gateway_request_seconds",
-            "From the head of a request to the end of its answer.",
-            ("route",),
-            buckets=BUCKETS_S,
-            registry=self._registry,
-        )
-        self.jobs = Counter(
-            "jobstream_gateway_jobs", "Requests for jobs that Kafka has.", registry=self._registry
-        )
-        self.streams = Gauge(
-            "jobstream_gateway_streams", "Streams of facts that are open.", registry=self._registry
-        )
+    def __init__(self, meter: Meter | None = None) -> None:
+        """`meter` is the process's own, if it tells of more than this."""
+        self._meter = Meter() if meter is None else meter
+        self._requests = self._meter.counter(catalogue.HTTP_REQUESTS)
+        self._times = self._meter.histogram(catalogue.HTTP_TIME)
+        self._jobs = self._meter.counter(catalogue.HTTP_JOBS)
+        self.streams = 0
+        """Streams of facts that are open."""
+        self._meter.watch(self._look)
 
     def request(self, scope: Mapping[str, Any], status: int, took_s: float) -> None:
         """Counts an answer; what met no route is counted under one name."""
         route = getattr(scope.get("route"), "path", "none")
         method = scope["method"] if scope["method"] in METHODS else "other"
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(route).observe(took_s)
+        self._requests.add((method, route, str(status)))
+        self._times.observe((route,), took_s)
+
+    def jobs(self, many: int = 1) -> None:
+        """So many more requests for jobs that Kafka has."""
+        self._jobs.add((), many)
 
     def text(self) -> bytes:
         """All of it."""
-        return generate_latest(self._registry)
+        return prometheus.text(self._meter.read())
+
+    def _look(self) -> Iterator[Sample]:
+        yield catalogue.HTTP_STREAMS, (), self.streams

@@ -1,0 +1,249 @@
+"""Traces: one for each job, put together from spans that several processes tell without speaking to each
+other.
+
+Owns the names of spans and of their attributes (OpenTelemetry's messaging conventions, which are still in
+development), and which jobs are traced. Spans' ids are hashes of what they are about, so that a minion knows
+the id of its attempt's span, which a streams worker tells when the attempt has ended. Must never make its
+caller wait: spans are put aside, and dropped and counted above SPANS_MAX.
+
+    the submitter's span   whoever sent `traceparent`; none: the job begins a trace of its own
+      job f                admitted ... ended             streams, when it ends
+        attempt f          dispatched ... decided         streams, for each; linked to the one before
+          dispatch q       dispatched ... on its stream   relay
+          run f            the function                   minion; what the function traces is below it
+          receipt q        receipt ... decided            streams
+"""
+
+import hashlib
+import itertools
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+SPANS_MAX: Final = 20_000
+"""Spans that may wait to be sent."""
+
+TALLIES_MAX: Final = 1_000
+"""Functions whose jobs are aggregated; further ones are left out and counted as dropped."""
+
+OFF: Final = 0
+EVERY: Final = 1
+AGGREGATE: Final = -1
+
+SAMPLED: Final = 0x01
+"""Flag of a traceparent: its trace is recorded."""
+
+FORM: Final = [2, 32, 16, 2]
+"""How many hex digits the parts of a traceparent have: version, trace, span, flags."""
+
+TRACE_BYTES: Final = 16
+SPAN_BYTES: Final = 8
+
+# Kinds of spans, as OpenTelemetry numbers them in OTLP.
+INTERNAL: Final = 1
+PRODUCER: Final = 4
+CONSUMER: Final = 5
+
+# Attributes: OpenTelemetry's where it has them.
+SYSTEM: Final = "messaging.system"
+OPERATION: Final = "messaging.operation.type"
+DESTINATION: Final = "messaging.destination.name"
+DESTINATION_PARTITION: Final = "messaging.destination.partition.id"
+MESSAGE: Final = "messaging.message.id"
+ERROR_TYPE: Final = "error.type"
+JOB: Final = "jobstream.job.id"
+KEY: Final = "jobstream.key"
+FUNCTION: Final = "jobstream.function"
+QUEUE: Final = "jobstream.queue"
+ATTEMPT: Final = "jobstream.attempt"
+EPOCH: Final = "jobstream.epoch"
+OUTCOME: Final = "jobstream.outcome"
+MINION: Final = "jobstream.minion"
+RELAY: Final = "jobstream.relay"
+SPILLED: Final = "jobstream.spilled"
+PARENT: Final = "jobstream.parent"
+SCHEDULE: Final = "jobstream.schedule"
+COUNT: Final = "jobstream.count"
+ERRORS: Final = "jobstream.errors"
+RUN_MIN_MS: Final = "jobstream.run_min_ms"
+RUN_MAX_MS: Final = "jobstream.run_max_ms"
+RUN_SUM_MS: Final = "jobstream.run_sum_ms"
+
+Attributes = Mapping[str, str | int | float | bool]
+
+
+class Context(NamedTuple):
+    """Where a span is: its trace, and its own id."""
+
+    trace: int
+    span: int
+
+    @property
+    def traceparent(self) -> str:
+        """As a W3C header, sampled."""
+        return f"00-{self.trace:032x}-{self.span:016x}-01"
+
+
+class Span(NamedTuple):
+    """One span that has ended; times are epoch ns."""
+
+    name: str
+    kind: int
+    context: Context
+    parent: int
+    """Id of its parent in the same trace; 0: none."""
+    start_ns: int
+    end_ns: int
+    attributes: Attributes
+    error: str | None = None
+    """Why it failed; None if it did not."""
+    links: tuple[Context, ...] = ()
+
+
+class Tally:
+    """The attempts of one function in one interval."""
+
+    __slots__ = ("count", "errors", "max_ms", "min_ms", "since_ns", "sum_ms")
+
+    def __init__(self, since_ns: int) -> None:
+        self.since_ns = since_ns
+        self.count = self.errors = self.sum_ms = self.max_ms = 0
+        self.min_ms = -1
+
+
+class Tracer:
+    """Which jobs are traced, and the spans of this process that wait to be sent."""
+
+    def __init__(
+        self,
+        choices: Mapping[str, str],
+        clock_ns: Callable[[], int] = time.time_ns,
+        spans_max: int = SPANS_MAX,
+    ) -> None:
+        """`choices` by function, as `schemas.settings.traces` reads them; EVERY where nothing is said."""
+        self._modes = {name: _mode(choice) for name, choice in choices.items()}
+        self._default = self._modes.pop("*", EVERY)
+        self._clock_ns = clock_ns
+        self._spans_max = spans_max
+        self._spans: deque[Span] = deque()
+        self._tallies: dict[tuple[str, str], Tally] = {}
+        self._lock = threading.Lock()
+        self.dropped = 0
+        """Spans that were dropped for want of room."""
+
+    def mode(self, function: str) -> int:
+        """EVERY, AGGREGATE, OFF, or N for one job in N."""
+        return self._modes.get(function, self._default)
+
+    def of_job(self, trace: str | None, job: str, created_at_ms: int, function: str) -> "JobTrace | None":
+        """The trace of a job; None if it has none: its function's jobs are not traced, it is not the one in
+        N, or its submitter said so.
+        """
+        mode = self.mode(function)
+        if mode < EVERY:
+            return None
+        given = parse(trace)
+        if given is not None and not given[1] & SAMPLED:
+            return None
+        seed = f"{job}/{created_at_ms}"
+        if given is not None:
+            trace_id, parent = given[0]
+        else:
+            trace_id, parent = _hash(seed, TRACE_BYTES), 0
+        if mode > EVERY and trace_id % mode:
+            return None
+        return JobTrace(trace_id, parent, seed)
+
+    def add(self, span: Span) -> None:
+        """Puts a span aside. From any thread."""
+        if len(self._spans) < self._spans_max:
+            self._spans.append(span)
+        else:
+            self.dropped += 1
+
+    def tally(self, queue: str, function: str, run_ms: int, *, error: bool) -> None:
+        """One attempt of a function whose jobs are aggregated. From one thread."""
+        with self._lock:
+            tally = self._tallies.get((queue, function))
+            if tally is None:
+                if len(self._tallies) >= TALLIES_MAX:
+                    self.dropped += 1
+                    return
+                tally = self._tallies[queue, function] = Tally(self._clock_ns())
+            tally.count += 1
+            tally.errors += error
+            tally.sum_ms += run_ms
+            tally.max_ms = max(tally.max_ms, run_ms)
+            tally.min_ms = run_ms if tally.min_ms < 0 else min(tally.min_ms, run_ms)
+
+    def settle(self) -> None:
+        """The interval is over: every tally becomes a span."""
+        with self._lock:
+            tallies, self._tallies = self._tallies, {}
+        now_ns = self._clock_ns()
+        for (queue, function), tally in tallies.items():
+            attributes: Attributes = {
+                FUNCTION: function,
+                QUEUE: queue,
+                COUNT: tally.count,
+                ERRORS: tally.errors,
+                RUN_MIN_MS: tally.min_ms,
+                RUN_MAX_MS: tally.max_ms,
+                RUN_SUM_MS: tally.sum_ms,
+            }
+            context = Context(_fresh(TRACE_BYTES), _fresh(SPAN_BYTES))
+            self.add(Span(f"runs {function}", INTERNAL, context, 0, tally.since_ns, now_ns, attributes))
+
+    def take(self, most: int) -> list[Span]:
+        """Takes spans out, the oldest first."""
+        return [self._spans.popleft() for _ in itertools.islice(range(len(self._spans)), most)]
+
+
+class JobTrace(NamedTuple):
+    """The trace of one job: the ids of its spans, the same for whoever asks."""
+
+    trace: int
+    parent: int
+    """Span of whoever submitted it; 0: none."""
+    seed: str
+
+    def job(self) -> Context:
+        """The span from the job's admission to its end."""
+        return Context(self.trace, _hash(self.seed, SPAN_BYTES))
+
+    def attempt(self, epoch: int) -> Context:
+        """The span of an attempt."""
+        return Context(self.trace, _hash(f"{self.seed}/{epoch}", SPAN_BYTES))
+
+    def part(self, epoch: int, what: str) -> Context:
+        """The span of a part of an attempt: run, dispatch, receipt."""
+        return Context(self.trace, _hash(f"{self.seed}/{epoch}/{what}", SPAN_BYTES))
+
+
+def parse(traceparent: str | None) -> tuple[Context, int] | None:
+    """The context and the flags of a W3C traceparent; None if it is none (W3C Trace Context, section 3.2)."""
+    parts = (traceparent or "").strip().split("-")
+    if [len(part) for part in parts[: len(FORM)]] != FORM or parts[0] == "ff":
+        return None
+    try:
+        trace, span, flags = (int(part, 16) for part in parts[1:4])
+    except ValueError:
+        return None
+    return (Context(trace, span), flags) if trace > 0 and span > 0 else None
+
+
+def _mode(choice: str) -> int:
+    named = {"off": OFF, "every": EVERY, "aggregate": AGGREGATE}
+    return named[choice] if choice in named else int(choice.partition("/")[2])
+
+
+def _hash(text: str, size: int) -> int:
+    """Never 0, which is no id."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=size).digest()) or 1
+
+
+def _fresh(size: int) -> int:
+    return int.from_bytes(secrets.token_bytes(size)) or 1

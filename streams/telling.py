@@ -1,0 +1,212 @@
+"""What a streams worker tells of what it decides: lines, counts, and the spans of jobs and attempts.
+
+Owns what each fact means for a metric or a span. Must never decide anything, and never fail for what a fact
+holds: it is called in the middle of a decision, once for each fact that is told.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from schemas.events import Attempt, Fact, JobRow, Receipt
+from schemas.telemetry import catalogue, logs, spans
+from schemas.telemetry.meter import Sample
+from schemas.telemetry.process import Telemetry
+from schemas.telemetry.spans import Span, Tracer
+from schemas.words import PHASES_TERMINAL, FactKind, Outcome, Phase, RejectCode, Verdict
+from streams.core import facts
+from streams.core.facts import End
+from streams.hotkeys import HotKeys
+
+MS: Final = 1_000
+NS_PER_MS: Final = 1_000_000
+
+
+_RETRIED: Final = {
+    FactKind.FAILED: "error",
+    FactKind.LOST: "lost",
+    FactKind.SNOOZED: "snoozed",
+    FactKind.HANDED_BACK: "handed_back",
+}
+"""Facts that another attempt follows, and why, where their end says no more."""
+
+_TIMEOUTS: Final = frozenset({Verdict.TIMEOUT, Verdict.SILENT})
+_GOOD: Final = frozenset({Outcome.SUCCESS, Outcome.SNOOZE, Outcome.INTERRUPTED, Outcome.PARKED})
+
+
+class Telling:
+    """The observer of a worker."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        """Counts in `telemetry`, and puts spans into it."""
+        meter = telemetry.meter
+        self._tracer = telemetry.tracer
+        self._closeness = telemetry.closeness
+        self._facts = meter.counter(catalogue.FACTS)
+        self._retries = meter.counter(catalogue.RETRIES)
+        self._refused = meter.counter(catalogue.REFUSED)
+        self._partitions = meter.counter(catalogue.PARTITION_JOBS)
+        self._submit_to_start = meter.histogram(catalogue.SUBMIT_TO_START)
+        self._queue_time = meter.histogram(catalogue.QUEUE_TIME)
+        self._start_time = meter.histogram(catalogue.START_TIME)
+        self._run_time = meter.histogram(catalogue.RUN_TIME)
+        self._lateness = meter.histogram(catalogue.TIMER_LATENESS)
+        self.hot_keys = HotKeys()
+
+    def schedule_fact(self, told: Fact) -> None:
+        """A fact about a schedule."""
+        logs.fact(told)
+        self._facts.add((told.fact, told.queue or "", told.function or ""))
+
+    def refused(self, code: RejectCode) -> None:
+        """A record was refused."""
+        self._refused.add((code,))
+
+    def fact(self, told: Fact, fact: facts.Fact, before: JobRow | None, after: JobRow | None) -> None:
+        """A fact about a job."""
+        logs.fact(told)
+        queue, function = told.queue or "", told.function or ""
+        closeness = self._closeness(function)
+        end: End | None = getattr(fact, "end", None)
+        if closeness != "off":
+            self._facts.add((told.fact, queue, function))
+            if told.fact == FactKind.ADMITTED:
+                self._partitions.add((str(told.partition),))
+                self.hot_keys.add(queue, None if told.key == told.job else told.key)
+            elif end is not None and told.fact in _RETRIED:
+                self._retries.add((queue, function, _why(told, end)))
+            if closeness == "full":
+                self._times(told, fact, before, after)
+        if self._tracer is not None and after is not None:
+            self._trace(self._tracer, told, end, after)
+
+    def _times(self, told: Fact, fact: facts.Fact, before: JobRow | None, after: JobRow | None) -> None:
+        if isinstance(fact, facts.Readied):
+            if fact.end is None and before is not None and before.due_at_ms is not None:
+                self._lateness.observe((), max(0, fact.at_ms - before.due_at_ms) / MS)
+        elif told.run_ms is not None:  # an attempt that ran has ended
+            labels = (told.queue or "", told.function or "")
+            self._run_time.observe(labels, told.run_ms / MS)
+            if told.queued_ms is not None:
+                self._queue_time.observe(labels, told.queued_ms / MS)
+            if told.start_ms is not None:
+                self._start_time.observe(labels, told.start_ms / MS)
+            if after is not None and len(after.attempts) == 1:
+                first, spec = after.attempts[0], after.spec
+                if first.attempt == 1 and first.started_at_ms is not None:
+                    wanted_ms = max(spec.created_at_ms, spec.run_at_ms or 0)
+                    self._submit_to_start.observe(labels, max(0, first.started_at_ms - wanted_ms) / MS)
+
+    def shares(self) -> Iterator[Sample]:
+        """The shares of the hottest keys."""
+        for queue, share in self.hot_keys.shares().items():
+            yield catalogue.HOT_KEY, (queue,), share
+
+    # Traces.
+
+    def _trace(self, tracer: Tracer, told: Fact, end: End | None, row: JobRow) -> None:
+        spec = row.spec
+        over = row.phase in PHASES_TERMINAL and told.fact not in {FactKind.DEDUPLICATED, FactKind.REJECTED}
+        if end is None and not over:
+            return
+        if tracer.mode(spec.function) == spans.AGGREGATE:
+            if told.run_ms is not None:
+                error = told.fact in {FactKind.FAILED, FactKind.DIED, FactKind.LOST}
+                tracer.tally(spec.queue, spec.function, told.run_ms, error=error)
+            return
+        trace = tracer.of_job(spec.trace, spec.id, spec.created_at_ms, spec.function)
+        if trace is None:
+            return
+        if end is not None and (found := _ended(row)) is not None:
+            for span in _attempt_spans(trace, row, *found, end, told):
+                tracer.add(span)
+        if over:
+            tracer.add(_job_span(trace, row))
+
+
+def _why(told: Fact, end: End) -> str:
+    """Why there is another attempt, as one of few words."""
+    if end.outcome in _TIMEOUTS or end.error_type == "Timeout":
+        return "timeout"
+    return _RETRIED[FactKind(told.fact)]
+
+
+def _ended(row: JobRow) -> tuple[Attempt, Attempt | None] | None:
+    """The attempt that has ended, and the one before it; None if it was taken back without a trace."""
+    ended = [number for number, attempt in enumerate(row.attempts) if attempt.outcome is not None]
+    if not ended:
+        return None
+    last = ended[-1]
+    return row.attempts[last], row.attempts[last - 1] if last else None
+
+
+def _attempt_spans(
+    trace: spans.JobTrace, row: JobRow, attempt: Attempt, former: Attempt | None, end: End, told: Fact
+) -> Iterator[Span]:
+    """The span of an attempt, and of the way of its receipt."""
+    spec, at_ms = row.spec, told.at_ms
+    outcome = str(attempt.outcome)
+    error = None if outcome in _GOOD else f"{attempt.error_type or outcome}: {attempt.error_message or ''}"
+    attributes: dict[str, str | int | float | bool] = {
+        spans.SYSTEM: "kafka",
+        spans.JOB: spec.id,
+        spans.FUNCTION: spec.function,
+        spans.QUEUE: spec.queue,
+        spans.ATTEMPT: attempt.attempt,
+        spans.EPOCH: attempt.epoch,
+        spans.OUTCOME: outcome,
+    }
+    named = {spans.MINION: attempt.minion, spans.RELAY: attempt.relay, spans.ERROR_TYPE: attempt.error_type}
+    attributes |= {name: value for name, value in named.items() if value is not None}
+    context = trace.attempt(attempt.epoch)
+    yield Span(
+        f"attempt {spec.function}",
+        spans.INTERNAL,
+        context,
+        trace.job().span,
+        attempt.dispatched_at_ms * NS_PER_MS,
+        at_ms * NS_PER_MS,
+        attributes,
+        error,
+        () if former is None else (trace.attempt(former.epoch),),
+    )
+    if isinstance(end, Receipt):
+        yield Span(
+            f"receipt {spec.queue}",
+            spans.CONSUMER,
+            trace.part(attempt.epoch, "receipt"),
+            context.span,
+            end.at_ms * NS_PER_MS,
+            at_ms * NS_PER_MS,
+            {spans.SYSTEM: "kafka", spans.OPERATION: "process", spans.JOB: spec.id},
+        )
+
+
+def _job_span(trace: spans.JobTrace, row: JobRow) -> Span:
+    """The span of a job that has ended."""
+    spec = row.spec
+    attributes: dict[str, str | int | float | bool] = {
+        spans.SYSTEM: "kafka",
+        spans.OPERATION: "process",
+        spans.DESTINATION: spec.queue,
+        spans.DESTINATION_PARTITION: str(spec.partition),
+        spans.MESSAGE: spec.id,
+        spans.JOB: spec.id,
+        spans.KEY: spec.key,
+        spans.FUNCTION: spec.function,
+        spans.QUEUE: spec.queue,
+        spans.OUTCOME: row.phase,
+        spans.ATTEMPT: row.attempt,
+    }
+    named = {spans.PARENT: spec.parent, spans.SCHEDULE: spec.scheduled_by, spans.ERROR_TYPE: row.error_type}
+    attributes |= {name: value for name, value in named.items() if value is not None}
+    bad = row.phase in {Phase.DEAD, Phase.EXPIRED}
+    return Span(
+        f"job {spec.function}",
+        spans.CONSUMER,
+        trace.job(),
+        trace.parent,
+        spec.created_at_ms * NS_PER_MS,
+        (row.ended_at_ms or spec.created_at_ms) * NS_PER_MS,
+        attributes,
+        f"{row.phase}: {row.end_reason or row.error_message or ''}" if bad else None,
+    )

@@ -1,0 +1,128 @@
+"""What a process counts, how many series that may be, and how it is read."""
+
+import asyncio
+import re
+import threading
+import urllib.request
+
+import pytest
+
+from schemas.settings import BadSetting, Settings, resolve
+from schemas.telemetry import catalogue, prometheus
+from schemas.telemetry.catalogue import CATALOGUE, HISTOGRAMS_MAX, OTHER, SERIES_MAX, Kind
+from schemas.telemetry.meter import Meter, Sample, Spread, value_of
+from schemas.telemetry.process import Telemetry
+
+LABELS = frozenset(
+    {
+        *("service", "version", "signal", "metric", "fact", "queue", "function", "reason", "code", "phase"),
+        *("partition", "topic", "minion", "outcome", "method", "route", "status"),
+    }
+)
+"""What a metric may be told apart by. A job, a key, an id or a session is never among them."""
+
+
+def test_the_catalogue_keeps_to_prometheus_names() -> None:
+    """Names are snake case with our prefix; counters end in _total, times are seconds; labels are of few
+    values.
+    """
+    for name, metric in CATALOGUE.items():
+        assert re.fullmatch(r"jobstream_[a-z_]+", name)
+        assert name.endswith("_total") == (metric.kind is Kind.COUNTER)
+        assert ("_seconds" in name) == (metric.unit == "s")
+        assert bool(metric.buckets) == (metric.kind is Kind.HISTOGRAM)
+        assert metric.doc.endswith(".")
+        assert set(metric.labels) <= LABELS
+
+
+def test_series_are_bounded() -> None:
+    """Whatever labels come, a metric has its limit of series and one for all the rest; what went there is
+    counted.
+    """
+    meter = Meter()
+    facts, times = meter.counter(catalogue.FACTS), meter.histogram(catalogue.RUN_TIME)
+    for number in range(SERIES_MAX + 500):
+        facts.add(("admitted", "default", f"f{number}"))
+        times.observe(("default", f"f{number}"), 0.1)
+    meter.watch(lambda: [(catalogue.JOBS, (f"q{n}", "ready"), 1) for n in range(SERIES_MAX * 2)])
+    families = {family.metric.name: family for family in meter.read()}
+    assert len(families[catalogue.FACTS.name].values) == SERIES_MAX + 1
+    assert value_of(families.values(), catalogue.FACTS, (OTHER,) * 3) == 500
+    assert len(families[catalogue.RUN_TIME.name].values) == HISTOGRAMS_MAX + 1
+    assert len(families[catalogue.JOBS.name].values) == SERIES_MAX
+    assert value_of(families.values(), catalogue.SERIES_DROPPED, (catalogue.FACTS.name,)) == 500
+
+
+def test_a_histogram_is_cumulative_for_prometheus() -> None:
+    """A value on a bound is within it; the last bucket counts all."""
+    meter = Meter()
+    for value in (0.001, 0.002, 10_000):
+        meter.histogram(catalogue.CONTROL_LAG).observe((), value)
+    text = prometheus.text(meter.read()).decode()
+    assert 'jobstream_control_lag_seconds_bucket{le="0.001"} 1.0' in text
+    assert 'jobstream_control_lag_seconds_bucket{le="0.0025"} 2.0' in text
+    assert 'jobstream_control_lag_seconds_bucket{le="1800"} 2.0' in text
+    assert 'jobstream_control_lag_seconds_bucket{le="+Inf"} 3.0' in text
+    assert "jobstream_control_lag_seconds_sum 10000.003" in text
+    (family,) = meter.read()
+    assert isinstance(family.values[()], Spread)
+
+
+async def test_what_belongs_to_a_loop_is_read_on_it() -> None:
+    """A reader on another thread waits for the loop; the loop itself does not."""
+    meter, seen = Meter(), []
+
+    def look() -> list[Sample]:
+        seen.append(threading.get_ident())
+        return [(catalogue.ROWS, (), 7)]
+
+    meter.watch(look, asyncio.get_running_loop())
+    assert value_of(meter.read(), catalogue.ROWS) == 7
+    assert value_of(await asyncio.to_thread(meter.read), catalogue.ROWS) == 7
+    assert seen == [threading.get_ident()] * 2
+
+
+def test_a_loop_that_is_gone_costs_its_look() -> None:
+    """What cannot be asked any more is left out, and counted."""
+    meter, loop = Meter(), asyncio.new_event_loop()
+    meter.watch(lambda: [(catalogue.ROWS, (), 7)], loop)
+    loop.close()
+    assert value_of(meter.read(), catalogue.ROWS) == 0
+    assert meter.late == 1
+
+
+def test_two_processes_share_a_setting() -> None:
+    """The second endpoint takes the next free port; both answer; another path is none."""
+    settings = Settings(metrics="127.0.0.1:29464")
+    first, second = Telemetry(settings, "relay"), Telemetry(settings, "minion")
+    first.begin()
+    second.begin()
+    try:
+        assert first.address != second.address
+        for service, telemetry in (("relay", first), ("minion", second)):
+            with urllib.request.urlopen(f"http://{telemetry.address}/metrics", timeout=10) as answer:
+                assert f'jobstream_info{{service="{service}"'.encode() in answer.read()
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://{first.address}/else", timeout=10)
+    finally:
+        first.end()
+        second.end()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("measure", "f=all", "name=full"),
+        ("measure", "no name=off", "name=full"),
+        ("trace", "f=1/0", "name=every"),
+        ("trace", "f=2/3", "name=every"),
+        ("trace", "f", "name=every"),
+        ("otlp", "host:4318", "http://host:port"),
+        ("metrics", "9464", "host:port"),
+        ("log", "xml", "text or json"),
+    ],
+)
+def test_settings_that_cannot_be(name: str, text: str, sentence: str) -> None:
+    """Each is refused with what it must be and what was found."""
+    with pytest.raises(BadSetting, match=sentence):
+        resolve({name: text}, {}, None)
