@@ -23,6 +23,7 @@ from confluent_kafka.admin import (
 
 from jobstream.errors import NotReachable, TopicRefused
 from schemas.defaults import QUEUE
+from schemas.kafka import librdkafka
 from schemas.topics import DISPATCH, Topic, Topics, broker_faults, retention_faults
 
 ANSWER_S = 10.0
@@ -290,7 +291,7 @@ class _Admin(AdminClient):
     def __init__(self, bootstrap: str) -> None:
         super().__init__(
             {
-                "bootstrap.servers": bootstrap,
+                **librdkafka(bootstrap),
                 "client.id": "jobstream-topics",
                 "log_level": 2,  # the rest comes as errors
             }

@@ -28,6 +28,7 @@ from relay.scheduler.hooks import Scheduler
 from relay.scheduler.settings import SECTION, scheduler_of
 from relay.server import Server
 from relay.watched import BadFile
+from schemas.kafka import librdkafka
 from schemas.registered import RegistryFailed, adopt
 from schemas.settings import DNS, BadSetting, Settings, limits, load, section
 from schemas.telemetry.process import Telemetry
@@ -154,7 +155,7 @@ class Relay:
         except RegistryFailed as error:
             raise RelayFailed(str(error)) from None
         config: dict[str, Any] = {
-            "bootstrap.servers": self._settings.bootstrap,
+            **librdkafka(self._settings.kafka),
             "client.id": "jobstream-relay",
         }
         admin = AdminClient({**config, "log_level": 0})

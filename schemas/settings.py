@@ -8,12 +8,13 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from schemas import defaults
+from schemas.kafka import MECHANISMS, PROTOCOLS, Brokers, Security
 from schemas.names import check_function, check_queue
 from schemas.topics import PREFIX
 from schemas.words import LanePolicy
@@ -230,6 +231,15 @@ def _registry(found: str) -> str:
     return found
 
 
+def _one_of(words: Sequence[str]) -> Callable[[str], str]:
+    def read(found: str) -> str:
+        if found not in words:
+            raise ValueError(f"one of {', '.join(words)}")
+        return found
+
+    return read
+
+
 def _secret(found: str) -> str:
     if not found.isprintable():
         raise ValueError("printable")
@@ -253,6 +263,19 @@ class Settings:
     )
     partitions: int = _setting(
         defaults.PARTITIONS, _partitions, "Partitions of the topics; fixed for the life of a prefix"
+    )
+    kafka_security: str = _setting(
+        "PLAINTEXT", _one_of(PROTOCOLS), "How Kafka is talked to", "|".join(PROTOCOLS)
+    )
+    kafka_ca: str = _setting("", _path, "Authorities that sign brokers' certificates; the system's", "file")
+    kafka_cert: str = _setting("", _path, "Our certificate for brokers that want one", "file")
+    kafka_key: str = _setting("", _path, "The key of that certificate", "file")
+    kafka_mechanism: str = _setting(
+        "", _maybe(_one_of(MECHANISMS)), "How SASL says who we are", "|".join(MECHANISMS)
+    )
+    kafka_username: str = _setting("", _path, "Who we are to Kafka", "name")
+    kafka_password: str = _setting(
+        "", _secret, "Its password, or @ and the file that has it", "text or @file"
     )
     relay: str = _setting(
         "127.0.0.1:7071",
@@ -374,6 +397,27 @@ class Settings:
         "PostgreSQL for the log as tables; `jobstream connect up` starts one without",
         "URL",
     )
+
+    @property
+    def kafka(self) -> Brokers:
+        """Where Kafka is, and how it is talked to. BadSetting if what is said of that does not go
+        together.
+        """
+        return Brokers(self.bootstrap, self._security())
+
+    def _security(self) -> Security:
+        try:
+            return Security(
+                self.kafka_security,
+                self.kafka_ca or None,
+                self.kafka_cert or None,
+                self.kafka_key or None,
+                self.kafka_mechanism or None,
+                self.kafka_username or None,
+                secret(self.kafka_password) or None,
+            )
+        except (OSError, ValueError) as error:  # no file, no text, or not together
+            raise BadSetting(f"kafka_security and the settings beside it must go together: {error}") from None
 
     def shown(self, name: str) -> str:
         """The value of a setting, for people: of a secret only whether there is one, or which file has it."""

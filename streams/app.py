@@ -98,6 +98,7 @@ def create_app(settings: Settings) -> StreamsApp:
         **transport.faust_settings(
             settings.bootstrap,
             slot=slot,
+            security=settings.kafka.security,
             batch_records_max=BATCH_RECORDS_MAX,
             leading=Topics(settings.prefix).requests,
         ),

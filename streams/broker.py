@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec
 
+from schemas.kafka import librdkafka
 from schemas.topics import Topic, Topics
 from streams.queues import QueueNotMade
 
@@ -39,12 +40,10 @@ class BrokerProblem(Exception):
 class Broker:
     """The admin side of one prefix."""
 
-    def __init__(self, bootstrap: str, topics: Topics, security: Mapping[str, str] | None = None) -> None:
-        """`bootstrap` is host:port[,…]; `security` is passed to librdkafka as it is."""
+    def __init__(self, bootstrap: str, topics: Topics) -> None:
+        """`bootstrap` is host:port[,…], or Brokers."""
         self._topics = topics
-        self._admin = AdminClient(
-            {"bootstrap.servers": bootstrap, "client.id": "jobstream-streams-admin", **(security or {})}
-        )
+        self._admin = AdminClient({**librdkafka(bootstrap), "client.id": "jobstream-streams-admin"})
 
     async def prepare(self) -> set[str]:
         """Makes the topics that are missing; returns the queues whose dispatch topic is there.

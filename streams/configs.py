@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from schemas.codec import Undecodable, decode, encode
 from schemas.events import ConfigChanged, FunctionConfig, QueueConfig
+from schemas.kafka import librdkafka
 from schemas.topics import Topics
 from streams.core.config import check
 from streams.partition import Partition
@@ -48,7 +49,7 @@ class Configs:
         self._told: WeakKeyDictionary[Partition, dict[str, int]] = WeakKeyDictionary()
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap,
+                **librdkafka(bootstrap),
                 "client.id": "jobstream-streams-config",
                 "group.id": f"{topics.config}.tail",  # the library wants one; nothing joins or commits
                 "enable.auto.commit": False,

@@ -63,9 +63,9 @@ class Shell:
         self.recovered_line: str | None = None
         """What the last recovery said; None while the worker recovers."""
         self._send = send
-        self._broker = Broker(settings.bootstrap, self.topics)
+        self._broker = Broker(settings.kafka, self.topics)
         self.ticker = Ticker(self.topics.timers, self.partitions, self._broker.ends, send_early)
-        self._configs = Configs(settings.bootstrap, self.topics, self.partitions, send)
+        self._configs = Configs(settings.kafka, self.topics, self.partitions, send)
         self._tasks: list[asyncio.Task[None]] = []
         self._instance = instance
         self._web = _reachable(settings.web)

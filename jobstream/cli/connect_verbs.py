@@ -111,7 +111,7 @@ def apply(
     settings = settings_of(bootstrap=bootstrap, prefix=prefix, connect=connect, database=database)
     place = _place(settings, schema, settings.registry or schemas, confluent=confluent)
     worker = Worker(settings.connect)
-    made = applying.apply(worker, place, settings.bootstrap, with_outbox=outbox)
+    made = applying.apply(worker, place, settings.kafka, with_outbox=outbox)
     show.talk(f"{' and '.join(made)} run at {worker.url}, into {place.database.shown}, schema {place.schema}")
     return keep_running(worker, made, show.talk) if keep else Exit.OK
 

@@ -40,7 +40,7 @@ def apply(
     from schemas.topics import Topics
 
     settings = settings_of(bootstrap=bootstrap, prefix=prefix, partitions=partitions)
-    changes = apply_topics(settings.bootstrap, Topics(settings.prefix, settings.partitions), queue or ())
+    changes = apply_topics(settings.kafka, Topics(settings.prefix, settings.partitions), queue or ())
     if json:
         show.as_json([vars(change) for change in changes])
     elif changes:
@@ -66,7 +66,7 @@ def check(
     from schemas.topics import Topics
 
     settings = settings_of(bootstrap=bootstrap, prefix=prefix, partitions=partitions)
-    faults = check_topics(settings.bootstrap, Topics(settings.prefix, settings.partitions))
+    faults = check_topics(settings.kafka, Topics(settings.prefix, settings.partitions))
     if json:
         show.as_json(faults)
     else:

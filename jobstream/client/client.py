@@ -44,6 +44,7 @@ from jobstream.schedules import Overlaps
 from schemas.codec import encode
 from schemas.defaults import CONTENT_TYPE, QUEUE, TIMEZONE
 from schemas.events import Command, DeadLetter, Fact, Schedule
+from schemas.kafka import Brokers, Security
 from schemas.letters import request_again, settled
 from schemas.registered import RegistryFailed, adopt
 from schemas.settings import load
@@ -149,6 +150,7 @@ class Client:
         prefix: Of the topics' names.
         web: Address of the status pages.
         submit_timeout: How long a submit may take over all its tries, seconds or a timedelta.
+        security: TLS and SASL, as `kafka_security` and the settings beside it say if left out.
 
     Raises:
         BadRequest: An address that cannot be read.
@@ -161,9 +163,11 @@ class Client:
         prefix: str | None = None,
         web: str | None = None,
         submit_timeout: Seconds = SUBMIT_TIMEOUT_S,
+        security: Security | None = None,
     ) -> None:
         self._settings = settings = load({"prefix": prefix})[0]
-        self._bootstrap = bootstrap_of(url if url is not None else f"kafka://{settings.bootstrap}")
+        addresses = bootstrap_of(url if url is not None else f"kafka://{settings.bootstrap}")
+        self._bootstrap = Brokers(addresses, settings.kafka.security if security is None else security)
         self._topics = Topics(settings.prefix)
         self._pages = Pages(web_of(web if web is not None else f"http://{settings.web}"))
         self._submit_s = (milliseconds("submit_timeout", submit_timeout) or 0) / 1_000

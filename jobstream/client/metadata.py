@@ -21,6 +21,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from jobstream.errors import NotReachable, TopicsMissing
+from schemas.kafka import librdkafka
 
 ANSWER_S = 5.0
 """How long Kafka may take to answer a question."""
@@ -49,7 +50,7 @@ class Metadata:
         self._bootstrap = bootstrap
         self._admin = AdminClient(
             {
-                "bootstrap.servers": bootstrap,
+                **librdkafka(bootstrap),
                 "client.id": "jobstream-client",
                 "log_level": 2,  # the rest comes as errors
             }

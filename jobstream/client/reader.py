@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from jobstream.client.watch import NEWS, Watches
 from schemas.codec import Undecodable, decode
 from schemas.events import Fact
+from schemas.kafka import librdkafka
 from schemas.words import FactKind
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class FactReader:
         """Where the thread has come to, by partition."""
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap,
+                **librdkafka(bootstrap),
                 "client.id": "jobstream-client",
                 "group.id": "jobstream-client",  # the library wants one; nothing joins or commits
                 "enable.auto.commit": False,

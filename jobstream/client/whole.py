@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from jobstream.errors import NotReachable, TopicsMissing
+from schemas.kafka import librdkafka
 
 READ_S = 60.0
 """How long the whole reading may take."""
@@ -30,7 +31,7 @@ def read(bootstrap: str, topic: str, partitions: Iterable[int], since_ms: int = 
     """
     consumer = Consumer(
         {
-            "bootstrap.servers": bootstrap,
+            **librdkafka(bootstrap),
             "client.id": "jobstream-client",
             "group.id": "jobstream-client",  # the library wants one; nothing joins or commits
             "enable.auto.commit": False,

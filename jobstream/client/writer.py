@@ -16,6 +16,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from schemas.kafka import librdkafka
+
 log = logging.getLogger(__name__)
 
 LINGER_MS = 0
@@ -128,7 +130,7 @@ class Writer:
         self, bootstrap: str, *, try_ms: int = TRY_MS, options: dict[str, Any] | None = None
     ) -> None:
         self._options: dict[str, Any] = {
-            "bootstrap.servers": bootstrap,
+            **librdkafka(bootstrap),
             "client.id": "jobstream-client",
             "enable.idempotence": True,
             "acks": "all",

@@ -19,10 +19,10 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from jobstream.cluster.broker import Broker, to_stderr
 from jobstream.cluster.child import Child
@@ -41,10 +41,19 @@ STOP_S = 8.0
 """How long a part that was told to stop may take before it is ended by force."""
 BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Pauses before a part is started again, for each time it ended soon after its start; the last one stays."""
+EXIT_FENCED = 75
+"""Of a worker whose slot another process has taken (`Exit.FENCED` of its transport)."""
+FENCED_S = 30.0
+"""Pause before such a worker is started again: at once the two would throw each other out for ever."""
 SETTLED_S = 30.0
 """A part that lived so long is started again at once."""
 LOG_BYTES_MAX = 32 * 1024 * 1024
 """A log that is larger at the start is put aside; the one that was put aside before is dropped."""
+
+PLAIN: dict[str, Any] = {
+    field.name: field.default for field in fields(Settings) if field.name.startswith("kafka_")
+}
+"""How a Kafka is talked to that this starts."""
 
 Say = Callable[[str], None]
 
@@ -166,7 +175,7 @@ class Part:
             if self._stopping.is_set():
                 return
             soon = 0 if time.monotonic() - began_s > SETTLED_S else soon + 1
-            pause_s = BACKOFF_S[min(soon, len(BACKOFF_S)) - 1] if soon else 0.0
+            pause_s = pause_before(soon, _exit_code(self.running))
             when = f"in {pause_s:g} s" if pause_s else "now"
             self._say(
                 f"{self.plan.name} ended by itself ({self.plan.why(self.running)}); it starts again {when}"
@@ -187,6 +196,15 @@ class Part:
                     self._say(f"{self.plan.name} could not start again: {error}")
             if self._stopping.wait(BACKOFF_S[-1]):
                 return False
+
+
+def pause_before(soon: int, exit_code: int | None) -> float:
+    """How long to wait, in seconds, before a part is started again that ended `soon` times in a row soon
+    after it was started.
+    """
+    if exit_code == EXIT_FENCED:
+        return FENCED_S
+    return BACKOFF_S[min(soon, len(BACKOFF_S)) - 1] if soon else 0.0
 
 
 class Cluster:
@@ -331,6 +349,7 @@ class Cluster:
         self._choose_addresses(own_kafka=own_kafka, free_ports=free_ports)
         make_logs(self.logs)
         if own_kafka:
+            self.settings = replace(self.settings, **PLAIN)
             self._begin(self._kafka_plan()).mind()
         self._apply_topics()
         starting = [self._begin(self._streams_plan()), self._begin(self._relay_plan())]
@@ -378,7 +397,7 @@ class Cluster:
         from jobstream.topics import apply
 
         began_s = time.monotonic()
-        changes = apply(self.bootstrap, Topics(self.prefix, self.settings.partitions))
+        changes = apply(self.settings.kafka, Topics(self.prefix, self.settings.partitions))
         took_s = time.monotonic() - began_s
         made = sum(change.done == "created" for change in changes)
         self._say(f"topics ready in {took_s:.1f} s: {made} created, prefix {self.prefix} at {self.bootstrap}")
@@ -552,6 +571,10 @@ def _stop(running: Running) -> None:
     """Ends a process politely, then by force."""
     assert isinstance(running, Broker | Child)
     running.stop(STOP_S)
+
+
+def _exit_code(running: Running) -> int | None:
+    return running.exit_code if isinstance(running, Child) else None
 
 
 def why_ended(running: Running) -> str:

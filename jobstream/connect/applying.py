@@ -11,6 +11,7 @@ from jobstream.connect import connectors, names, tables
 from jobstream.connect.connectors import Place
 from jobstream.connect.rest import ConnectFailed, Worker
 from schemas import defaults
+from schemas.kafka import librdkafka
 
 PATIENCE_S = 60.0
 """How long the database, the worker, and the connectors may take."""
@@ -65,7 +66,7 @@ def _make_topic(bootstrap: str, name: str, retention_ms: int) -> None:
     from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import AdminClient, NewTopic
 
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin = AdminClient({**librdkafka(bootstrap), "log_level": 0})
     config = {"retention.ms": str(retention_ms), "max.message.bytes": str(defaults.RECORD_BYTES_MAX)}
     done = admin.create_topics([NewTopic(name, 1, config=config)], request_timeout=PATIENCE_S)[name]
     try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from jobstream.connect import names
 from jobstream.connect.rest import Worker
 from jobstream.errors import NotReachable
+from schemas.kafka import librdkafka
 from schemas.settings import Settings
 from schemas.topics import Topics
 
@@ -55,9 +56,7 @@ def _counts(settings: Settings, sink: str) -> tuple[int, int]:
     from confluent_kafka import Consumer, KafkaException
 
     topics = Topics(settings.prefix, settings.partitions)
-    reader = Consumer(
-        {"bootstrap.servers": settings.bootstrap, "group.id": f"connect-{sink}", "log_level": 0}
-    )
+    reader = Consumer({**librdkafka(settings.kafka), "group.id": f"connect-{sink}", "log_level": 0})
     try:
         behind = sum(_behind(reader, topic) for topic in (topics.facts, topics.dead))
         refused = _ends(reader, names.refused(settings.prefix))

@@ -163,7 +163,7 @@ class Connect:
         if own_database:
             server = replace(self.database, name="postgres")
             tables.make_database(server, self.database.name, patience_s=applying.PATIENCE_S)
-        connectors = applying.apply(self.worker, self.place, self.settings.bootstrap, with_outbox=outbox)
+        connectors = applying.apply(self.worker, self.place, self.settings.kafka, with_outbox=outbox)
         threading.Thread(target=self._keep, args=(connectors,), name="keep-connectors", daemon=True).start()
         took_s = time.monotonic() - began_s
         self._say(f"{' and '.join(connectors)} run after {took_s:.1f} s; logs are in {self.logs}")

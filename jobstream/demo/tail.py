@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from jobstream.demo.tally import Tally
 from schemas.codec import decode
 from schemas.events import Fact
+from schemas.kafka import librdkafka
 
 POLL_S = 0.05
 BATCH = 1_000
@@ -27,7 +28,7 @@ class FactTail:
         self._stopping = threading.Event()
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap,
+                **librdkafka(bootstrap),
                 "group.id": "unused: partitions are assigned, and no offset is committed",
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",

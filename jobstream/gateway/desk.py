@@ -52,7 +52,7 @@ class KafkaDesk:
 
     def __init__(self, settings: Settings, look_up: LookUp) -> None:
         """Of these settings; `look_up` tells of jobs whose end lies before what is read."""
-        self._bootstrap = settings.bootstrap
+        self._bootstrap = settings.kafka
         self._prefix = settings.prefix
         self._ask_workers = look_up
         self._watches = Watches()

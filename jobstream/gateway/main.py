@@ -92,7 +92,7 @@ async def _run(settings: Settings) -> None:
     listen = Listen(settings.http, settings.http_cert, settings.http_key)
     tokens = tokens_of(settings.http_tokens)
     loopback_only = check_listen(listen, tokens.value, may_be_open=settings.http_open == "yes")
-    workers = Workers(settings.bootstrap, Topics(settings.prefix).workers, (settings.web,))
+    workers = Workers(settings.kafka, Topics(settings.prefix).workers, (settings.web,))
     views = tuple(settings.views.split(","))
     pages = WorkerPages(lambda: views if settings.views else workers.addresses())
     name = f"gateway:{socket.gethostname()}:{os.getpid()}"

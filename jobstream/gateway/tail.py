@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from schemas.codec import Undecodable, decode
+from schemas.kafka import librdkafka
 
 log = logging.getLogger("gateway.tail")
 
@@ -44,7 +45,7 @@ class Tail(Generic[T]):
         self._closing = False
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap,
+                **librdkafka(bootstrap),
                 "client.id": "jobstream-gateway-tail",
                 "group.id": "jobstream-gateway-tail",  # the library wants one; nothing joins or commits
                 "enable.auto.commit": False,

@@ -50,9 +50,9 @@ per event, ``table[key] = value`` (write rows with ``batch.write``) and ``topic.
 writer_of(app).send(outs)`` sends apart from batches and returns when confirmed).
 """
 
+from schemas.kafka import Security
 from streams.transport.batch import Batch, Out, Position, Record
 from streams.transport.crash import Exit, die
-from streams.transport.security import Security
 from streams.transport.table import PartitionState, Row, Rows, Table
 from streams.transport.transport import Transport, faust_settings, writer_of
 from streams.transport.writer import Mode, Writer

@@ -14,11 +14,12 @@ from faust.transport.drivers import aiokafka as driver
 from faust.transport.producer import Producer as FaustProducer
 from faust.types import TP, AppT
 
+from schemas.kafka import Security
 from streams.transport.agent import Agent
 from streams.transport.consumer import Consumer
 from streams.transport.crash import Exit, die
 from streams.transport.restore import Log, TableManager
-from streams.transport.security import Security, security_of
+from streams.transport.security import for_faust, security_of
 from streams.transport.selftest import selftest
 from streams.transport.source import Source
 from streams.transport.table import Table
@@ -188,7 +189,7 @@ def faust_settings(
         "Table": Table,
         "TableManager": TableManager,
         "broker_client_id": slot or uuid.uuid4().hex,  # makes the transactional id, and names the member
-        "broker_credentials": security.for_faust() if security else None,
+        "broker_credentials": for_faust(security) if security else None,
         "consumer_group_instance_id": slot,
         "consumer_auto_offset_reset": "earliest",
         "broker_session_timeout": session_timeout_s,

@@ -17,9 +17,9 @@ from typing import Any, NoReturn
 
 import faust
 
+from schemas.kafka import Security
 from streams import transport
 from streams.transport import Out, Rows, keeper, writer
-from streams.transport.security import Security
 
 ID = os.environ["APP"]
 PARTITIONS = int(os.environ["PARTITIONS"])

@@ -57,6 +57,27 @@ def test_tests_mock_nothing() -> None:
     assert not breaches
 
 
+def test_kafka_is_reached_in_one_way() -> None:
+    """Where brokers are comes with how they are talked to, from schemas.kafka: TLS and SASL are forgotten
+    by nobody.
+
+    Apart: what tells Faust's transport about them, a self-test that never connects, a broker that we
+    start, and Kafka Connect, whose client is Java's.
+    """
+    apart = (
+        "schemas/kafka.py",
+        "streams/transport/",
+        "jobstream/cluster/readiness.py",
+        "jobstream/connect/worker.py",
+    )
+    found = [
+        name(path)
+        for path in modules(*ROOMS)
+        if '"bootstrap.servers"' in path.read_text() and not name(path).startswith(apart)
+    ]
+    assert found == []
+
+
 def test_tests_wait_for_conditions() -> None:
     """No test sleeps for a time; tests/waiting.py polls for conditions."""
     breaches = [
