@@ -23,6 +23,8 @@ from confluent_kafka.admin import AdminClient
 from relay.alone import Alone
 from relay.bridge import Bridge
 from relay.broker import GivenUp, RelayFailed, find_topics, session_timeout_ms
+from relay.doors.gearman.relayed import RelayedDoor
+from relay.doors.gearman.serve import CannotListen
 from relay.lock import Lock
 from relay.scheduler.hooks import Scheduler
 from relay.scheduler.settings import SECTION, scheduler_of
@@ -32,6 +34,7 @@ from schemas.kafka import librdkafka
 from schemas.registered import RegistryFailed, adopt
 from schemas.settings import DNS, BadSetting, Settings, limits, load, section
 from schemas.telemetry.process import Telemetry
+from schemas.topics import Topics
 
 log = logging.getLogger("relay")
 
@@ -72,6 +75,9 @@ class Relay:
         self._alone: Alone | None = None
         """In its place, where there is no Kafka."""
         self._server: Server | None = None
+        self._gearman: RelayedDoor | None = None
+        self._kafka: tuple[dict[str, Any], Topics] | None = None
+        """The settings of its clients, and its topics."""
         self._given_up = threading.Event()
         self.telemetry = Telemetry(settings, "relay")
         """What it tells of itself, once that has begun."""
@@ -106,6 +112,11 @@ class Relay:
         self._given_up.set()
 
     @property
+    def gearman(self) -> str:
+        """host:port where it listens for Gearman clients and workers; empty: nowhere."""
+        return "" if self._gearman is None else self._gearman.address
+
+    @property
     def failure(self) -> str | None:
         """Why the relay cannot go on; None while it can."""
         return self._failed.result() if self._failed.done() else None
@@ -136,6 +147,11 @@ class Relay:
         except RuntimeError as error:
             raise RelayFailed(f"cannot listen at {self._settings.relay}: {error}") from None
         self.address = f"{host}:{port_in_force}"
+        if self._settings.gearman:
+            try:
+                self._gearman = await RelayedDoor.open(self._settings, core, self._kafka)
+            except CannotListen as cannot:
+                raise RelayFailed(str(cannot)) from None
         if self._scheduler is not None:
             await self._scheduler.open(self.address)
             core.follow()
@@ -161,6 +177,7 @@ class Relay:
         admin = AdminClient({**config, "log_level": 0})
         topics = await asyncio.to_thread(find_topics, admin, self._settings, self._given_up.is_set)
         patience_ms = await asyncio.to_thread(session_timeout_ms, admin)
+        self._kafka = config, topics
         self._bridge = Bridge(
             config,
             topics,
@@ -207,6 +224,8 @@ class Relay:
         left = len(edge.leases)
         if self._bridge is not None:
             await self._bridge.writer.settle(self._drain_s)
+        if self._gearman is not None:
+            await self._gearman.stop("the relay went away")
         await self._server.stop("the relay went away")
         if self._bridge is not None:
             await self._bridge.stop()
@@ -217,6 +236,8 @@ class Relay:
 
     async def _abandon(self) -> None:
         """Ends at once, without a word to Kafka: what is not confirmed must not be committed."""
+        if self._gearman is not None:
+            await self._gearman.abandon("the relay failed")
         if self._server is not None:
             await self._server.stop("the relay failed")
         if self._bridge is not None:

@@ -327,6 +327,18 @@ class Settings:
         "Queues whose jobs of one key run one at a time, in order; `=waits` has a dead job hold its key up",
         "queue,queue=waits,...",
     )
+    gearman: str = _setting(
+        "",
+        _maybe(_address),
+        "Where the relay listens for Gearman clients and workers; nowhere if empty",
+        "host:port",
+    )
+    gearman_open: str = _setting(
+        "no", _yes, "Whether Gearman, which knows no passwords, may be served beyond loopback", "yes or no"
+    )
+    gearman_timeouts: str = _setting(
+        "no", _yes, "Whether Gearman workers must give a timeout with each function", "yes or no"
+    )
     web: str = _setting(
         "127.0.0.1:6066", _address, "Where the streams worker shows status pages", "host:port"
     )

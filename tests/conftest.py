@@ -131,6 +131,17 @@ def docker_engine() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def gearman_tools() -> str:
+    """The path of Debian's Gearman client; skips without it, fails on a build server."""
+    path = shutil.which("gearman")
+    if path is None:
+        (pytest.fail if environ.get("CI") == "true" else pytest.skip)(
+            "gearman is not installed (Debian package gearman-tools)"
+        )
+    return path
+
+
+@pytest.fixture(scope="session")
 def kcat() -> str:
     """The path of kcat, a client that knows nothing of us; skips without it, fails on a build server."""
     path = shutil.which("kcat")

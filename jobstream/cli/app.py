@@ -54,6 +54,7 @@ app.command("demo", rich_help_panel=_RUN)(services.demo)
 app.command("minion", rich_help_panel=_RUN)(services.minion)
 app.command("relay", rich_help_panel=_RUN)(services.relay)
 app.command("gateway", rich_help_panel=_RUN)(services.gateway)
+app.command("gearman", rich_help_panel=_RUN)(services.gearman)
 app.command("streams", rich_help_panel=_RUN)(services.streams)
 app.command("registry", rich_help_panel=_RUN)(services.registry)
 

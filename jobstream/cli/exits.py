@@ -50,6 +50,7 @@ _EXITS: tuple[tuple[type[Exception], Exit], ...] = (
 _ELSEWHERE = (
     ("jobstream.cluster.errors", "ClusterError", Exit.NO),
     ("schemas.settings", "BadSetting", Exit.USAGE),
+    ("relay.doors.gearman.serve", "CannotListen", Exit.NO),
 )
 """Errors of modules that most verbs do not load: looked at only if something loaded them."""
 

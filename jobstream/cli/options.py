@@ -61,6 +61,16 @@ Relay = Annotated[
         show_default=False,
     ),
 ]
+Gearman = Annotated[
+    str | None,
+    typer.Option(
+        "--gearman",
+        metavar="HOST:PORT",
+        help="Address for Gearman clients and workers. Else JOBSTREAM_GEARMAN.",
+        rich_help_panel=_WHERE,
+        show_default=False,
+    ),
+]
 Data = Annotated[
     str | None,
     typer.Option(

@@ -10,7 +10,7 @@ import typer
 
 from jobstream.cli import read, show
 from jobstream.cli.exits import Exit
-from jobstream.cli.options import Bootstrap, Data, Http, Partitions, Prefix, Relay, Web
+from jobstream.cli.options import Bootstrap, Data, Gearman, Http, Partitions, Prefix, Relay, Web
 
 
 def up(
@@ -22,6 +22,7 @@ def up(
     relay: Relay = None,
     web: Web = None,
     http: Http = None,
+    gearman: Gearman = None,
 ) -> int:
     """Start the whole cluster on this machine: Kafka, the topics, the streams worker, the relay, the HTTP
     service. Ctrl-C stops it.
@@ -46,6 +47,7 @@ def up(
         "relay": relay,
         "web": web,
         "http": http,
+        "gearman": gearman,
     }
     settings, origins = load(flags)
     return run_up(settings, given_kafka=origins["bootstrap"] != "default", tell=show.talk)
@@ -117,6 +119,7 @@ def relay(
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
     relay: Relay = None,
+    gearman: Gearman = None,
     scheduler: Annotated[
         str | None,
         typer.Option(metavar="MODULE:NAME", help="What brings minions when there is work for them."),
@@ -147,6 +150,7 @@ def relay(
         bootstrap=bootstrap,
         prefix=prefix,
         relay=relay,
+        gearman=gearman,
         scheduler=scheduler,
         calls_only="yes" if calls_only else None,
     )
@@ -170,6 +174,40 @@ def gateway(*, bootstrap: Bootstrap = None, prefix: Prefix = None, http: Http = 
     from jobstream.gateway.main import main
 
     return main(settings_of(bootstrap=bootstrap, prefix=prefix, http=http, web=web))
+
+
+def gearman(
+    *,
+    port: Annotated[
+        int | None, typer.Option("--port", "-p", metavar="N", help="Of 127.0.0.1. Else as --gearman says.")
+    ] = None,
+    gearman: Gearman = None,
+    timeouts: Annotated[
+        bool, typer.Option("--timeouts", help="Take only workers that give a timeout with each function.")
+    ] = False,
+) -> int:
+    """Run the Gearman door alone: foreground jobs between Gearman clients and workers, without Kafka.
+
+    A relay has the same door, with background jobs and minions, where the setting `gearman` says.
+
+    ```
+    jobstream gearman -p 4731
+    gearman -p 4731 -w -f wc -- wc -l
+    ```
+    """
+    import asyncio
+    import logging
+
+    from jobstream.cli.options import settings_of
+    from relay.doors.gearman.serve import ADDRESS, run
+    from schemas.settings import address
+
+    settings = settings_of(gearman=gearman)
+    where = settings.gearman or ADDRESS if port is None else address("port", f"127.0.0.1:{port}")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    required = timeouts or settings.gearman_timeouts == "yes"
+    asyncio.run(run(settings, where, timeouts_required=required))
+    return Exit.OK
 
 
 def streams(

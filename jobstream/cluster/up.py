@@ -281,6 +281,11 @@ class Cluster:
         return self.settings.relay
 
     @property
+    def gearman(self) -> str:
+        """The address of the relay's Gearman door, host:port; empty: it has none."""
+        return self.settings.gearman
+
+    @property
     def web(self) -> str:
         """The address of the status pages, host:port."""
         return self.settings.web
@@ -373,6 +378,7 @@ class Cluster:
         if free_ports:
             settings = replace(
                 settings,
+                gearman=settings.gearman and f"{LOOPBACK}:{free_port()}",
                 relay=f"{LOOPBACK}:{free_port()}",
                 web=f"{LOOPBACK}:{free_port()}",
                 http=f"{LOOPBACK}:{free_port()}",
@@ -386,6 +392,8 @@ class Cluster:
             "the status pages": settings.web,
             "the HTTP service": settings.http,
         }
+        if settings.gearman:
+            wanted["the Gearman door"] = settings.gearman
         if own_kafka:
             wanted["Kafka"] = settings.bootstrap
         for what, address in wanted.items():

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -10,15 +11,20 @@ import pytest
 from jobstream import Client
 from jobstream.cluster.child import Child
 from jobstream.cluster.up import Cluster
+from schemas.settings import load
 
 _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
 def cluster(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Streams, relay and topics on the broker of the run, on free ports."""
+    """Streams, relay with its Gearman door, and topics on the broker of the run, on free ports."""
     with Cluster.start(
-        data=tmp_path_factory.mktemp("cluster"), bootstrap=bootstrap, prefix="e2e.", free_ports=True
+        replace(load()[0], gearman="127.0.0.1:0"),
+        data=tmp_path_factory.mktemp("cluster"),
+        bootstrap=bootstrap,
+        prefix="e2e.",
+        free_ports=True,
     ) as up:
         yield up
 

@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Self
 
-from relay.clock import Clock
-from relay.core.calls import Calls
 from relay.doors.gearman.desk import Background, BadJob
 from relay.doors.gearman.door import Door
 from relay.doors.gearman.packets import HEADER, KINDS, RES, P, request
+from relay.switchboard import Switchboard
 
 PATIENCE_S = 20.0
 HANDLE = b"H:"
@@ -123,11 +122,11 @@ class House:
     """A door in this event loop, and the connections that were made to it: `async with House() as house`."""
 
     def __init__(self, *, desk: FakeDesk | None = None, timeouts_required: bool = False) -> None:
-        self.calls = Calls()
+        self.board = Switchboard()
+        self.calls = self.board.calls
         self.stops: list[bool] = []
         self.door = Door(
-            self.calls,
-            Clock(),
+            self.board,
             desk=desk,
             timeouts_required=timeouts_required,
             version="1.0",
@@ -144,6 +143,7 @@ class House:
         for peer in self._peers:
             peer.close()
         await self.door.stop("the test is over")
+        self.board.close()
 
     async def peer(self) -> Peer:
         """One more connection."""

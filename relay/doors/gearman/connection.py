@@ -6,11 +6,12 @@ them by that alone; nothing that it says reaches another connection but through 
 
 import asyncio
 import logging
+import socket
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from relay.core.call import CallOutcome, End, Priority, Word, WordKind, Worker
+from relay.core.call import CallOutcome, End, Priority, Run, Word, WordKind, Worker
 from relay.doors.gearman import areas, words
 from relay.doors.gearman.desk import BadJob
 from relay.doors.gearman.packets import FAULT, TEXT, Code, Decoder, P, Said, error, packet
@@ -41,6 +42,16 @@ FUNCTIONS_MAX: Final = 10_000
 
 HELD_MAX: Final = 10_000
 """Runs that one worker may hold at once."""
+
+KEEPALIVE: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+        if hasattr(socket, name)
+    ),
+)
+"""The other side's machine is gone when it has not answered for 25 s: Gearman has no heartbeats."""
 
 EXCEPTIONS: Final = b"exceptions"
 NO_UNIQUE: Final = b"-"
@@ -81,9 +92,10 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody has connected."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport = cast("asyncio.Transport", transport)
         transport.set_write_buffer_limits(high=OUT_BYTES_MAX)
+        for level, option, value in KEEPALIVE:
+            transport.get_extra_info("socket").setsockopt(level, option, value)
         host, port, *_ = transport.get_extra_info("peername") or ("?", 0)
         self.peer = f"{host}:{port}"
         self.door.opened(self)
@@ -101,7 +113,7 @@ class Connection(asyncio.Protocol):
             log.exception("a fault of the door's own peer=%s", self.peer)
             self.close(f"a fault of the door's own: {type(fault).__name__}")
             self.door.faults += 1
-        self.door.settle()
+        self.door.board.pump()
         if decoder.broken is not None:
             self.close(decoder.broken)
         elif len(self._pending) + len(self._later) >= PENDING_MAX:
@@ -113,11 +125,47 @@ class Connection(asyncio.Protocol):
         self._later.clear()
         self._pending.clear()
         self.door.closed(self, "the connection was lost" if exc is None else str(exc))
-        self.door.settle()
+        self.door.board.pump()
 
     def pause_writing(self) -> None:
         """The other side reads nothing, and too much waits for it."""
         self.close(f"it must read what it is sent, and left more than {OUT_BYTES_MAX} bytes")
+
+    # What the calls say to a worker.
+
+    def assigned(self, run: Run) -> None:
+        """Never: Gearman's workers come for their jobs, and are granted nothing before."""
+        raise AssertionError(f"a Gearman worker must not be sent run {run.number}")
+
+    def stopped(self, run: Run, reason: str) -> None:
+        """Nobody waits for a run of its worker; Gearman has no word for that."""
+        self.door.stopped(self, run, reason)
+
+    def limited(self, run: Run, running_ms: int | None) -> None:
+        """The limit of a run is another one; Gearman has no word for that."""
+
+    def woken(self) -> None:
+        """There is something for its worker, which sleeps."""
+        self.write(NOOP)
+
+    def dropped(self, jobs: set[str]) -> None:
+        """These durable jobs are its worker's no longer."""
+        for handle, entry in list(self.held.items()):
+            if entry.lease is not None and entry.lease.job in jobs:
+                del self.held[handle]
+                self.over.add(handle)
+
+    @property
+    def functions(self) -> frozenset[str]:
+        """What its worker can do."""
+        return frozenset() if self.worker is None else frozenset(self.worker.functions)
+
+    @property
+    def minion(self) -> str:
+        """Its worker's name among minions."""
+        return f"gearman:{self.peer.replace('[', '').replace(']', '')}:{self.number}"
+
+    # Writing.
 
     @property
     def is_open(self) -> bool:
@@ -132,7 +180,7 @@ class Connection(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Sends something with all else that this turn of the loop brings."""
         if not self._out:
-            self.door.dirty.append(self)
+            self.door.mark(self)
         self._out.append(data)
 
     def flush(self) -> None:
@@ -300,7 +348,7 @@ class Connection(asyncio.Protocol):
             self._take(self._later.popleft())
         if len(pending) + len(self._later) < PENDING_MAX // 2:
             self._resume()
-        self.door.settle()
+        self.door.board.pump()
 
     def _status(self, handle: bytes) -> None:
         known, running, done, total, _ = self.door.status_of(handle)

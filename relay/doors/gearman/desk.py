@@ -35,10 +35,3 @@ class Desk(Protocol):
         `taken` is called later, on the event loop, with None once the job is durable, else with a sentence
         why nobody can say that it is.
         """
-
-
-class Known(Protocol):
-    """What is known of a durable job that runs here."""
-
-    def running(self, job: str) -> tuple[int, int] | None:
-        """How far it is, done and total; None: it does not run here."""

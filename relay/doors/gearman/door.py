@@ -19,31 +19,26 @@ from typing import Final
 
 from relay.core.call import (
     NEVER_RAN,
-    Assign,
     BadCall,
     Call,
     CallOutcome,
-    Effect,
     End,
-    Ended,
     Priority,
     Run,
-    Stop,
-    Tell,
-    Wake,
     Word,
     WordKind,
     Worker,
 )
-from relay.core.calls import Calls
 from relay.doors.gearman import delayed
 from relay.doors.gearman.areas import AREA_MS
-from relay.doors.gearman.connection import NOOP, Connection
+from relay.doors.gearman.connection import Connection
 from relay.doors.gearman.desk import Background, BadJob, Desk
+from relay.doors.gearman.leases import Bridge, Leases
 from relay.doors.gearman.office import DoorOffice
 from relay.doors.gearman.packets import Code, P, error, packet
 from relay.doors.gearman.ticket import Entry, Ticket
 from relay.doors.gearman.work import content_type_of, unique_of
+from relay.switchboard import Switchboard
 
 log = logging.getLogger("relay.gearman")
 
@@ -77,21 +72,21 @@ class Door:
 
     def __init__(
         self,
-        calls: Calls,
-        clock: Callable[[], int],
+        board: Switchboard,
         *,
         desk: Desk | None = None,
+        bridge: Bridge | None = None,
         timeouts_required: bool = False,
         version: str = "",
         told_to_stop: Callable[[bool], None] | None = None,
     ) -> None:
-        self.calls = calls
-        self.clock = clock
+        self.board = board
+        self.calls = board.calls
+        self.clock = board.clock
         self.timeouts_required = timeouts_required
         self.version = version
         self.told_to_stop = told_to_stop
         """What an administrator's shutdown does, graceful or not; None: it is refused."""
-        self.dirty: list[Connection] = []
         self.faults = 0
         self.connections: dict[int, Connection] = {}
         self.entries: dict[int, Entry] = {}
@@ -100,6 +95,7 @@ class Door:
         """Functions that an administrator made known."""
         self.quotas: dict[str, Quota] = {}
         self._desk = desk
+        self._leases = None if bridge is None else Leases(bridge, self._new_handle)
         self._handles: dict[bytes, Entry] = {}
         self._uniques: dict[bytes, Entry] = {}
         self._open: Counter[str] = Counter()
@@ -107,8 +103,7 @@ class Door:
         self._handled = 0
         self._numbers = 0
         self._loop = asyncio.get_running_loop()
-        self._flushing = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._dirty: list[Connection] = []
         self._server: asyncio.Server | None = None
 
     # Coming and going.
@@ -125,8 +120,8 @@ class Door:
             self._server.close()
         for connection in list(self.connections.values()):
             connection.close(reason)
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._leases is not None:
+            self._leases.close()
         await asyncio.sleep(0)
 
     def _connection(self) -> Connection:
@@ -148,6 +143,8 @@ class Door:
             if ticket.entry is not None and not ticket.entry.run.calls:
                 self._drop(ticket.entry)
         connection.tickets.clear()
+        if self._leases is not None:
+            self._leases.closed(connection, reason)
         if connection.worker is not None:
             held = len(connection.held)
             self.calls.gone(connection.worker, now_ms, reason)
@@ -191,11 +188,11 @@ class Door:
         )
         call.tag = ticket = Ticket(client, unique, call, routed=routing_ms is not None)
         try:
-            self.calls.ask(call, self.clock())
+            self.board.ask(call)
         except BadCall as bad:
             client.write(error(Code.INVALID_ARGUMENT, str(bad)))
             return
-        if call.end is None or call.end.outcome is not CallOutcome.REFUSED:
+        if call.end is None:
             self._created(ticket)
 
     def _created(self, ticket: Ticket) -> None:
@@ -263,7 +260,7 @@ class Door:
                 client.write(packet(P.WORK_COMPLETE, handle, durable.encode()))
             else:
                 refuse(refusal)
-            self.settle()
+            self.board.pump()
 
         try:
             task = delayed.read(data, self.clock())
@@ -303,7 +300,13 @@ class Door:
     def status_of(self, handle: bytes) -> tuple[bytes, bytes, bytes, bytes, bytes]:
         """Of a job: known, running, done, total, clients, each as its packet has it."""
         entry = self._handles.get(handle)
-        return UNKNOWN if entry is None else _status(entry)
+        if entry is not None:
+            return _status(entry)
+        if self._leases is not None and handle.startswith(DURABLE):
+            running = self._leases.running(handle.removeprefix(DURABLE).decode(errors="replace"))
+            if running is not None:
+                return b"1", b"1", b"%d" % running[0], b"%d" % running[1], b"0"
+        return UNKNOWN
 
     def status_of_unique(self, unique: bytes) -> tuple[bytes, bytes, bytes, bytes, bytes]:
         """The same of the job with a unique id."""
@@ -331,129 +334,114 @@ class Door:
         """A connection is a worker's."""
         self.calls.join(worker, self.clock())
 
-    def able(self, _: Connection, worker: Worker, function: str, timeout_ms: int) -> None:
+    def able(self, connection: Connection, worker: Worker, function: str, timeout_ms: int) -> None:
         """It can run a function."""
         self.calls.can_do(worker, function, self.clock(), timeout_ms or None)
+        if self._leases is not None:
+            self._leases.changed(connection)
 
-    def unable(self, _: Connection, worker: Worker, functions: Iterable[str]) -> None:
+    def unable(self, connection: Connection, worker: Worker, functions: Iterable[str]) -> None:
         """It can no longer run some."""
         for function in functions:
             self.calls.cannot_do(worker, function)
+        if self._leases is not None:
+            self._leases.changed(connection)
 
-    def sleep(self, _: Connection, worker: Worker) -> None:
+    def sleep(self, connection: Connection, worker: Worker) -> None:
         """It waits to be woken."""
         self.calls.sleep(worker, self.clock())
+        if self._leases is not None:
+            self._leases.sleep(connection)
 
-    def grab(self, _: Connection, worker: Worker) -> Entry | None:
+    def grab(self, connection: Connection, worker: Worker) -> Entry | None:
         """It comes for a job."""
+        leases = self._leases
+        if leases is not None and leases.goes_first(connection):
+            entry = leases.grab(connection)
+            if entry is not None:
+                worker.asleep = False
+                return entry
         run = self.calls.grab(worker, self.clock())
-        return (
-            None
-            if run is None
-            else self._entry_of(run, run.unique.encode(errors="surrogateescape"), counted=False)
-        )
+        if run is not None:
+            if leases is not None:
+                leases.took_call(connection)
+            return self._entry_of(run, run.unique.encode(errors="surrogateescape"), counted=False)
+        return None if leases is None else leases.grab(connection)
 
     def said(self, _: Connection, worker: Worker, entry: Entry, word: Word) -> None:
         """It says something of a run."""
-        self.calls.said(worker, entry.run.number, word, self.clock())
+        if entry.lease is None:
+            self.calls.said(worker, entry.run.number, word, self.clock())
+        elif self._leases is not None and word.kind is WordKind.STATUS:
+            self._leases.progressed(entry.lease, word.done, word.total)
 
-    def finished(self, _: Connection, worker: Worker, entry: Entry, end: End) -> None:
+    def finished(self, connection: Connection, worker: Worker, entry: Entry, end: End) -> None:
         """A run of it is over."""
-        worker.credits = 0
-        self.calls.ended(worker, entry.run.number, end, self.clock())
-        self._drop(entry)
+        if entry.lease is None:
+            self.calls.ended(worker, entry.run.number, end, self.clock())
+            self._drop(entry)
+        elif self._leases is not None:
+            self._leases.ended(connection, entry.lease, end)
 
     # What follows.
 
-    def settle(self) -> None:
-        """Gives on what the calls have to say. To be called after every call into them."""
-        calls = self.calls
-        while calls.effects:
-            effects, calls.effects = calls.effects, []
-            for effect in effects:
-                self._effect(effect)
-        if self.dirty and not self._flushing:
-            self._flushing = True
+    def mark(self, connection: Connection) -> None:
+        """The connection has something to send, with all else that this turn of the loop brings."""
+        if not self._dirty:
             self._loop.call_soon(self._flush)
-        self._set_timer()
+        self._dirty.append(connection)
 
     def _flush(self) -> None:
-        self._flushing = False
-        dirty, self.dirty = self.dirty, []
+        dirty, self._dirty = self._dirty, []
         for connection in dirty:
             connection.flush()
 
-    def _effect(self, effect: Effect) -> None:
-        if type(effect) is Ended:
-            self._ended(effect.call)
-        elif type(effect) is Wake:
-            effect.worker.tag.write(NOOP)
-        elif type(effect) is Tell:
-            self._tell(effect.call, effect.word)
-        elif type(effect) is Stop:
-            self._stop(effect.worker, effect.run)
-        else:
-            assert type(effect) is not Assign, "Gearman workers come for their jobs"
-
-    def _set_timer(self) -> None:
-        due_ms = self.calls.next_ms()
-        if self._timer is None and due_ms is not None:
-            self._timer = self._loop.call_later(max(due_ms - self.clock(), 1) / 1000, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        self.calls.tick(self.clock())
-        self.settle()
-
-    def _stop(self, worker: Worker, run: Run) -> None:
+    def stopped(self, connection: Connection, run: Run, reason: str) -> None:
         """Nobody waits for a run of a worker: what it yet says of it is passed over."""
         entry = self.entries.get(run.number)
-        if entry is not None and worker.tag.held.pop(entry.handle, None) is not None:
-            worker.tag.over.add(entry.handle)
+        if entry is not None and connection.held.pop(entry.handle, None) is not None:
+            connection.over.add(entry.handle)
             self._drop(entry)
+            log.info(
+                "worker is not waited for: %s job=%s peer=%s", reason, entry.handle.decode(), connection.peer
+            )
 
-    def _tell(self, call: Call, word: Word) -> None:
-        ticket: Ticket = call.tag
-        assert ticket.entry is not None
-        client, handle, kind = ticket.client, ticket.entry.handle, word.kind
+    def told(self, ticket: Ticket, word: Word) -> None:
+        """Something is said of a client's job."""
+        client, entry, kind = ticket.client, ticket.entry, word.kind
+        if entry is None:
+            return
         if kind is WordKind.DATA:
-            client.write(packet(P.WORK_DATA, handle, word.data))
+            client.write(packet(P.WORK_DATA, entry.handle, word.data))
         elif kind is WordKind.WARNING:
-            client.write(packet(P.WORK_WARNING, handle, word.data))
+            client.write(packet(P.WORK_WARNING, entry.handle, word.data))
         elif kind is WordKind.STATUS:
-            ticket.entry.done, ticket.entry.total = word.done, word.total
-            client.write(packet(P.WORK_STATUS, handle, b"%d" % word.done, b"%d" % word.total))
+            entry.done, entry.total = word.done, word.total
+            client.write(packet(P.WORK_STATUS, entry.handle, b"%d" % word.done, b"%d" % word.total))
         elif kind is WordKind.EXCEPTION and client.exceptions:
             ticket.excepted = True
-            client.write(packet(P.WORK_EXCEPTION, handle, word.data))
+            client.write(packet(P.WORK_EXCEPTION, entry.handle, word.data))
 
-    def _ended(self, call: Call) -> None:
-        ticket: Ticket = call.tag
-        end, client = call.end, ticket.client
+    def over(self, ticket: Ticket) -> None:
+        """A client's job has ended."""
+        call, client = ticket.call, ticket.client
+        end = call.end
         assert end is not None
+        if ticket.entry is None:
+            if end.outcome is CallOutcome.REFUSED:
+                client.write(error(Code.QUEUE_ERROR, end.error_message))
+                return
+            self._created(ticket)
         entry = ticket.entry
-        if entry is None:
-            self.refused(ticket, end)
-            return
+        assert entry is not None
         if end.outcome is CallOutcome.LOST and not ticket.routed and ticket.retries < RETRIES_MAX:
             self._again(ticket, entry)
             return
         client.tickets.discard(ticket)
         if not entry.run.calls:
             self._drop(entry)
-        if end.outcome is CallOutcome.COMPLETE:
-            client.write(packet(P.WORK_COMPLETE, entry.handle, end.result))
-        elif end.outcome in NEVER_RAN and ticket.routed:
-            client.write(packet(P.ROUTING_TIMEOUT, entry.handle, b"%d" % call.waited_ms))
-        elif end.outcome is CallOutcome.FAILED and client.exceptions:
-            if not ticket.excepted:
-                client.write(packet(P.WORK_EXCEPTION, entry.handle, end.error_message.encode()))
-        else:
-            client.write(packet(P.WORK_FAIL, entry.handle))
-
-    def refused(self, ticket: Ticket, end: End) -> None:
-        """A call that was not taken at all."""
-        ticket.client.write(error(Code.QUEUE_ERROR, end.error_message))
+        if client.is_open:
+            client.write(_end_packet(ticket, entry, end))
 
     def _again(self, ticket: Ticket, lost: Entry) -> None:
         """Asks once more for a job whose worker vanished, under the handle that its client knows."""
@@ -475,9 +463,9 @@ class Door:
         )
         ticket.call = call
         ticket.retries += 1
-        self.calls.ask(call, self.clock())
+        self.board.ask(call)
         run = call.run
-        if run is None:
+        if run is None or call.end is not None:
             return
         entry = self.entries.get(run.number)
         if entry is None:
@@ -500,6 +488,17 @@ class Door:
 def _status(entry: Entry) -> tuple[bytes, bytes, bytes, bytes, bytes]:
     running = b"1" if entry.run.worker is not None else b"0"
     return b"1", running, b"%d" % entry.done, b"%d" % entry.total, b"%d" % len(entry.run.calls)
+
+
+def _end_packet(ticket: Ticket, entry: Entry, end: End) -> bytes:
+    """What the client is told of the end."""
+    if end.outcome is CallOutcome.COMPLETE:
+        return packet(P.WORK_COMPLETE, entry.handle, end.result)
+    if end.outcome in NEVER_RAN and ticket.routed:
+        return packet(P.ROUTING_TIMEOUT, entry.handle, b"%d" % ticket.call.waited_ms)
+    if end.outcome is CallOutcome.FAILED and ticket.client.exceptions:
+        return b"" if ticket.excepted else packet(P.WORK_EXCEPTION, entry.handle, end.error_message.encode())
+    return packet(P.WORK_FAIL, entry.handle)
 
 
 _NO_RUN: Final = Run(0, "", b"", "", "", "", Priority.NORMAL)

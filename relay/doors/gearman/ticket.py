@@ -1,11 +1,10 @@
-"""What the door remembers of a call that came through it, and of a run that went out through it. Data
-only.
-"""
+"""What the door remembers of a call that came through it, and of a run that went out through it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from relay.core.call import Call, Run
+from relay.core.call import Call, Run, Word
+from relay.core.session import Lease
 
 if TYPE_CHECKING:
     from relay.doors.gearman.connection import Connection
@@ -25,6 +24,8 @@ class Entry:
     total: int = 0
     retries: int = 0
     """How often a worker vanished with it."""
+    lease: Lease | None = None
+    """Of a durable job; None: it is a call."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,3 +42,12 @@ class Ticket:
     """Its client has had a WORK_EXCEPTION, which is an end."""
     retries: int = 0
     """How often a worker vanished with it."""
+
+    def told(self, _: Call, word: Word) -> None:
+        """Something is said of the job."""
+        self.client.door.told(self, word)
+
+    def over(self, call: Call) -> None:
+        """The job ended."""
+        if call is self.call:
+            self.client.door.over(self)

@@ -26,6 +26,7 @@ VERBS = {
     "relay",
     "streams",
     "gateway",
+    "gearman",
     "topics",
     "config",
     "connect",

@@ -1,0 +1,94 @@
+"""The Gearman door within a relay: on its calls and, where it has Kafka, on its durable jobs too.
+
+Owns what the door needs beside the relay's own: the producer of requests. It ends with its relay.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, Self
+
+from relay.core.edge import Edge
+from relay.core.session import Session
+from relay.doors.gearman.door import Door
+from relay.doors.gearman.kafka import KafkaDesk
+from relay.doors.gearman.serve import open_door, release
+from relay.requests import Requests
+from relay.switchboard import Switchboard
+from schemas.settings import Settings
+from schemas.topics import Topics
+
+log = logging.getLogger("relay.gearman")
+
+
+class Core(Protocol):
+    """What a relay is to the door: its bridge to Kafka, or what stands in its place without Kafka."""
+
+    wake: Callable[[Session], None]
+
+    @property
+    def board(self) -> Switchboard:
+        """The calls of all its doors."""
+
+    @property
+    def edge(self) -> Edge:
+        """Who decides about durable jobs."""
+
+    @property
+    def clock(self) -> Callable[[], int]:
+        """Tells the time, ms."""
+
+    def pump(self) -> None:
+        """Takes out of the edge what the last call put there."""
+
+    def follow(self) -> None:
+        """Reads the queues that sessions serve."""
+
+
+class RelayedDoor:
+    """A door that listens: `await RelayedDoor.open(...)`, and `stop` in the end."""
+
+    def __init__(self, door: Door, requests: Requests | None, address: str) -> None:
+        self.door = door
+        self.address = address
+        """host:port where it listens, the port in force where 0 was asked for."""
+        self._requests = requests
+
+    @classmethod
+    async def open(
+        cls, settings: Settings, core: Core, kafka: tuple[Mapping[str, Any], Topics] | None
+    ) -> Self:
+        """Listens where the setting `gearman` says; CannotListen if it cannot.
+
+        Args:
+            settings: `gearman` is not empty.
+            core: The relay's.
+            kafka: The settings of its clients, and its topics; None: it has none, and foreground jobs only.
+        """
+        requests = None if kafka is None else Requests(*kafka)
+        door = Door(
+            core.board,
+            desk=None if requests is None else KafkaDesk(requests, core.clock),
+            bridge=None if kafka is None else core,
+            timeouts_required=settings.gearman_timeouts == "yes",
+            version=release(),
+        )
+        try:
+            address = await open_door(door, settings.gearman, settings)
+        except BaseException:
+            if requests is not None:
+                requests.abandon()
+            raise
+        log.info("gearman door started address=%s kafka=%s", address, "no" if kafka is None else "yes")
+        return cls(door, requests, address)
+
+    async def stop(self, reason: str) -> None:
+        """Ends all connections and listens no more; what was asked of Kafka is waited for."""
+        if self._requests is not None:
+            await self._requests.stop()
+        await self.door.stop(reason)
+
+    async def abandon(self, reason: str) -> None:
+        """Ends at once."""
+        if self._requests is not None:
+            self._requests.abandon()
+        await self.door.stop(reason)

@@ -1,0 +1,77 @@
+"""Background jobs through the relay's Gearman door: durable, and run by Gearman workers and minions alike."""
+
+import time
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+import pytest
+
+from jobstream import Client
+from jobstream.cluster.up import Cluster
+from jobstream.errors import JobUnknown
+from relay.doors.gearman.packets import P
+from tests.e2e.conftest import Start
+from tests.fakes.gearman import Peer
+from tests.waiting import eventually_async
+
+EARLY_MS = 50
+"""The clocks of the client and of the broker may differ by so much."""
+
+
+@pytest.fixture
+async def peer(cluster: Cluster) -> AsyncIterator[Peer]:
+    """A connection to the door."""
+    found = await Peer.connect(int(cluster.gearman.rpartition(":")[2]))
+    yield found
+    found.close()
+
+
+async def succeeded(client: Client, handle: bytes) -> dict[str, object]:
+    """The status of a job when it has succeeded."""
+
+    async def look() -> dict[str, object] | None:
+        try:
+            found = await client.status(handle.decode().removeprefix("J:"))
+        except JobUnknown:
+            return None  # its worker has not read it yet
+        return found if found["phase"] == "succeeded" else None
+
+    found = await eventually_async(look, 30)
+    assert found is not None
+    return found
+
+
+async def test_a_background_job_on_a_gearman_worker(peer: Peer, cluster: Cluster, client: Client) -> None:
+    """JOB_CREATED means that Kafka has it; a Gearman worker runs it, fails it once, and it is tried again."""
+    worker = await Peer.connect(int(cluster.gearman.rpartition(":")[2]))
+    await worker.works(b"e2e.gearman")
+    peer.say(P.SUBMIT_JOB_BG, b"e2e.gearman", b"", b"hello")
+    (handle,) = await peer.expect(P.JOB_CREATED, None)
+    results = [(P.WORK_EXCEPTION, b"not yet"), (P.WORK_COMPLETE, b"done")]
+    for word, data in results:
+        worker.say(P.PRE_SLEEP)
+        await worker.expect(P.NOOP)
+        job = await worker.takes(b"hello")
+        worker.say(word, job, data)
+    status = await succeeded(client, handle)
+    assert (status["attempt"], status["result_base64"]) == (2, "ZG9uZQ==")
+    worker.close()
+
+
+async def test_later_on_a_minion(peer: Peer, client: Client, start: Start) -> None:
+    """SUBMIT_JOB_EPOCH and Gearsloth's function run no earlier than they say, here on a minion over gRPC,
+    which gets JSON as its arguments.
+    """
+    start()
+    at_s = int(time.time()) + 2
+    peer.say(P.SUBMIT_JOB_EPOCH, b"e2e.echo", b"", b"%d" % at_s, b'{"value": "epoch"}')
+    (by_epoch,) = await peer.expect(P.JOB_CREATED, None)
+    task = b'{"func_name": "e2e.echo", "after": 1, "payload": "[7]"}'
+    asked_ms = time.time() * 1000
+    created = await peer.submits(b"submitJobDelayed", task)
+    _, delayed = await peer.expect(P.WORK_COMPLETE, created, None)
+    for handle, result, at_ms in ((by_epoch, "epoch", at_s * 1000), (delayed, 7, asked_ms + 1000)):
+        status = await succeeded(client, handle)
+        assert status["result"] == result
+        ended_ms = datetime.fromisoformat(str(status["ended_at"])).timestamp() * 1000
+        assert ended_ms >= at_ms - EARLY_MS
