@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
@@ -21,6 +22,7 @@ from jobstream.errors import (
     TopicsMissing,
 )
 from jobstream.gateway.desk import KafkaDesk
+from jobstream.gateway.outlook import KafkaOutlook
 from jobstream.gateway.workers import Workers
 from schemas.registered import RegistryFailed, adopt
 from schemas.settings import Settings
@@ -79,6 +81,9 @@ async def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings) -> None:
+    from relay.doors.dashboard.app import Dashboard
+    from relay.doors.dashboard.live import Live
+    from relay.doors.dashboard.signin import SignIn
     from relay.doors.http.app import create_app
     from relay.doors.http.door import Door
     from relay.doors.http.metrics import Metrics
@@ -99,10 +104,19 @@ async def _run(settings: Settings) -> None:
     trusting = frozenset(part for part in settings.http_trust.split(",") if part)
     telemetry = Telemetry(settings, "gateway")
     telemetry.begin(listen=False)
-    async with KafkaDesk(settings, _look_up(pages)) as desk, workers:
+    async with (
+        KafkaDesk(settings, _look_up(pages)) as desk,
+        workers,
+        KafkaOutlook(settings, desk.topics) as outlook,
+        Live(pages, outlook) as live,
+    ):
         secret = _secret(settings.http_secret)
         door = Door(desk, pages, Metrics(telemetry.meter), secret, name, trusting)
-        app = create_app(door, lambda: tokens.value, EXCUSES, loopback_only=loopback_only)
+        signin = SignIn(lambda: tokens.value, secret, lambda: int(time.time()))
+        dashboard = Dashboard(door, live, outlook, signin, EXCUSES, secure=bool(settings.http_cert))
+        app = create_app(
+            door, lambda: tokens.value, EXCUSES, loopback_only=loopback_only, dashboard=dashboard
+        )
         stop = asyncio.Event()
         for signum in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signum, stop.set)

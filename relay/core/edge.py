@@ -28,6 +28,7 @@ from relay.core.router import Router
 from relay.core.serving import Serving
 from relay.core.session import Breach, Lease, Refusal, Session, SessionPhase
 from relay.core.tokens import EVERYTHING, Grant
+from relay.core.told import partition_statuses, running_statuses, session_status
 from relay.core.traffic import Traffic
 from relay.core.translate import (
     held_message,
@@ -40,7 +41,7 @@ from relay.core.translate import (
     shown,
 )
 from relay.core.window import Window, identity
-from schemas.defaults import HEARTBEAT_TIMEOUT_MS, RESUME_GRACE_MS
+from schemas.defaults import HEARTBEAT_TIMEOUT_MS, NAME_CHARS_MAX, RESUME_GRACE_MS
 from schemas.events import Control, Dispatch, Receipt
 from schemas.proto import relay_pb2
 from schemas.words import ControlName, Outcome
@@ -133,6 +134,7 @@ class Edge:
             said.capacity,
             seed=seed_of(said.minion),
             allowed=allowed,
+            sdk=said.sdk[:NAME_CHARS_MAX],
         )
         session.check_offer()
         held = [lease_of_held(lease, session, self.partitions) for lease in said.held]
@@ -140,7 +142,7 @@ class Edge:
             session.check_allowed(lease.queue, lease.function)
         if said.calls:
             session.worker = SessionWorker(session, said)
-        session.heard_at_ms = now_ms
+        session.heard_at_ms = session.opened_at_ms = now_ms
         self.sessions[session_id] = session
         dropped = [lease for lease in held if not self._adopt(lease, session, now_ms)]
         if dropped:
@@ -329,31 +331,6 @@ class Edge:
 
     def status(self, windows: Iterable[Window], now_ms: int) -> relay_pb2.StatusReply:
         """What it does now."""
-        sessions = [
-            relay_pb2.SessionStatus(
-                session=session.id,
-                minion=session.minion,
-                phase=session.phase,
-                queues=sorted(session.queues),
-                functions=len(session.functions),
-                capacity=session.capacity,
-                credits=session.credits,
-                leases=len(session.leases),
-                runs=0 if session.worker is None else len(session.worker.runs),
-            )
-            for session in self.sessions.values()
-        ]
-        partitions = [
-            relay_pb2.PartitionStatus(
-                queue=window.queue,
-                partition=window.partition,
-                offset=window.point,
-                unfinished_span=window.span,
-                waiting=window.waiting,
-                paused=window.paused,
-            )
-            for window in windows
-        ]
         return relay_pb2.StatusReply(
             relay=self.relay,
             draining=self.draining,
@@ -361,10 +338,12 @@ class Edge:
             assigned=self.assigned,
             spilled=self.spilled,
             lanes=len(self._lanes),
-            sessions=sessions,
-            partitions=sorted(partitions, key=lambda each: (each.queue, each.partition)),
+            sessions=map(session_status, self.sessions.values()),
+            partitions=partition_statuses(windows),
             waiting=self.router.status(),
             calls=calls_status(self.calls, now_ms),
+            running=running_statuses(self.leases.values()),
+            now_ms=now_ms,
         )
 
     # What time says.

@@ -121,9 +121,11 @@ class Session:
         "leases",
         "leases_since_ms",
         "minion",
+        "opened_at_ms",
         "outbox",
         "phase",
         "queues",
+        "sdk",
         "seed",
         "worker",
     )
@@ -138,6 +140,7 @@ class Session:
         *,
         seed: int,
         allowed: Grant = EVERYTHING,
+        sdk: str = "",
     ) -> None:
         self.id = id
         self.minion = minion
@@ -146,10 +149,12 @@ class Session:
         self.capacity = capacity
         self.seed = seed
         self.allowed = allowed
+        self.sdk = sdk
         self.credits = 0
         self.leases: dict[str, Lease] = {}
         self.leases_since_ms = 0
         self.heard_at_ms = 0
+        self.opened_at_ms = 0
         self.phase = SessionPhase.READY
         self.outbox = Outbox()
         self.worker: Worker | None = None

@@ -1365,6 +1365,8 @@ class StatusReply(_message.Message):
     PARTITIONS_FIELD_NUMBER: _builtins.int
     WAITING_FIELD_NUMBER: _builtins.int
     CALLS_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    NOW_MS_FIELD_NUMBER: _builtins.int
     relay: _builtins.str
     """its name"""
     draining: _builtins.bool
@@ -1377,6 +1379,8 @@ class StatusReply(_message.Message):
     """of those, to another minion than the key's own"""
     lanes: _builtins.int
     """keys with key order that have a job here"""
+    now_ms: _builtins.int
+    """relay's clock"""
     @_builtins.property
     def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___SessionStatus]: ...
     @_builtins.property
@@ -1385,6 +1389,8 @@ class StatusReply(_message.Message):
     def waiting(self) -> _containers.RepeatedCompositeFieldContainer[Global___WaitingStatus]: ...
     @_builtins.property
     def calls(self) -> Global___CallsStatus: ...
+    @_builtins.property
+    def running(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunningStatus]: ...
     def __init__(
         self,
         *,
@@ -1398,10 +1404,12 @@ class StatusReply(_message.Message):
         partitions: _abc.Iterable[Global___PartitionStatus] | None = ...,
         waiting: _abc.Iterable[Global___WaitingStatus] | None = ...,
         calls: Global___CallsStatus | None = ...,
+        running: _abc.Iterable[Global___RunningStatus] | None = ...,
+        now_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "calls", b"calls", "draining", b"draining", "lanes", b"lanes", "leases", b"leases", "partitions", b"partitions", "relay", b"relay", "sessions", b"sessions", "spilled", b"spilled", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "calls", b"calls", "draining", b"draining", "lanes", b"lanes", "leases", b"leases", "now_ms", b"now_ms", "partitions", b"partitions", "relay", b"relay", "running", b"running", "sessions", b"sessions", "spilled", b"spilled", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1518,6 +1526,10 @@ class SessionStatus(_message.Message):
     CREDITS_FIELD_NUMBER: _builtins.int
     LEASES_FIELD_NUMBER: _builtins.int
     RUNS_FIELD_NUMBER: _builtins.int
+    HEARD_AT_MS_FIELD_NUMBER: _builtins.int
+    OPENED_AT_MS_FIELD_NUMBER: _builtins.int
+    SDK_FIELD_NUMBER: _builtins.int
+    FUNCTION_NAMES_FIELD_NUMBER: _builtins.int
     session: _builtins.str
     minion: _builtins.str
     phase: _builtins.str
@@ -1530,8 +1542,18 @@ class SessionStatus(_message.Message):
     leases: _builtins.int
     runs: _builtins.int
     """foreground calls that it runs"""
+    heard_at_ms: _builtins.int
+    """when it was last heard of, relay's clock"""
+    opened_at_ms: _builtins.int
+    """when it said hello, relay's clock"""
+    sdk: _builtins.str
+    """what it said of itself"""
     @_builtins.property
     def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def function_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """the first 50, by name"""
+
     def __init__(
         self,
         *,
@@ -1544,10 +1566,14 @@ class SessionStatus(_message.Message):
         credits: _builtins.int = ...,
         leases: _builtins.int = ...,
         runs: _builtins.int = ...,
+        heard_at_ms: _builtins.int = ...,
+        opened_at_ms: _builtins.int = ...,
+        sdk: _builtins.str = ...,
+        function_names: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "credits", b"credits", "functions", b"functions", "leases", b"leases", "minion", b"minion", "phase", b"phase", "queues", b"queues", "runs", b"runs", "session", b"session"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "credits", b"credits", "function_names", b"function_names", "functions", b"functions", "heard_at_ms", b"heard_at_ms", "leases", b"leases", "minion", b"minion", "opened_at_ms", b"opened_at_ms", "phase", b"phase", "queues", b"queues", "runs", b"runs", "sdk", b"sdk", "session", b"session"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1627,3 +1653,30 @@ class WaitingStatus(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WaitingStatus: _TypeAlias = WaitingStatus  # noqa: Y015
+
+@_typing.final
+class RunningStatus(_message.Message):
+    """Leases of a queue and a function."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    function: _builtins.str
+    running: _builtins.int
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        function: _builtins.str = ...,
+        running: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["function", b"function", "queue", b"queue", "running", b"running"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunningStatus: _TypeAlias = RunningStatus  # noqa: Y015

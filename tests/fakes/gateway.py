@@ -12,6 +12,9 @@ from jobstream.errors import JobUnknown
 from jobstream.testing.machine import Machine
 from jobstream.testing.pages import LocalPages
 from relay.core.tokens import Tokens
+from relay.doors.dashboard.app import Dashboard
+from relay.doors.dashboard.live import Live
+from relay.doors.dashboard.signin import SignIn
 from relay.doors.http.app import create_app
 from relay.doors.http.desk import Ask, Fits, Told
 from relay.doors.http.door import Door
@@ -21,6 +24,7 @@ from schemas.events import DeadLetter, Fact
 from schemas.letters import standing
 from schemas.topics import Topics
 from schemas.words import PHASES_TERMINAL
+from tests.fakes.outlook import FakeOutlook
 
 SECRET = b"a secret of sixteen bytes or more"
 
@@ -39,7 +43,12 @@ class MachineDesk:
         self.away = False
         self.silent = False
         self._facts: list[tuple[int, Fact]] = []
-        machine.on_fact = lambda offset, fact: self._facts.append((offset, fact))
+        self.facts_so_far: list[Fact] = []
+        machine.on_fact = self._keep
+
+    def _keep(self, offset: int, fact: Fact) -> None:
+        self._facts.append((offset, fact))
+        self.facts_so_far.append(fact)
 
     @property
     def topics(self) -> Topics:
@@ -125,6 +134,9 @@ class MachinePages:
 
     def __init__(self, machine: Machine) -> None:
         self._pages = LocalPages(machine)
+        self._machine = machine
+        self.away: str | None = None
+        """If set, no worker can tell of counts, with this sentence."""
         self.asked = asyncio.Event()
         """They were asked for a job."""
 
@@ -137,23 +149,48 @@ class MachinePages:
             raise Problem(HTTPStatus.NOT_FOUND, str(unknown), "unknown_job") from None
 
     async def jobs(self, query: Mapping[str, str]) -> dict[str, Any]:
-        """The jobs of a queue."""
-        page = self._pages.list(query.get("queue", "default"), query.get("phase"))
-        page["jobs"] = [
+        """The jobs of a queue; of all of them without one."""
+        queues = sorted({row.spec.queue for row in self._machine.jobs()}) or ["default"]
+        wanted = [query["queue"]] if "queue" in query else queues
+        lists = [self._pages.list(queue, query.get("phase")) for queue in wanted]
+        jobs = [
             job
-            for job in page["jobs"]
+            for each in lists
+            for job in each["jobs"]
             if all(job[name] == query.get(name, job[name]) for name in ("function", "key"))
             and query.get("tag", "") in ("", *job["tags"])
         ]
-        return page
+        total = sum(each["total"] for each in lists)
+        return {**lists[0], "queue": query.get("queue"), "total": total, "jobs": jobs}
 
     async def counts(self) -> dict[str, Any]:
         """Counts."""
+        if self.away is not None:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, self.away, "unavailable")
         return self._pages.counts()
 
     async def schedules(self) -> dict[str, Any]:
         """Schedules."""
         return self._pages.schedules()
+
+    async def schedule(self, id: str) -> dict[str, Any]:
+        """One schedule."""
+        found = self._pages.schedules(id)
+        if not found["schedules"]:
+            raise Problem(HTTPStatus.NOT_FOUND, "none", "unknown_job")
+        return found
+
+    async def workers(self) -> list[dict[str, Any]]:
+        """One, which has everything."""
+        jobs = len(self._machine.jobs())
+        told = {
+            "web": "127.0.0.1:6066",
+            "away": None,
+            "ready": True,
+            "partitions": [0],
+            "partitions_total": 1,
+        }
+        return [{**told, "jobs": jobs, "schedules": 0, "leases": 0, "overdue": 0}]
 
     async def check(self) -> None:
         """They are always there."""
@@ -170,7 +207,13 @@ class Gateway:
         self.pages = MachinePages(self.machine)
         self.door = Door(self.desk, self.pages, Metrics(), SECRET, "gateway:test", frozenset(trusting))
         given = Tokens({}) if tokens is None else tokens
-        self.app = create_app(self.door, lambda: given, {Away: 503}, loopback_only=not given)
+        self.outlook = FakeOutlook(self.desk.facts_so_far)
+        self.live = Live(self.pages, self.outlook, lambda: self.machine.now_ms)
+        signin = SignIn(lambda: given, SECRET, lambda: self.machine.now_ms // 1_000)
+        dashboard = Dashboard(self.door, self.live, self.outlook, signin, {Away: 503}, secure=False)
+        self.app = create_app(
+            self.door, lambda: given, {Away: 503}, loopback_only=not given, dashboard=dashboard
+        )
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8088")
 

@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
@@ -30,13 +30,23 @@ from schemas import registry
 from schemas.undecodable import shown
 from schemas.words import CommandName, RejectCode, Settled
 
+if TYPE_CHECKING:
+    from relay.doors.dashboard.app import Dashboard
+
 log = logging.getLogger("gateway")
 
 Excuses = Mapping[type[Exception], int]
 """Errors of the desk, with the status that each stands for; its text is the sentence."""
 
 
-def create_app(door: Door, tokens: Callable[[], Tokens], excuses: Excuses, *, loopback_only: bool) -> App:
+def create_app(
+    door: Door,
+    tokens: Callable[[], Tokens],
+    excuses: Excuses,
+    *,
+    loopback_only: bool,
+    dashboard: "Dashboard | None" = None,
+) -> App:
     """The service as an ASGI app.
 
     Args:
@@ -44,6 +54,7 @@ def create_app(door: Door, tokens: Callable[[], Tokens], excuses: Excuses, *, lo
         tokens: Who may do it, as of now.
         excuses: What of the desk's errors is no fault of the service.
         loopback_only: It is for this machine: another name in `Host` is refused.
+        dashboard: Its pages for people, if it has any.
     """
     app = FastAPI(
         title="Jobstream",
@@ -60,9 +71,12 @@ def create_app(door: Door, tokens: Callable[[], Tokens], excuses: Excuses, *, lo
     _add_minions(app, door)
     _add_operation(app, door)
     _add_registry(app, door)
+    if dashboard is not None:
+        dashboard.add_to(app)
     _add_problems(app, excuses)
     paper.complete(app)
-    return Guard(app, tokens, door.metrics, loopback_only=loopback_only)
+    trail = None if dashboard is None else dashboard.trail
+    return Guard(app, tokens, door.metrics, trail, loopback_only=loopback_only)
 
 
 def _add_submits(app: FastAPI, door: Door) -> None:

@@ -100,5 +100,11 @@ class Pages(Protocol):
     async def schedules(self) -> Answer:
         """Every schedule."""
 
+    async def schedule(self, id: str) -> Answer:
+        """One schedule with its fires to come, in the form of all of them. Problem 404 if there is none."""
+
+    async def workers(self) -> list[Answer]:
+        """Each worker with what it says of its health; one that does not answer says why, as `away`."""
+
     async def check(self) -> None:
         """Returns if every partition has a worker that can tell of it."""

@@ -251,11 +251,15 @@ class Door:
     async def schedule(self, id: str, grant: Grant) -> Reply:
         """`GET /schedules/:id`."""
         grant.check(Scope.READ)
-        answer = await self.pages.schedules()
-        found = [each for each in answer["schedules"] if each["id"] == id and grant.sees(each["queue"])]
-        if not found:
+        try:
+            found = (await self.pages.schedule(id))["schedules"][0]
+        except Problem as problem:
+            if problem.status != HTTPStatus.NOT_FOUND:
+                raise
+            found = None
+        if found is None or not grant.sees(found["queue"]):
             raise Problem(HTTPStatus.NOT_FOUND, f"there is no schedule {shown(id)}", "unknown_schedule")
-        return Reply(found[0])
+        return Reply(found)
 
     # Changing.
 

@@ -28,6 +28,12 @@ BODY_BYTES_MAX = defaults.VALUE_BYTES_MAX
 MANY_BYTES_MAX = 16 * defaults.MIB
 """Of one call with many jobs."""
 
+FORM_BYTES_MAX = 64 * defaults.KIB
+"""Of a form of a page."""
+
+PAGES = "/dashboard"
+"""Where the addresses for people begin."""
+
 BODY_S = 15.0
 """How long a body may take to come."""
 
@@ -51,11 +57,19 @@ class Guard:
     """Stands before an app."""
 
     def __init__(
-        self, app: App, tokens: Callable[[], Tokens], metrics: Metrics, *, loopback_only: bool
+        self,
+        app: App,
+        tokens: Callable[[], Tokens],
+        metrics: Metrics,
+        trail: lines.Trail | None = None,
+        *,
+        loopback_only: bool,
     ) -> None:
         """`tokens` are those in force when asked. `loopback_only`: the service is for this machine, so no
         other name for it is right.
         """
+        self.trail = trail
+        """Who shows what was changed."""
         self._app = app
         self._tokens = tokens
         self._metrics = metrics
@@ -82,7 +96,7 @@ class Guard:
         finally:
             took_s = time.monotonic() - began_s
             self._metrics.request(scope, sent.status, took_s)
-            lines.tell(scope, sent.status, sent.location, took_s)
+            lines.tell(scope, sent.status, sent.location, took_s, self.trail)
 
     async def _admit(self, scope: Scope, receive: Receive, send: "_Sent") -> None:
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
@@ -90,19 +104,22 @@ class Guard:
         _check_origin(headers)
         if scope["path"] not in OPEN_PATHS:
             scope["grant"] = self._grant(scope["path"], headers.get(b"authorization"))
+        pages = _is_page(scope["path"])
         if scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await self._app(scope, receive, send)
             return
-        limit = MANY_BYTES_MAX if scope["path"] == "/jobs" else BODY_BYTES_MAX
+        limit = MANY_BYTES_MAX if scope["path"] == "/jobs" else FORM_BYTES_MAX if pages else BODY_BYTES_MAX
         body = await _body(receive, headers, limit)
         if body:
-            _check_media(headers)
+            _check_media(headers, "application/x-www-form-urlencoded" if pages else "application/json")
         await self._app(scope, _Replayed(body, receive), send)
 
     def _grant(self, path: str, authorization: str | None) -> Grant | None:
-        """What who asks may do; None for a word about an attempt, which has a token of its own."""
+        """What who asks may do; None for a word about an attempt, which has a token of its own, and for a
+        page, which has a cookie.
+        """
         tokens = self._tokens()
-        if authorization is None and tokens and path.endswith(ATTEMPT_PATHS):
+        if authorization is None and tokens and (path.endswith(ATTEMPT_PATHS) or _is_page(path)):
             return None
         return grant_of(tokens, authorization)
 
@@ -190,13 +207,16 @@ def _too_large(limit: int, found: str) -> Problem:
     )
 
 
-def _check_media(headers: dict[bytes, str]) -> None:
-    """A form of another site can post text, but not JSON."""
-    media = headers.get(b"content-type", "application/json").partition(";")[0].strip().lower()
-    if media != "application/json" and not media.endswith("+json"):
-        raise Problem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type must be application/json, got {media!r:.100}"
-        )
+def _is_page(path: str) -> bool:
+    """Whether an address is for people."""
+    return path in {"/", PAGES} or path.startswith(f"{PAGES}/")
+
+
+def _check_media(headers: dict[bytes, str], right: str) -> None:
+    """A form of another site can post text, but not JSON; the forms of pages bring a word of their own."""
+    media = headers.get(b"content-type", right).partition(";")[0].strip().lower()
+    if media != right and not (right == "application/json" and media.endswith("+json")):
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type must be {right}, got {media!r:.100}")
 
 
 def _check_origin(headers: dict[bytes, str]) -> None:

@@ -3,9 +3,10 @@
 Owns which calls are audited. Never logs a token, a body or a query.
 """
 
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from schemas.telemetry import logs
@@ -21,7 +22,16 @@ JOB_PLACE = b"/job/"
 """How the header `Location` of an accepted job begins."""
 
 
-def tell(scope: Mapping[str, Any], status: int, location: bytes, took_s: float) -> None:
+class Trail(Protocol):
+    """Whoever shows what was changed."""
+
+    def add(self, at_ms: int, what: str, outcome: str, fields: Mapping[str, object]) -> None:
+        """One more audit line."""
+
+
+def tell(
+    scope: Mapping[str, Any], status: int, location: bytes, took_s: float, trail: Trail | None = None
+) -> None:
     """The lines of one call. `location`: that header of the answer, empty if there is none."""
     route = getattr(scope.get("route"), "path", "none")
     method = scope["method"]
@@ -35,6 +45,8 @@ def tell(scope: Mapping[str, Any], status: int, location: bytes, took_s: float) 
         and not route.startswith("/registry")
     ):
         logs.audit(f"{method} {route}", outcome, fields)
+        if trail is not None:
+            trail.add(time.time_ns() // 1_000_000, f"{method} {route}", outcome, fields)
 
 
 def _fields(scope: Mapping[str, Any], route: str, status: int, location: bytes) -> dict[str, object]:
@@ -47,8 +59,8 @@ def _fields(scope: Mapping[str, Any], route: str, status: int, location: bytes) 
     client = scope.get("client") or (None, None)
     return {
         logs.DOOR: "http",
-        logs.SCHEDULE if route.startswith("/schedules") else logs.JOB: id,
-        logs.QUEUE: named.get("queue"),
+        _kind(route): id,
+        **({} if "queue" not in named else {logs.QUEUE: named["queue"]}),
         logs.USER: None if grant is None else grant.name,
         logs.CLIENT: client[0],
         "client.port": client[1],
@@ -58,3 +70,10 @@ def _fields(scope: Mapping[str, Any], route: str, status: int, location: bytes) 
         "http.version": scope.get("http_version"),
         "url.path": scope["path"],
     }
+
+
+def _kind(route: str) -> str:
+    """What the id in an address is of."""
+    if route.startswith("/schedules") or route.endswith("-schedule/{id:path}"):
+        return logs.SCHEDULE
+    return logs.QUEUE if route.endswith("-queue/{id:path}") else logs.JOB

@@ -416,6 +416,12 @@ QUEUES = _route(
     {200: "By name"},
     (503,),
 )
+OVERVIEW = _route(
+    "operation",
+    "What goes on now, by queue and function; minions, relays, workers",
+    {200: "As the dashboard shows it; what can't be told is null, and `away` says why"},
+    (503,),
+)
 PAUSE = _route(
     "operation",
     "Pause a queue: its jobs are taken and wait, those that run go on",

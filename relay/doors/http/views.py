@@ -67,6 +67,19 @@ class WorkerPages:
         """The schedules of all workers, by id."""
         return await _patiently(self._schedules)
 
+    async def schedule(self, id: str) -> Answer:
+        """One schedule, with its fires to come."""
+        return await _patiently(lambda: self._job("/jobstream/schedules", {"id": id}))
+
+    async def workers(self) -> list[Answer]:
+        """Each worker with what it says of its health; one that does not answer says why, as `away`."""
+        found = list(self._find())
+        answers = await asyncio.gather(*(self._ask(worker, "/jobstream/health", {}) for worker in found))
+        return [
+            {"web": worker, "away": answer.get("error"), **answer}
+            for worker, (_, answer) in zip(found, answers, strict=True)
+        ]
+
     async def check(self) -> None:
         """Problem 503 unless every partition is some worker's that is ready."""
         await self._all("/jobstream/health", {})

@@ -45,7 +45,7 @@ def test_no_relay_answers(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_edge_tells_what_it_does() -> None:
     """What waits for whom, and how many were spilled over."""
     world = World()
-    session = world.hello(credit=1)
+    session = world.hello(credit=1, sdk="jobstream-python/1.2")
     world.hello("m2", credit=1)
     for key in ("k", "k", "k"):
         world.read(world.dispatch(key))
@@ -58,3 +58,7 @@ def test_an_edge_tells_what_it_does() -> None:
     }
     assert {each.minion for each in status.sessions} == {session.minion, "m2"}
     assert sum(each.waiting for each in status.partitions) == 2
+    assert [(each.queue, each.function, each.running) for each in status.running] == [("default", "f", 2)]
+    told = next(each for each in status.sessions if each.minion == session.minion)
+    assert (told.sdk, list(told.function_names)) == ("jobstream-python/1.2", ["f"])
+    assert told.opened_at_ms <= told.heard_at_ms <= status.now_ms == world.now_ms
