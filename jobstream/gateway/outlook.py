@@ -17,6 +17,7 @@ from jobstream.gateway.tail import Tail
 from jobstream.minion.wire import CannotConnect, wire_of
 from schemas.codec import Undecodable, decode
 from schemas.events import Fact, Receipt
+from schemas.kafka import librdkafka
 from schemas.proto.relay_pb2 import StatusReply, StatusRequest
 from schemas.settings import DNS, Settings
 from schemas.topics import Topics
@@ -48,9 +49,9 @@ class KafkaOutlook:
 
     def __init__(self, settings: Settings, topics: Topics) -> None:
         """Of these settings; `topics` with as many partitions as they have."""
-        self._bootstrap = settings.bootstrap
+        self._bootstrap = settings.kafka
         self._topics = topics
-        self._metadata = Metadata(settings.bootstrap)
+        self._metadata = Metadata(settings.kafka)
         self._addresses = [address.removeprefix(DNS) for address in settings.relay.split(",")]
         self._wire = wire_of(settings)
         self._channels: dict[str, grpc.aio.Channel] = {}
@@ -112,7 +113,7 @@ class KafkaOutlook:
     def _trace(self, job: str, epoch: int, partition: int, at_ms: int) -> str | None:
         consumer = Consumer(
             {
-                "bootstrap.servers": self._bootstrap,
+                **librdkafka(self._bootstrap),
                 "client.id": "jobstream-gateway-trace",
                 "group.id": "jobstream-gateway-trace",  # the library wants one; nothing joins or commits
                 "enable.auto.commit": False,
