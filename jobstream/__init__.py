@@ -8,9 +8,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from jobstream.caller import Caller
     from jobstream.client import Client, Job
     from jobstream.context import Context
     from jobstream.errors import (
+        CallEnded,
+        CallFailed,
+        CallLost,
+        CallNotTaken,
+        CallTimedOut,
         Fail,
         JobCancelled,
         JobDead,
@@ -29,6 +35,12 @@ if TYPE_CHECKING:
     from jobstream.wrapping import wrap
 
 __all__ = [
+    "CallEnded",
+    "CallFailed",
+    "CallLost",
+    "CallNotTaken",
+    "CallTimedOut",
+    "Caller",
     "Client",
     "Context",
     "Fail",
@@ -51,6 +63,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Caller": "caller",
     "Client": "client",
     "Context": "context",
     "Job": "client",

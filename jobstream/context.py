@@ -43,6 +43,7 @@ class Attempt:
         "created_at_ms",
         "deadline_ms",
         "epoch",
+        "foreground",
         "function",
         "job",
         "key",
@@ -75,8 +76,11 @@ class Attempt:
         deadline_ms: int = 0,
         previous: bytes = b"",
         trace: str = "",
+        foreground: bool = False,
     ) -> None:
         self.job = job
+        self.foreground = foreground
+        """Somebody waits for the end of this very attempt: it is a call, and no durable job."""
         self.epoch = epoch
         self.attempt = attempt
         self.key = key
@@ -112,6 +116,9 @@ class Attempt:
 
     def changed(self) -> None:
         """Called after step, progress or checkpoint changed; whoever sends heartbeats overrides it."""
+
+    def say(self, kind: str, data: bytes) -> None:
+        """A piece of `data`, or a `warning`, for whoever waits for a call; nobody does for a durable job."""
 
     def ask_to_stop(self, stop: Stop, reason: str) -> None:
         """Sets the flag that the function sees; the first reason stays. Never blocks."""
@@ -249,6 +256,37 @@ class Context:
         attempt.progress = (done, total)
         attempt.changed()
 
+    @property
+    def foreground(self) -> bool:
+        """True in a call that somebody waits for, False in a durable job."""
+        return self._attempt.foreground
+
+    def data(self, value: Any) -> None:
+        """Sends a piece of the answer to whoever waits for this call, at once: bytes as they are, anything
+        else as JSON. In a durable job nobody waits, and nothing happens.
+
+        Text goes as UTF-8.
+
+        Raises:
+            BadRequest: Above 4 MiB, or so much waits to be sent that more must wait.
+            TypeError: Neither bytes nor JSON.
+        """
+        if self._attempt.foreground:
+            self._attempt.say("data", value.encode() if isinstance(value, str) else _encoded(value))
+
+    def warning(self, value: Any) -> None:
+        """The same as `data`, but as a warning."""
+        if self._attempt.foreground:
+            self._attempt.say("warning", value.encode() if isinstance(value, str) else _encoded(value))
+
+    def status(self, done: int, total: int) -> None:
+        """The same as `progress`; whoever waits for a call is told at once.
+
+        Raises:
+            BadRequest: Not whole numbers, below 0, or a total of 0.
+        """
+        self.progress(done, total)
+
     def checkpoint(self, value: Any) -> None:
         """Leaves a value that the next attempt finds in `previous`: bytes as they are, anything else as JSON.
 
@@ -258,9 +296,7 @@ class Context:
             CheckpointTooLarge: Above 16 KiB when encoded.
             TypeError: Neither bytes nor JSON.
         """
-        encoded = (
-            bytes(value) if isinstance(value, bytes | bytearray | memoryview) else json.dumps(value).encode()
-        )
+        encoded = _encoded(value)
         if len(encoded) > CHECKPOINT_BYTES_MAX:
             raise CheckpointTooLarge(
                 f"a checkpoint must be at most {CHECKPOINT_BYTES_MAX} bytes, got {len(encoded)} bytes"
@@ -291,6 +327,10 @@ class Context:
     def wait(self, seconds: float) -> bool:
         """Sleeps in a plain function, but wakes when the attempt shall stop, and says so with True."""
         return self._attempt.wait_for_stop(seconds)
+
+
+def _encoded(value: Any) -> bytes:
+    return bytes(value) if isinstance(value, bytes | bytearray | memoryview) else json.dumps(value).encode()
 
 
 _running: contextvars.ContextVar[Attempt | None] = contextvars.ContextVar("jobstream_attempt", default=None)

@@ -129,6 +129,54 @@ class JobRejected(JobEnded):
         self.reason = reason
 
 
+class CallEnded(JobstreamError):
+    """Base of the ends of a foreground call that are not its answer.
+
+    Attributes:
+        function: What was called.
+    """
+
+    def __init__(self, function: str, sentence: str) -> None:
+        super().__init__(f"the call of {function} ended without an answer: {sentence}")
+        self.function = function
+
+
+class CallNotTaken(CallEnded):
+    """No minion of any relay took the call in time, and none will: it may be made again."""
+
+
+class CallFailed(CallEnded):
+    """The function raised.
+
+    Attributes:
+        error_type: Type of its error; empty where it had none.
+        message: Words of its error.
+        trace: Where it was; empty where that is not known.
+        non_retryable: It said that trying again is in vain.
+    """
+
+    def __init__(
+        self, function: str, error_type: str, message: str, trace: str, *, non_retryable: bool
+    ) -> None:
+        super().__init__(function, f"{error_type or 'error'}: {message or 'no message'}")
+        self.error_type = error_type
+        self.message = message
+        self.trace = trace
+        self.non_retryable = non_retryable
+
+
+class CallTimedOut(CallEnded, TimeoutError):
+    """It ran longer than its caller gave it; its minion was told to stop."""
+
+
+class CallLost(CallEnded):
+    """Its minion or its relay vanished while it may have run: it may have done a part, or all."""
+
+
+class CallCancelled(CallEnded):
+    """The function ended as cancelled."""
+
+
 class BadFunction(JobstreamError, ValueError):
     """A function or resource cannot be declared, or a minion cannot be made of it, as it is."""
 

@@ -218,6 +218,8 @@ class Function(Generic[P, R]):
         run: Where minions run it: on the event loop, in threads, or in processes.
         heartbeat: "auto", "off", or seconds between heartbeats.
         retry: What follows a failed attempt; None: the service's defaults.
+        coalesce, cache_ms, cache_key: What relays do with equal foreground calls.
+        get_cache: Asked for the answer before the function runs.
         schedules: When it runs by itself.
         call: The function itself.
     """
@@ -235,6 +237,10 @@ class Function(Generic[P, R]):
         self.expected_ms: int | None = None
         self.heartbeat: Literal["auto", "off"] | float = "auto"
         self.retry: Retry | None = None
+        self.coalesce = False
+        self.cache_ms = 0
+        self.cache_key: tuple[str, ...] = ()
+        self.get_cache: Callable[[Request], Any] | None = None
         self.schedules: tuple[Schedule, ...] = ()
         self.signature = inspect.signature(call)
         self.context_name = _context_name(call, self.signature)
@@ -372,6 +378,23 @@ class Function(Generic[P, R]):
         return min(max(wanted, defaults.HEARTBEAT_TIMEOUT_MS_MIN), defaults.HEARTBEAT_TIMEOUT_MS_MAX)
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a `get_cache` is asked: a call of its function that is about to run.
+
+    Attributes:
+        function: Its name.
+        args: A dict of keyword arguments, a list of positional ones, or None; bytes are a list of one.
+        job_id: Id of the job, or the unique id of the call.
+        foreground: Whether somebody waits for it.
+    """
+
+    function: str
+    args: dict[str, Any] | list[Any] | None
+    job_id: str
+    foreground: bool
+
+
 class Prepared:
     """A function with options for one submission; calling it submits."""
 
@@ -405,6 +428,10 @@ def function(
     expected: Seconds | None = None,
     run: Run | None = None,
     schedule: str | Schedule | Iterable[Schedule] | None = None,
+    coalesce: bool = False,
+    cache: Seconds | None = None,
+    cache_key: Iterable[str] = (),
+    get_cache: Callable[["Request"], Any] | None = None,
 ) -> Callable[[Callable[P, R]], Function[P, R]]: ...
 def function(  # noqa: PLR0913  # a function's options are its arguments
     declared: Callable[..., Any] | None = None,
@@ -417,6 +444,10 @@ def function(  # noqa: PLR0913  # a function's options are its arguments
     expected: Seconds | None = None,
     run: Run | None = None,
     schedule: str | Schedule | Iterable[Schedule] | None = None,
+    coalesce: bool = False,
+    cache: Seconds | None = None,
+    cache_key: Iterable[str] = (),
+    get_cache: Callable[["Request"], Any] | None = None,
 ) -> Any:
     """Declares a function that jobs run; it stays as callable as it was. Times in seconds.
 
@@ -434,6 +465,12 @@ def function(  # noqa: PLR0913  # a function's options are its arguments
         run: "threads" (plain functions, unless told otherwise), "processes", or "async" (async ones, always).
         schedule: When it runs by itself: an expression as `0 3 * * *`, a Schedule, or several of them. In
             force once `jobstream schedules apply` (or `Client.declare_schedules`) was told of its module.
+        coalesce: Foreground calls with equal arguments, while they are under way at a relay, share one run.
+        cache: For how long a relay gives an answer again to foreground calls with equal arguments.
+        cache_key: The keyword arguments that count for `coalesce` and `cache`; all, if left out.
+        get_cache: A function (plain, or async if this one is) that is given the Request before this one runs,
+            also for durable jobs. What it returns, if not None, is the answer, and this one does not run;
+            what it raises is a miss.
 
     Raises:
         BadFunction: A name outside its pattern, or a function that cannot be run so.
@@ -448,6 +485,10 @@ def function(  # noqa: PLR0913  # a function's options are its arguments
         if retry is not None:
             retry.fields()
             made.retry = retry
+        made.coalesce = coalesce
+        made.cache_ms = _within("cache", cache, 0, defaults.CACHE_MS_MAX) or 0
+        made.cache_key = tuple(cache_key)
+        made.get_cache = get_cache
         made.schedules = schedules_of(schedule)
         DECLARED[target.__module__, target.__qualname__] = made
         return made

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from jobstream import schedules
 from jobstream.client.address import bootstrap_of, web_of
@@ -50,6 +50,9 @@ from schemas.registered import RegistryFailed, adopt
 from schemas.settings import load
 from schemas.topics import Topics
 from schemas.words import SCHEDULE_ANSWERS, CommandName, FactKind, RejectCode, Settled
+
+if TYPE_CHECKING:
+    from jobstream.caller import Caller
 
 log = logging.getLogger(__name__)
 
@@ -173,6 +176,7 @@ class Client:
         self._submit_s = (milliseconds("submit_timeout", submit_timeout) or 0) / 1_000
         self._watches = Watches()
         self._parts: _Parts | None = None
+        self._caller: Caller | None = None
 
     async def __aenter__(self) -> Self:
         """As open."""
@@ -216,6 +220,9 @@ class Client:
     async def close(self) -> None:
         """Waits a little for what is under way, and lets go of the connections. Jobs are not touched."""
         parts, self._parts = self._parts, None
+        caller, self._caller = self._caller, None
+        if caller is not None:
+            await caller.close()
         if parts is not None:
             parts.take_back()
             await parts.waiting.close()
@@ -233,6 +240,17 @@ class Client:
                 "a client must be open when it is used: write `async with Client(...) as client:`"
             )
         return self._parts
+
+    async def call(self, function: str | Function[..., Any], args: Any = None, **options: Any) -> Any:
+        """Has a minion run the function now, and waits for what it answers: a foreground call at the relays
+        of the settings, which Kafka knows nothing of. See Caller.answer for the options and errors; a
+        `Caller` needs no Kafka at all.
+        """
+        if self._caller is None:
+            from jobstream.caller import Caller  # clients that never call need no gRPC
+
+            self._caller = Caller()
+        return await self._caller.call(function, args, **options)
 
     async def submit(
         self, function: str | Function[..., Any] | Submission, args: Any = None, **options: Unpack[Options]

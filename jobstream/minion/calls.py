@@ -7,12 +7,15 @@ never call the function with what the submitter named, but the minion fills.
 
 import inspect
 import json
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from jobstream.context import Attempt, Context
 from jobstream.errors import BadArguments
-from jobstream.functions import Function
+from jobstream.functions import Function, Request
+
+log = logging.getLogger(__name__)
 
 _decode = json.JSONDecoder().decode
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -61,6 +64,32 @@ class Call:
             injected.update(value)
             return [], injected
         return self._placed([] if value is None else value, injected)
+
+    def known(self, attempt: Attempt, args: bytes, content_type: str) -> Any:
+        """What the function's get_cache has for this job, perhaps to be awaited; None: nothing, or it
+        failed.
+        """
+        if self.function.get_cache is None:
+            return None
+        try:
+            value = decode_args(args, content_type)
+            return self.function.get_cache(
+                Request(attempt.function, value, attempt.job, foreground=attempt.foreground)
+            )
+        except Exception:  # a cache that fails is a miss, whatever it is
+            log.warning("get_cache failed, and counts as a miss function=%s", attempt.function, exc_info=True)
+            return None
+
+    async def known_async(self, attempt: Attempt, args: bytes, content_type: str) -> Any:
+        """The same, awaited where it must be."""
+        found = self.known(attempt, args, content_type)
+        if not inspect.isawaitable(found):
+            return found
+        try:
+            return await found
+        except Exception:
+            log.warning("get_cache failed, and counts as a miss function=%s", attempt.function, exc_info=True)
+            return None
 
     def _check_names(self, value: dict[str, Any]) -> None:
         names = value.keys()

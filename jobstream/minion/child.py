@@ -40,6 +40,7 @@ _FIELDS = (
     "deadline_ms",
     "previous",
     "trace",
+    "foreground",
 )
 
 
@@ -72,6 +73,14 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A piece of data, or a warning, for whoever waits."""
+
+    kind: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """How it ended: a Receipt's bytes."""
 
@@ -86,6 +95,9 @@ class _ChildAttempt(Attempt):
 
     def changed(self) -> None:
         self.teller.tell(self)
+
+    def say(self, kind: str, data: bytes) -> None:
+        self.teller.say(Said(kind, data))
 
 
 class _Teller:
@@ -104,6 +116,11 @@ class _Teller:
             if self._attempt is None:
                 self._attempt = attempt
                 self._waiting.put(None)
+
+    def say(self, said: Said) -> None:
+        """To be sent at once, in its order."""
+        with self._lock:
+            self._work.send(said)
 
     def end(self, receipt: Receipt) -> None:
         """The attempt has ended: nothing is told of it any more."""
@@ -155,7 +172,10 @@ class _Worker:
             with running(attempt):
                 context.enter(attempt.trace)
                 args, kwargs = call.arguments(attempt, task.args, task.content_type)
+                known = call.known(attempt, task.args, task.content_type)
                 attempt.start()
+                if known is not None:
+                    return outcome.cached(attempt, known)
                 return outcome.success(attempt, call.target(*args, **kwargs))
         except BaseException as error:  # noqa: BLE001  # a function may end in any way, sys.exit among them
             return outcome.of_error(attempt, error, call.function.retry if call is not None else None)

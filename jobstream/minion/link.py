@@ -18,6 +18,7 @@ from jobstream.context import Stop
 from jobstream.functions import HEARTBEATS_PER_TIMEOUT, Function
 from jobstream.minion import outcome
 from jobstream.minion.beats import Beats, Key
+from jobstream.minion.call_runs import CallLease, CallRuns, stop_of
 from jobstream.minion.lease import Lease
 from jobstream.minion.outbox import Outbox
 from jobstream.minion.shares import NEVER_MS, Shares
@@ -29,11 +30,13 @@ from schemas.proto.relay_pb2 import (
     Draining,
     FromMinion,
     FromRelay,
+    FunctionRule,
     Hello,
     Job,
     Recall,
     Receipt,
     ReceiptBatch,
+    Run,
     Welcome,
 )
 
@@ -107,6 +110,8 @@ class Link:
         self.wake: Callable[[], None] = lambda: None
         """Called from any thread when there is something to collect."""
         self._runner = runner
+        self.calls = CallRuns(self._wake)
+        """Foreground calls of the session that is open."""
         self._sessions = 0
         self._granted = 0
         self._ended: deque[tuple[Lease, Receipt | None]] = deque()
@@ -153,7 +158,7 @@ class Link:
     @property
     def has_something(self) -> bool:
         """True if it holds leases, or receipts that were not stored."""
-        return bool(self.held or self.outbox or self._ended)
+        return bool(self.held or self.outbox or any(not lease.foreground for lease, _ in self._ended))
 
     @property
     def wanting(self) -> bool:
@@ -205,7 +210,7 @@ class Link:
         """True if nothing runs under a lease, every receipt is stored, and no job is on its way to a minion
         that goes away.
         """
-        return not self.held and not self.outbox and not self._ended and not self._may_be_given
+        return not (self.held or self.outbox or self._ended or self.calls or self._may_be_given)
 
     @property
     def _may_be_given(self) -> bool:
@@ -226,6 +231,14 @@ class Link:
             capacity=offer.capacity,
             held=held,
             sdk=offer.sdk,
+            calls=not self.is_guest,
+            rules=[
+                FunctionRule(
+                    function=name, coalesce=each.coalesce, cache_ms=each.cache_ms, cache_fields=each.cache_key
+                )
+                for name, each in offer.functions.items()
+                if each.coalesce or each.cache_ms
+            ],
         )
         return FromMinion(hello=hello)
 
@@ -250,6 +263,7 @@ class Link:
         """The session is over, whoever ended it; leases go on."""
         self.open = False
         self._granted = 0
+        self._stop_calls(self.calls.broke(), "the relay that its callers wait at went away")
         self._ask_back_due.clear()
         self._share()
 
@@ -265,12 +279,17 @@ class Link:
         for lease in list(self.held.values()):
             log.info("attempt handed back %s", ids(lease))
             self._close(lease, outcome.interrupted(lease), Stop.INTERRUPTED, "the minion goes away")
+        self.calls.hand_back(
+            lambda lease: self._stop_calls([lease], "the minion goes away"), outcome.interrupted
+        )
 
     def receive(self, message: FromRelay, now_ms: int, wall_ms: int) -> None:
         """Takes one message in; what it asks for is done or ready to be collected afterwards."""
         match message.WhichOneof("message"):
             case "jobs":
                 self._receive_jobs(message.jobs.jobs, now_ms, wall_ms)
+            case "calls" | "runs_over" | "run_limit":
+                self._receive_of_calls(message, now_ms, wall_ms)
             case "receipts_stored":
                 self.outbox.stored(message.receipts_stored.up_to)
             case "recalled":
@@ -303,7 +322,13 @@ class Link:
                 self._time_out(lease)
         if self.open:
             self._beat_now += self._beats.due(now_ms)
-        return bool(self._beat_now or self.outbox.unsent or self.wanting or self._beat_is_due(now_ms))
+        return bool(
+            self._beat_now
+            or self.outbox.unsent
+            or self.calls.unsaid
+            or self.wanting
+            or self._beat_is_due(now_ms)
+        )
 
     def collect(self, now_ms: int) -> list[FromMinion]:
         """What shall be sent now, in this order: receipts, beats, credits; each is taken to be sent."""
@@ -322,10 +347,52 @@ class Link:
         while self._ask_back_due:
             found.append(FromMinion(recall=Recall(up_to=self._ask_back_due.popleft())))
         more = self._credit(now_ms)
-        if more > 0:
-            self._granted += more
+        self._granted += more
+        runs = self.calls.collect()
+        if runs is not None:
+            runs.credit = more
+            found.append(FromMinion(runs=runs))
+        elif more > 0:
             found.append(FromMinion(credit=Credit(more=more)))
         return found
+
+    # Foreground calls.
+
+    def _receive_of_calls(self, message: FromRelay, now_ms: int, wall_ms: int) -> None:
+        if message.HasField("calls"):
+            self._receive_calls(message.calls.runs, now_ms, wall_ms)
+        elif message.HasField("runs_over"):
+            over = message.runs_over
+            self._stop_calls(self.calls.over(over.runs), over.reason)
+        else:
+            self.calls.limit(message.run_limit.run, message.run_limit.timeout_ms, wall_ms)
+
+    def _receive_calls(self, runs: Iterable[Run], now_ms: int, wall_ms: int) -> None:
+        begin: list[Lease] = []
+        for run in runs:
+            lease = CallLease(
+                run, session=self.session, given_on=self._sessions, received_ms=now_ms, wall_ms=wall_ms
+            )
+            self._granted = max(self._granted - 1, 0)
+            self._gave_ms = now_ms
+            refusal = self._refusal(lease)
+            if refusal is not None:
+                log.warning("call given back: %s %s", refusal, ids(lease))
+                self.calls.refuse(lease)
+                continue
+            lease.home = self
+            self.calls.hold(lease)
+            self.occupied += 1
+            begin.append(lease)
+        if begin:
+            self._share()
+            self._runner.start(begin)
+
+    def _stop_calls(self, leases: Iterable[CallLease], reason: str) -> None:
+        """Stops what nobody waits for; each leaves its slot when it is told as ended."""
+        for lease in leases:
+            stop_of(lease, reason)
+            self._runner.stop(lease)
 
     # Jobs.
 
@@ -406,6 +473,9 @@ class Link:
                 lease.home.ended(((lease, receipt),))
                 continue
             self.occupied -= 1
+            if isinstance(lease, CallLease):
+                self.calls.ended(lease, receipt)
+                continue
             if self.held.get(lease.name) is not lease:
                 continue
             del self.held[lease.name]

@@ -40,11 +40,12 @@ def success(attempt: Attempt, value: Any) -> Receipt:
         run_ms=attempt.run_ms(),
     )
     if value is not None:
-        receipt.result, receipt.result_type = _encoded(value)
+        most_bytes = defaults.CALL_BYTES_MAX if attempt.foreground else defaults.RESULT_BYTES_MAX
+        receipt.result, receipt.result_type = _encoded(value, most_bytes)
     return _located(receipt, attempt)
 
 
-def _encoded(value: Any) -> tuple[bytes, str]:
+def _encoded(value: Any, most_bytes: int) -> tuple[bytes, str]:
     if isinstance(value, bytes | bytearray | memoryview):
         found, media_type = bytes(value), BYTES_TYPE
     else:
@@ -54,12 +55,23 @@ def _encoded(value: Any) -> tuple[bytes, str]:
             raise BadResult(
                 f"a result must be a JSON value or bytes, got {type(value).__name__}: {error}"
             ) from error
-    if len(found) > defaults.RESULT_BYTES_MAX:
+    if len(found) > most_bytes:
         raise ResultTooLarge(
-            f"a result must be at most {defaults.RESULT_BYTES_MAX} bytes, got {len(found)} bytes; "
+            f"a result must be at most {most_bytes} bytes, got {len(found)} bytes; "
             f"store it elsewhere and return where it is"
         )
     return found, media_type
+
+
+def cached(attempt: Attempt, value: Any) -> Receipt:
+    """The function's get_cache had the answer.
+
+    Raises:
+        BadResult: What it gave fits in no receipt.
+    """
+    receipt = success(attempt, value)
+    receipt.cached = True
+    return receipt
 
 
 def of_error(attempt: Attempt, error: BaseException, retry: Retry | None = None) -> Receipt:

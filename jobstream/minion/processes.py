@@ -16,7 +16,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from jobstream.context import Stop
-from jobstream.errors import ProcessDied
+from jobstream.errors import BadRequest, ProcessDied
 from jobstream.functions import Function
 from jobstream.minion import child, outcome
 from jobstream.minion.lease import Lease
@@ -67,6 +67,9 @@ class Child:
             self._work.send(child.Task.of(lease, function))
             lease.args = b""
             while not isinstance(told := self._work.recv(), child.Ended):
+                if isinstance(told, child.Said):
+                    self._say(lease, told)
+                    continue
                 lease.step, lease.progress, lease.checkpoint = told.step, told.progress, told.checkpoint
                 lease.changed()
             return Receipt.FromString(told.receipt)
@@ -75,6 +78,13 @@ class Child:
         finally:
             with self._lock:
                 self._current = None
+
+    def _say(self, lease: Lease, said: child.Said) -> None:
+        """What the function says to whoever waits. Its process is further already: too much is left out."""
+        try:
+            lease.say(said.kind, said.data)
+        except BadRequest as bad:
+            log.warning("left out: %s job_id=%s", bad, lease.job)
 
     def _last_words(self) -> str:
         self._process.join(EXIT_S)

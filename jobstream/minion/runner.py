@@ -142,11 +142,20 @@ class FunctionRunner:
             try:
                 enter(lease)
                 args, kwargs = call.arguments(lease, lease.args, lease.content_type)
+                known = (
+                    await call.known_async(lease, lease.args, lease.content_type)
+                    if call.function.get_cache is not None
+                    else None
+                )
                 lease.args = b""
                 if self._telling is not None:
                     self._telling.begins(lease)
                 lease.start()
-                receipt = outcome.success(lease, await call.target(*args, **kwargs))
+                receipt = (
+                    outcome.success(lease, await call.target(*args, **kwargs))
+                    if known is None
+                    else outcome.cached(lease, known)
+                )
             except (KeyboardInterrupt, GeneratorExit):
                 raise
             except BaseException as error:  # noqa: BLE001  # a function may end in any way, and cancellation is one
@@ -196,11 +205,16 @@ class FunctionRunner:
             try:
                 enter(lease)
                 args, kwargs = call.arguments(lease, lease.args, lease.content_type)
+                known = call.known(lease, lease.args, lease.content_type)
                 lease.args = b""
                 if self._telling is not None:
                     self._telling.begins(lease)
                 lease.start()
-                receipt = outcome.success(lease, call.target(*args, **kwargs))
+                receipt = (
+                    outcome.success(lease, call.target(*args, **kwargs))
+                    if known is None
+                    else outcome.cached(lease, known)
+                )
             except BaseException as error:  # noqa: BLE001  # a function may end in any way, sys.exit among them
                 receipt = self._of_error(lease, error)
         lease.thread = None
