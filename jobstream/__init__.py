@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         Snooze,
         WaitTimedOut,
     )
-    from jobstream.functions import Retry, function
+    from jobstream.functions import Retry, Unique, function
     from jobstream.minion import Minion
     from jobstream.resources import resource
     from jobstream.schedules import Schedule
@@ -56,6 +56,7 @@ __all__ = [
     "Retry",
     "Schedule",
     "Snooze",
+    "Unique",
     "WaitTimedOut",
     "function",
     "resource",
@@ -69,6 +70,7 @@ _HOMES = {
     "Job": "client",
     "Minion": "minion",
     "Retry": "functions",
+    "Unique": "functions",
     "Schedule": "schedules",
     "function": "functions",
     "resource": "resources",

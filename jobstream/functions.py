@@ -101,6 +101,35 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unique:
+    """That no other job does the same: the same function, queue, key and arguments.
+
+    Attributes:
+        only: When another job stands in the way: while it is `queued` (waits to be started), `running`,
+            `both`, or for a `window` since it was asked for, whatever became of it.
+        window: How long that is, in seconds.
+        fields: Names of the arguments that count; all of them if left out.
+        then: What becomes of the request: `duplicate` (the other job is the answer), or `replace` (the other
+            one is cancelled for it, unless it was started).
+    """
+
+    only: Literal["queued", "running", "both", "window"] | None = None
+    window: Seconds | None = None
+    fields: tuple[str, ...] = ()
+    then: Literal["duplicate", "replace"] = "duplicate"
+
+    def text(self) -> str:
+        """As a request says it.
+
+        Raises:
+            BadRequest: A value that cannot be.
+        """
+        said = {"while": self.only, "window_ms": milliseconds("window", self.window), "then": self.then}
+        given = {name: value for name, value in said.items() if value is not None}
+        return json.dumps({**given, "fields": [*self.fields]} if self.fields else given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """One job to ask for, before a client writes it: the fields of JobRequest, with args as a value. None: by
     default.
@@ -135,6 +164,10 @@ class Submission:
     tags: tuple[str, ...] = ()
     parent: str | None = None
     trace: str | None = None
+    expires_after_ms: int | None = None
+    retention_ms: int | None = None
+    result_retention_ms: int | None = None
+    unique: str | None = None
 
 
 class Options(TypedDict, total=False):
@@ -152,8 +185,12 @@ class Options(TypedDict, total=False):
     timeout: Seconds
     expected: Seconds
     retry: Retry
-    priority: Literal["high", "normal", "low"]
+    priority: Literal["high", "normal", "low", 1, 2, 3, 4, 5]
     tags: Iterable[str]
+    expires_after: Seconds
+    retention: Seconds
+    result_retention: Seconds
+    unique: Unique
 
 
 Submitter = Callable[[Submission], Awaitable[Any]]
@@ -578,7 +615,7 @@ def option_fields(options: Options) -> dict[str, Any]:
         names = ", ".join(sorted(Options.__annotations__))
         raise BadRequest(f"options must be among {names}, got {', '.join(sorted(unknown))}")
     fields: dict[str, Any] = {name: options[name] for name in _AS_THEY_ARE & options.keys()}  # type: ignore[literal-required]
-    for name in ("delay", "deadline", "expected"):
+    for name in ("delay", "deadline", "expected", "expires_after", "retention", "result_retention"):
         if name in options:
             fields[f"{name}_ms"] = milliseconds(name, options[name])
     if "timeout" in options:
@@ -588,6 +625,16 @@ def option_fields(options: Options) -> dict[str, Any]:
     for name in ("run_at", "expires_at"):
         if name in options:
             fields[f"{name}_ms"] = epoch_ms(name, options[name])  # type: ignore[literal-required]
+    return fields | _worded(options)
+
+
+def _worded(options: Options) -> dict[str, Any]:
+    """Those of the options that a request says in another form."""
+    fields: dict[str, Any] = {}
+    if "priority" in options:
+        fields["priority"] = str(options["priority"])
+    if "unique" in options:
+        fields["unique"] = options["unique"].text()
     if "tags" in options:
         fields["tags"] = tuple(options["tags"])
     if "retry" in options:
@@ -595,7 +642,7 @@ def option_fields(options: Options) -> dict[str, Any]:
     return fields
 
 
-_AS_THEY_ARE = {"id", "queue", "key", "priority"}
+_AS_THEY_ARE = {"id", "queue", "key"}
 
 
 @overload

@@ -85,6 +85,10 @@ ROUTING_MS_MAX = HOUR_MS
 AREAS_MAX = 16  # that one session, or one call, may name
 CACHE_MS_MAX = DAY_MS  # for which an answer may be given again
 
+# Uniqueness and priority.
+UNIQUE_WINDOW_MS_MAX = 30 * DAY_MS
+PRIORITY = 3  # from 1, the most urgent, to 5
+
 # Time.
 RUN_AT_AHEAD_MS_MAX = 400 * DAY_MS
 EXPIRES_AT_AHEAD_MS_MAX = 800 * DAY_MS

@@ -11,7 +11,7 @@ from typing import Any
 from schemas import defaults
 from schemas.events import JobRequest
 from schemas.names import BadName, check_function, check_id, check_queue
-from schemas.words import Backoff, Priority, RejectCode
+from schemas.words import PRIORITIES, Backoff, RejectCode
 
 BARE = {field.name: field.default for field in fields(JobRequest) if field.default is not MISSING}
 """The fields that a request may leave out, with the values they then have."""
@@ -72,25 +72,11 @@ def check_request(request: JobRequest, at_ms: int) -> dict[str, Any]:
 
     Not looked at: the id and the key, whose rules need the record that carries them, and a `schedule`.
     """
-    _check_unsupported(request)
     _check_content(request)
     given = given_fields(request)
     check_given(given)
     _check_times(request, at_ms)
     return given
-
-
-def _check_unsupported(request: JobRequest) -> None:
-    """Nothing that is asked for is silently ignored."""
-    if request.unique is not None:
-        reason = f"unique is not supported yet and must be left out, got {request.unique!r:.250}"
-        raise Refused(RejectCode.BAD_FIELD, reason)
-    if request.priority is not None and request.priority != Priority.NORMAL:
-        words = ", ".join(Priority)
-        known = request.priority in set(Priority)
-        reason = "priority must be normal or left out, since bands are not served yet" if known else ""
-        reason = reason or f"priority must be one of {words}"
-        raise Refused(RejectCode.BAD_FIELD, f"{reason}, got {request.priority!r:.250}")
 
 
 def _check_content(request: JobRequest) -> None:
@@ -130,6 +116,9 @@ def check_given(given: Mapping[str, Any]) -> None:
         elif name == "retry_kind" and value not in set(Backoff):
             words = ", ".join(Backoff)
             raise Refused(RejectCode.BAD_RETRY, f"retry_kind must be one of {words}, got {value!r:.250}")
+        elif name == "priority" and value not in PRIORITIES:
+            reason = "priority must be from 1, the most urgent, to 5, or high, normal or low"
+            raise Refused(RejectCode.BAD_FIELD, f"{reason}, got {value!r:.250}")
 
 
 def _check_times(request: JobRequest, at_ms: int) -> None:

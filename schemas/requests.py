@@ -94,6 +94,10 @@ def _dumps(name: str, found: Any) -> str:
         _refuse(RejectCode.BAD_FIELD, f"{name} must hold finite numbers, got {shown(found)}")
 
 
+def _priority(name: str, found: Any) -> str:
+    return str(found) if type(found) is int else _text(name, found)
+
+
 _INT, _LONG = _whole(INT_MAX), _whole(LONG_MAX)
 _RETRY: dict[str, tuple[str, Reader]] = {
     "kind": ("retry_kind", _text),
@@ -120,7 +124,7 @@ _REQUEST: dict[str, tuple[str, Reader]] = {
     "expected_ms": ("expected_ms", _LONG),
     "retention_ms": ("retention_ms", _LONG),
     "result_retention_ms": ("result_retention_ms", _LONG),
-    "priority": ("priority", _text),
+    "priority": ("priority", _priority),
     "tags": ("tags", _texts),
     "unique": ("unique", _object),
     "schedule": ("schedule", _object),
@@ -153,14 +157,26 @@ _RULE: dict[str, tuple[str, Reader]] = {
     "note": ("note", _text),
     "declared_by": ("declared_by", _text),
 }
+_OPTIONS = (
+    "deadline_ms",
+    "timeout_ms",
+    "heartbeat_timeout_ms",
+    "expected_ms",
+    "expires_after_ms",
+    "retention_ms",
+    "result_retention_ms",
+    "priority",
+    "tags",
+)
+"""What a schedule says of its jobs as a request would, beside the retry policy."""
 _SCHEDULE: dict[str, tuple[str, Reader]] = {
     "id": ("id", _text),
     "function": ("function", _text),
     "queue": ("queue", _text),
     "key": ("key", _text),
     "content_type": ("content_type", _text),
-    "timeout_ms": ("timeout_ms", _LONG),
     "attempts_max": ("attempts_max", _INT),
+    **{name: _REQUEST[name] for name in _OPTIONS},
     **_RULE,
 }
 _ARGS = ("args", "args_base64")
@@ -188,8 +204,11 @@ def to_json(event: JobRequest | Command | Schedule, *, with_args: bool = True) -
     """
     forms = {JobRequest: _REQUEST, Command: _COMMAND, Schedule: _SCHEDULE}
     body = _written(event, forms[type(event)])
-    if isinstance(event, JobRequest) and (retry := _written(event, _RETRY)):
-        body["retry"] = retry
+    if not isinstance(event, Command) and (retry := _written(event, _RETRY)):
+        if isinstance(event, Schedule):
+            retry.pop("attempts_max", None)  # which schedules have had beside their other fields for longer
+        if retry:
+            body["retry"] = retry
     if not isinstance(event, Command):
         if event.args is None or not with_args:
             body.pop("content_type", None)
@@ -296,16 +315,20 @@ def read_object(body: dict[str, Any], expect: tuple[type, ...]) -> JobRequest | 
 
 def _request(given: dict[str, Any]) -> JobRequest:
     _check_names("request", given, [*_REQUEST, *_ARGS, "retry"])
+    return JobRequest(**_fields("", given, _REQUEST), **_policy(given), **_args(given))
+
+
+def _policy(given: dict[str, Any]) -> dict[str, Any]:
+    """The fields of `retry`."""
     retry = given.get("retry", {})
     if not isinstance(retry, dict):
         _refuse(RejectCode.BAD_RETRY, f"retry must be an object, got {shown(retry)}")
     retry = {name: found for name, found in retry.items() if found is not None}
     _check_names("retry", retry, [*_RETRY])
     try:
-        policy = _fields("retry.", retry, _RETRY)
+        return _fields("retry.", retry, _RETRY)
     except Undecodable as refusal:
         raise Undecodable(RejectCode.BAD_RETRY, refusal.sentence) from None
-    return JobRequest(**_fields("", given, _REQUEST), **policy, **_args(given))
 
 
 def _command(given: dict[str, Any]) -> Command:
@@ -315,10 +338,13 @@ def _command(given: dict[str, Any]) -> Command:
 
 
 def _schedule(given: dict[str, Any]) -> Schedule:
-    _check_names("schedule", given, [*_SCHEDULE, *_ARGS])
+    _check_names("schedule", given, [*_SCHEDULE, *_ARGS, "retry"])
     _check_needed("schedule", given, ["id", "function"])
     _check_cron("schedule", given)
-    return Schedule(**{"cron": ""} | _fields("", given, _SCHEDULE), **_args(given))
+    fields, policy = _fields("", given, _SCHEDULE), _policy(given)
+    if fields.keys() & policy.keys():
+        _refuse(RejectCode.BAD_RETRY, "attempts_max must be given once, got it also in retry")
+    return Schedule(**{"cron": ""} | fields | policy, **_args(given))
 
 
 def _check_cron(record: str, given: Mapping[str, Any]) -> None:

@@ -196,11 +196,20 @@ class BeatKind(StrEnum):
 
 
 class Priority(StrEnum):
-    """Band of a job."""
+    """How urgent a job is, in a word; a number from 1, the most urgent, to 5 says it finer."""
 
     HIGH = "high"
     NORMAL = "normal"
     LOW = "low"
+
+
+PRIORITIES: Final[Mapping[str, int]] = {
+    **{str(number): number for number in range(1, 6)},
+    Priority.HIGH: 2,
+    Priority.NORMAL: 3,
+    Priority.LOW: 4,
+}
+"""The number of each way to say how urgent a job is."""
 
 
 class RejectCode(StrEnum):

@@ -9,7 +9,7 @@ crash between two topics must not take it back. Every other fact goes beside its
 
 from schemas import defaults
 from schemas.codec import encode
-from schemas.events import ArgsRow, Command, ConfigRow, Fact, JobRequest, JobRow, Reject, ScheduleRow
+from schemas.events import ArgsRow, Command, ConfigRow, Fact, JobRequest, JobRow, JobSpec, Reject, ScheduleRow
 from schemas.keys import home
 from schemas.records import replace
 from schemas.topics import Topics
@@ -104,6 +104,10 @@ class Outbox:
             self._tell(told, stage)
             if self._observer is not None:
                 self._observer.fact(told, fact, before, after)
+
+    def duplicate(self, spec: JobSpec, row: JobRow, at_ms: int) -> None:
+        """A request asked for nothing new: the job with its unique key is the answer."""
+        self._tell(records.duplicate_record(spec, row, at_ms), self._first)
 
     def schedule_fact(
         self, before: ScheduleRow | None, fact: ScheduleFact, after: ScheduleRow | None

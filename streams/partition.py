@@ -40,7 +40,17 @@ from schemas.names import BadName, check_id, check_key, likely_homes
 from schemas.records import replace
 from schemas.requests import rule_json
 from schemas.topics import Topics
-from schemas.words import SCHEDULE_COMMANDS, BeatKind, CommandName, Phase, RejectCode, WaitReason
+from schemas.unique import Then, Unique, read_unique
+from schemas.words import (
+    PRIORITIES,
+    SCHEDULE_COMMANDS,
+    BeatKind,
+    CommandName,
+    Phase,
+    Priority,
+    RejectCode,
+    WaitReason,
+)
 from streams.core import admission, commands, config, job, records, schedule, schedule_rule
 from streams.core.admission import Position
 from streams.core.effect import (
@@ -54,6 +64,7 @@ from streams.core.effect import (
 )
 from streams.core.events import (
     Beaten,
+    CancelAsked,
     Ended,
     Event,
     Restored,
@@ -67,11 +78,15 @@ from streams.core.events import (
 from streams.core.lane import Lanes, Predecessor
 from streams.core.rejection import Rejection
 from streams.core.schedule_facts import ScheduleEvent, SchedulePut
+from streams.core.unique import Uniques
 from streams.observer import Observer
 from streams.outbox import Outbox
 from streams.queues import Queues
 from streams.record import NOTHING, Record, Writes
 from streams.rows import ARGS_ROW, JOB_ROW, SCHEDULE_ROW, Rows, split
+
+REPLACEABLE = frozenset({Phase.SCHEDULED, Phase.RETRYING, Phase.READY})
+"""Phases of a job that may be cancelled for another one: no minion has told that it runs it."""
 
 DUES_PER_TICK_MAX = 500
 """Rows that one tick decides; the rest is still due, and comes with the next tick."""
@@ -108,6 +123,7 @@ class Partition:
         self._unheard = True  # nobody listened to the leases until now
         self._lanes = Lanes(self.jobs)
         self._touched: dict[tuple[str, str], None] = {}  # lanes in which a turn may have come
+        self._uniques = Uniques()
         self._unserved: dict[tuple[str, str], dict[str, None]] = {}  # no minion, by function
         self._served: dict[str, None] = {}  # those of them that are to be offered now
         self._outbox = Outbox(number, topics, observer)
@@ -157,6 +173,7 @@ class Partition:
     def _restored(self, row: JobRow, settled: Mapping[str, int]) -> bool:
         """Knows a row by what it waits for; True if what it awaits from the world may not have left."""
         self._lanes.restore(row)
+        self._uniques.keep(None, row)
         self._keep_unserved(None, row)
         return self._in_doubt(row, settled)
 
@@ -276,7 +293,7 @@ class Partition:
         elif spec.id not in self.jobs and not self._queues.has_room(spec.queue):
             self._refuse_job(record, request, _queues_full(spec.queue), spec.id, spec.key)
         else:
-            refusal = self._submit(record, spec, request.args if spec.args_apart else None)
+            refusal = self._submit(record, request, spec)
             if refusal is not None:
                 self._refuse_job(record, request, refusal, spec.id, spec.key)
 
@@ -289,15 +306,39 @@ class Partition:
             report = records.refusal_command(request.scheduled_by, id, refusal)
             self._outbox.ask(report, report.id)
 
-    def _submit(self, record: Record, spec: JobSpec, args: bytes | None) -> Rejection | None:
+    def _submit(self, record: Record, request: JobRequest, spec: JobSpec) -> Rejection | None:
         """A new job, or one that exists; where its queue has key order, as a member of its lane."""
         policy = self._queues.lane_policy(spec.queue)
         turn, after = True, None
         if policy is not None:
-            spec = replace(spec, lane=policy)
+            if PRIORITIES[request.priority or Priority.NORMAL] != defaults.PRIORITY:
+                return _no_priority(spec)
+            spec = replace(spec, lane=policy, priority=Priority.NORMAL)
             turn, after = self._lanes.turn((spec.queue, spec.key))
-        event = Submitted(record.timestamp_ms, Source.REQUESTS, record.offset, spec, turn)
+        replaced = None
+        if request.unique is not None and spec.id not in self.jobs:
+            unique = read_unique(request.unique)
+            found = self._same(spec, unique, record.timestamp_ms)
+            if found is not None and not (unique.then == Then.REPLACE and found.phase in REPLACEABLE):
+                self._outbox.duplicate(spec, found, record.timestamp_ms)
+                return None
+            replaced = None if found is None else self._cancel_for(record, spec, found.spec.id)
+        event = Submitted(record.timestamp_ms, Source.REQUESTS, record.offset, spec, turn, replaced)
+        args = request.args if spec.args_apart else None
         return self._job_event(spec.id, event, args, after)
+
+    def _same(self, spec: JobSpec, unique: Unique, at_ms: int) -> JobRow | None:
+        """The job that stands in the way of a new one that is unique; None: none does."""
+        assert spec.unique is not None, "a unique job has a unique key"
+        id = self._uniques.holder((spec.key, spec.unique), unique, at_ms)
+        return None if id is None else self.jobs[id]
+
+    def _cancel_for(self, record: Record, spec: JobSpec, id: str) -> str:
+        """Cancels a job that waits for the new one that replaces it; gives its id."""
+        place = _place(record, Source.REQUESTS)
+        refusal = self._job_event(id, CancelAsked(*place, id, f"replaced by {spec.id}"))
+        assert refusal is None, f"a job that waits can be cancelled: {refusal}"
+        return id
 
     def _on_command(self, record: Record, command: Command) -> None:
         address = admission.address(command, record.key, _position(record), self._topics.partitions)
@@ -636,7 +677,7 @@ class Partition:
                 step.effects,
                 event.at_ms,
                 again=not step.facts,
-                new=before is None and after.spec.lane is None,
+                new=before is None and after.spec.lane is None and after.spec.unique is None,
             )
         value = None
         if step.durable:
@@ -650,6 +691,7 @@ class Partition:
     def _keep(self, id: str, before: JobRow | None, after: JobRow | None, value: bytes | None) -> None:
         self.rows.keep_job(id, after, value)
         self._keep_unserved(before, after)
+        self._uniques.keep(before, after)
         self._lanes.keep(before, after)
 
     def _write_job(
@@ -802,7 +844,7 @@ def _as_request(written: Schedule) -> JobRequest:
     """A schedule in the form that can be written to another partition: people alone write to the topic of
     schedules.
     """
-    carried = {name: getattr(written, name) for name in schedule_rule.FIRED}
+    carried = schedule_rule.fired_fields(written)
     return JobRequest(id=written.id, key=written.key, schedule=rule_json(written), **carried)
 
 
@@ -813,6 +855,11 @@ def _with_trace(request: JobRequest, record: Record) -> JobRequest:
             if name == TRACEPARENT:
                 return replace(request, trace=value.decode(errors="replace")[: defaults.TRACE_CHARS_MAX])
     return request
+
+
+def _no_priority(spec: JobSpec) -> Rejection:
+    reason = f"priority must be left out in queue {spec.queue}, whose jobs run in order, got {spec.priority}"
+    return Rejection(RejectCode.BAD_FIELD, reason)
 
 
 def _queues_full(queue: str) -> Rejection:

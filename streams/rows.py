@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeVar, overload
 
 from schemas.codec import Undecodable, decode, encode
 from schemas.events import ArgsRow, ConfigRow, FunctionConfig, JobRow, QueueConfig, ScheduleRow
-from schemas.words import Phase
+from schemas.words import Phase, WaitReason
 from streams.core import job, schedule
 from streams.core.config import NOTHING_SAID, Config
 from streams.dues import Dues
@@ -73,6 +73,11 @@ def split(key: str) -> tuple[str, str]:
     return key[:KIND_CHARS], key[KIND_CHARS:]
 
 
+def _is_linked(row: JobRow) -> bool:
+    spec = row.spec
+    return spec.lane is not None or spec.unique is not None or row.wait_reason == WaitReason.UNSERVED
+
+
 class Jobs(Mapping[str, JobRow]):
     """Rows of jobs by id, hot and cold. A cold one is unpacked whenever it is asked for."""
 
@@ -85,6 +90,10 @@ class Jobs(Mapping[str, JobRow]):
         self.counts: Counter[Kind] = Counter()
         """How many there are, by queue and phase."""
         self._packing = packing
+        self.linked: set[str] = set()
+        """Ids of those that say something of others too: members of lanes, unique ones, those without a
+        minion. A restore must look at each.
+        """
         self.kinds: list[Kind] = []
         """By the number that heads have for them."""
         self._kind_numbers: dict[Kind, int] = {}
@@ -342,12 +351,18 @@ class Rows:
         key = JOB_ROW + id
         if row is not None:
             self._keep(key, row, value)
-        elif self.jobs.drop(id):
+            return
+        self.jobs.linked.discard(id)
+        if self.jobs.drop(id):
             self.packed_args.pop(id, None)
             self.dues.put(key, None)
 
     def _keep(self, key: str, row: JobRow, value: bytes | None, kept: bytes | None = None) -> None:
         due_ms = job.next_due_ms(row)
+        if _is_linked(row):
+            self.jobs.linked.add(row.spec.id)
+        else:
+            self.jobs.linked.discard(row.spec.id)
         if row.phase in ACTIVE or (due_ms is not None and due_ms < self._cold_from_ms):
             self.jobs.keep_hot(row.spec.id, row)
             self.dues.put(key, due_ms)

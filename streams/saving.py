@@ -4,8 +4,8 @@ Owns what the chunks mean. Must never be all that a row depends on: the log has 
 here may be thrown away.
 
 Cold rows go as they are kept, head and packed value, with the dictionaries and kinds that they name; so a
-million are loaded in seconds. What is ready, leased, a schedule or a setting goes as it is in the log, and is
-looked at after a restore like what comes from there.
+million are loaded in seconds. What is ready, leased, in a lane, unique, without a minion, a schedule or a
+setting goes as it is in the log, and is looked at after a restore like what comes from there.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Final
 from schemas.codec import encode
 from streams.rows import ACTIVE, CONFIG_ROW, HEAD, JOB_ROW, KIND_CHARS, NEVER_MS, SCHEDULE_ROW, Rows
 
-LAYOUT: Final = "jobs-3"
+LAYOUT: Final = "jobs-4"
 """The name of this form. Another one for whatever an older or newer release would read wrongly."""
 
 CHUNK_ROWS: Final = 200
@@ -43,7 +43,7 @@ def save(rows: Rows) -> Iterator[bytes]:
             kept, row = jobs.cold.get(name), jobs.hot.get(name[KIND_CHARS:])
             if row is not None:
                 plain.append(_frame(name, encode(row)))
-            elif kept is not None and jobs.kind_of(kept)[1] in ACTIVE:
+            elif kept is not None and (jobs.kind_of(kept)[1] in ACTIVE or name[KIND_CHARS:] in jobs.linked):
                 plain.append(_frame(name, rows.packing.unpack(kept, HEAD.size)))
             elif kept is not None:
                 cold.append(_frame(name, kept))

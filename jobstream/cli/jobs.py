@@ -3,17 +3,31 @@
 import sys
 import time
 from collections.abc import Coroutine, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from jobstream.cli import read, show, status_view
 from jobstream.cli.exits import Exit
-from jobstream.cli.options import AsJson, Bootstrap, Prefix, Web, settings_of
+from jobstream.cli.options import (
+    AsJson,
+    Bootstrap,
+    Deadline,
+    ExpiresAfter,
+    Prefix,
+    Priority,
+    ResultRetention,
+    Retention,
+    Retrying,
+    Tags,
+    Web,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from jobstream.client import Client, Job
+    from jobstream.functions import Submission
     from schemas.settings import Settings
 
 WATCH_S = 0.5
@@ -42,7 +56,7 @@ def run(coroutine: Coroutine[Any, Any, int]) -> int:
     return asyncio.run(coroutine)
 
 
-def submit(
+def submit(  # a job's options are its flags
     function: Annotated[str, typer.Argument(help="Name of the function.", show_default=False)],
     args: Annotated[
         str | None,
@@ -69,12 +83,31 @@ def submit(
     timeout: Annotated[
         float | None, typer.Option(parser=read.duration, metavar="TIME", help="Allowed for one attempt.")
     ] = None,
-    deadline: Annotated[
-        float | None,
-        typer.Option(parser=read.duration, metavar="TIME", help="Allowed for all attempts together."),
-    ] = None,
+    deadline: Deadline = None,
+    expires_after: ExpiresAfter = None,
     attempts: Annotated[int | None, typer.Option(metavar="N", help="How many attempts may fail.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="A word to find the job by; may be repeated.")] = None,
+    retry_policy: Retrying = None,
+    tag: Tags = None,
+    priority: Priority = None,
+    retention: Retention = None,
+    result_retention: ResultRetention = None,
+    unique: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHILE",
+            help="No other job of this function and arguments while one is queued, running, or both.",
+        ),
+    ] = None,
+    unique_window: Annotated[
+        float | None,
+        typer.Option(parser=read.duration, metavar="TIME", help="Nor within so long of the last one."),
+    ] = None,
+    unique_field: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="This argument alone counts; may be repeated.")
+    ] = None,
+    replaces: Annotated[
+        bool, typer.Option("--replace", help="With --unique: a job that still waits is cancelled for this.")
+    ] = False,
     lines: Annotated[
         bool, typer.Option("--lines", help="Each line of standard input is the arguments of one job.")
     ] = False,
@@ -108,6 +141,12 @@ def submit(
         "timeout": timeout,
         "deadline": deadline,
         "tags": tag or None,
+        "expires_after": expires_after,
+        "priority": priority,
+        "retention": retention,
+        "result_retention": result_retention,
+        "retry": _retry_of(retry_policy, attempts),
+        "unique": _unique_of(unique, unique_window, unique_field, replaces=replaces),
     }
     if lines and (args is not None or id is not None):
         raise typer.BadParameter(
@@ -115,7 +154,32 @@ def submit(
         )
     given = (read.arguments(line) for line in _stdin_lines()) if lines else [_one(args)]
     settings = settings_of(bootstrap=bootstrap, prefix=prefix, web=web)
-    return run(_submit(settings, function, given, options, attempts, within if wait else None, json=json))
+    return run(_submit(settings, function, given, options, within if wait else None, json=json))
+
+
+def _retry_of(policy: Any, attempts: int | None) -> Any:
+    """The retry policy, with the number of attempts if that is told by itself."""
+    from dataclasses import replace
+
+    from jobstream.functions import Retry
+
+    if attempts is None:
+        return policy
+    return Retry(attempts=attempts) if policy is None else replace(policy, attempts=attempts)
+
+
+def _unique_of(only: str | None, window_s: float | None, fields: list[str] | None, *, replaces: bool) -> Any:
+    """What makes the job unique; None: it is not."""
+    from jobstream.functions import Unique
+
+    if only is None and window_s is None:
+        if fields or replaces:
+            raise typer.BadParameter(
+                "--unique-field and --replace must come with --unique or --unique-window"
+            )
+        return None
+    then: Any = "replace" if replaces else "duplicate"
+    return Unique(only=cast("Any", only), window=window_s, fields=tuple(fields or ()), then=then)
 
 
 def _one(args: str | None) -> Any:
@@ -133,20 +197,21 @@ async def _submit(
     function: str,
     given: Any,
     options: dict[str, Any],
-    attempts: int | None,
     within_s: float | None,
     *,
     json: bool,
 ) -> int:
-    from jobstream.functions import Options, Retry, Submission, option_fields
+    from jobstream.functions import Options, Submission, option_fields
 
     fields = option_fields(
         cast("Options", {name: value for name, value in options.items() if value is not None})
     )
-    if attempts is not None:
-        fields |= Retry(attempts=attempts).fields()
     submissions = (Submission(function=function, args=args, **fields) for args in given)
     async with client_of(settings) as client:
+        if options["unique"] is not None and within_s is None:
+            for submission in submissions:
+                await _print_decided(client, submission, json=json)
+            return Exit.OK
         jobs = await client.submit_many(submissions)
         if within_s is not None:
             return await _print_results(jobs, within_s, json=json)
@@ -176,6 +241,20 @@ async def _print_results(jobs: "list[Job]", within_s: float, *, json: bool) -> i
             f"job {late[0]}{others} had not ended after {within_s:g} s; it goes on all the same"
         )
     return code
+
+
+async def _print_decided(client: "Client", submission: "Submission", *, json: bool) -> None:
+    """Asks for a job that is unique, and tells what came of it: its id, or the job that is the answer."""
+    job, outcome, other = await client.submit_decided(submission)
+    if json:
+        named = {"id": job.id, "key": job.key, "partition": job.partition}
+        show.as_json({**named, "outcome": outcome, "other": other})
+        return
+    print(job.id)
+    if outcome != "accepted":
+        show.talk(
+            f"jobstream: {outcome} of {other}" if outcome == "duplicate" else f"jobstream: replaced {other}"
+        )
 
 
 def _print_submitted(job: "Job", *, json: bool) -> None:
@@ -317,6 +396,61 @@ def retry(
     """
     settings = settings_of(bootstrap=bootstrap, prefix=prefix, web=web)
     return run(_command(settings, "retry", id, key, reason, within, json=json))
+
+
+def reschedule(
+    id: Id,
+    run_at: Annotated[
+        datetime | None, typer.Option(parser=read.moment, metavar="RFC3339", help="Not before then.")
+    ] = None,
+    *,
+    delay: Annotated[
+        float | None, typer.Option(parser=read.duration, metavar="TIME", help="Not before so long from now.")
+    ] = None,
+    key: KeyOfJob = None,
+    reason: Annotated[str | None, typer.Option(help="Why, for people.")] = None,
+    within: Annotated[
+        float, typer.Option(parser=read.duration, metavar="TIME", help="How long to wait for the answer.")
+    ] = "5s",  # type: ignore[assignment]  # read by its parser
+    json: AsJson = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+    web: Web = None,
+) -> int:
+    """Run a job at another time: one that waits, or that no minion has yet.
+
+    Exits 1 if the job runs, has ended or is unknown, 4 if the service does not answer in time.
+
+    ```
+    jobstream reschedule 01KCW3V5E0Q9X2N8Y4T6R7S1AB --delay 2h --reason "the mail server is down"
+    ```
+    """
+    if (run_at is None) == (delay is None):
+        raise typer.BadParameter("reschedule must be given one of --run-at and --delay")
+    at = run_at if delay is None else datetime.now(UTC) + timedelta(seconds=delay)
+    assert at is not None
+    settings = settings_of(bootstrap=bootstrap, prefix=prefix, web=web)
+    return run(_reschedule(settings, id, at, key, reason, within, json=json))
+
+
+async def _reschedule(
+    settings: "Settings",
+    id: str,
+    at: datetime,
+    key: str | None,
+    reason: str | None,
+    within_s: float,
+    *,
+    json: bool,
+) -> int:
+    async with client_of(settings) as client:
+        fact = await client.reschedule(id, at, key=key, reason=reason, within=within_s)
+    assert fact is not None
+    if json:
+        show.as_json({"id": fact.job, "key": fact.key, "fact": fact.fact, "next_at_ms": fact.next_at_ms})
+    else:
+        print(f"{fact.job}: waits until {show.clock(fact.next_at_ms)}")
+    return Exit.OK
 
 
 async def _command(

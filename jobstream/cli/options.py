@@ -2,9 +2,11 @@
 file.
 """
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from jobstream.cli import read
 
 if TYPE_CHECKING:
     from schemas.settings import Settings
@@ -92,6 +94,64 @@ Partitions = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value, for machines.")]
+
+
+_HOW = "How the job runs"
+
+Priority = Annotated[
+    str | None,
+    typer.Option(metavar="1-5", help="1 is the most urgent; or high, normal, low.", rich_help_panel=_HOW),
+]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", help="A word to find the job by; may be repeated.", rich_help_panel=_HOW),
+]
+Retrying = Annotated[
+    Any,
+    typer.Option(
+        "--retry",
+        parser=read.retry,
+        metavar="POLICY",
+        help="As kind=linear,initial=1s,cap=5m,factor=2,jitter=0.1,lost=3,never=ValueError.",
+        rich_help_panel=_HOW,
+    ),
+]
+Deadline = Annotated[
+    float | None,
+    typer.Option(
+        parser=read.duration,
+        metavar="TIME",
+        help="Allowed for all attempts together.",
+        rich_help_panel=_HOW,
+    ),
+]
+ExpiresAfter = Annotated[
+    float | None,
+    typer.Option(
+        parser=read.duration,
+        metavar="TIME",
+        help="Not started so long after it could have been.",
+        rich_help_panel=_HOW,
+    ),
+]
+Retention = Annotated[
+    float | None,
+    typer.Option(
+        parser=read.duration,
+        metavar="TIME",
+        help="How long it is known after its end.",
+        rich_help_panel=_HOW,
+    ),
+]
+ResultRetention = Annotated[
+    float | None,
+    typer.Option(
+        parser=read.duration,
+        metavar="TIME",
+        help="How long its result is kept; 0: not at all.",
+        rich_help_panel=_HOW,
+    ),
+]
 
 
 def settings_of(**flags: object) -> "Settings":

@@ -4,6 +4,7 @@ sentence.
 
 import json
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -43,6 +44,49 @@ def arguments(text: str) -> Any:
     if not isinstance(found, dict | list):
         raise typer.BadParameter(f"arguments must be a JSON object or array, got {_short(text)}")
     return found
+
+
+def retry(text: str) -> Any:
+    """A retry policy: `kind=constant,initial=5s,cap=1m,factor=2,jitter=0,lost=3,never=ValueError`."""
+    from jobstream.functions import Retry
+
+    fields: dict[str, Any] = {}
+    never: list[str] = []
+    for part in filter(None, text.split(",")):
+        name, _, value = part.partition("=")
+        if name not in _RETRY or not value:
+            words = ", ".join(_RETRY)
+            raise typer.BadParameter(
+                f"a retry policy must be like kind=linear,cap=5m with {words}, got {part!r}"
+            )
+        if name == "never":
+            never.append(value)
+        else:
+            fields[name] = _RETRY[name](value)
+    return Retry(**fields, non_retryable=tuple(never))
+
+
+def _number(kind: type[int | float]) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            return kind(text)
+        except ValueError:
+            raise typer.BadParameter(f"a retry policy must have numbers, got {text!r}") from None
+
+    return read
+
+
+_RETRY: dict[str, Callable[[str], Any]] = {
+    "kind": str,
+    "initial": duration,
+    "cap": duration,
+    "factor": _number(float),
+    "jitter": _number(float),
+    "attempts": _number(int),
+    "lost": _number(int),
+    "never": str,
+}
+"""What a retry policy may say; `never` names an error that is not retried, and may be repeated."""
 
 
 def _short(text: str) -> str:

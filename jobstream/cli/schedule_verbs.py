@@ -12,10 +12,24 @@ import typer
 from jobstream.cli import read, show, status_view
 from jobstream.cli.exits import Exit
 from jobstream.cli.jobs import client_of, run
-from jobstream.cli.options import AsJson, Bootstrap, Prefix, Web, settings_of
+from jobstream.cli.options import (
+    AsJson,
+    Bootstrap,
+    Deadline,
+    ExpiresAfter,
+    Prefix,
+    Priority,
+    ResultRetention,
+    Retention,
+    Retrying,
+    Tags,
+    Web,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from jobstream.client import Client
+    from jobstream.functions import Options
     from jobstream.schedules import Overlaps
     from schemas.events import Fact
 
@@ -78,7 +92,7 @@ def list_schedules(*, json: AsJson = False, web: Web = None) -> int:
 
 
 @app.command()
-def create(
+def create(  # a schedule's options are its flags
     id: Id,
     cron: Annotated[
         str,
@@ -106,6 +120,13 @@ def create(
     timeout: Annotated[
         float | None, typer.Option(parser=read.duration, metavar="TIME", help="Allowed for one attempt.")
     ] = None,
+    retry_policy: Retrying = None,
+    deadline: Deadline = None,
+    expires_after: ExpiresAfter = None,
+    priority: Priority = None,
+    tag: Tags = None,
+    retention: Retention = None,
+    result_retention: ResultRetention = None,
     catchup: Annotated[
         float | None,
         typer.Option(
@@ -130,6 +151,16 @@ def create(
     """
     arguments = None if args is None else read.arguments(args)
     settings = settings_of(bootstrap=bootstrap, prefix=prefix, web=web)
+    options = {
+        "retry": retry_policy,
+        "deadline": deadline,
+        "expires_after": expires_after,
+        "priority": priority,
+        "tags": tag or None,
+        "retention": retention,
+        "result_retention": result_retention,
+    }
+    given = {name: found for name, found in options.items() if found is not None}
 
     async def ask() -> int:
         async with client_of(settings) as client:
@@ -150,6 +181,7 @@ def create(
                 key=key,
                 attempts=attempts,
                 timeout=timeout,
+                options=cast("Options", given),
                 catchup_window=catchup,
                 paused=paused,
                 note=note,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, Unpack
 
 from jobstream import schedules
 from jobstream.client.address import bootstrap_of, web_of
@@ -22,11 +22,12 @@ from jobstream.client.letters import read_letters
 from jobstream.client.metadata import Metadata
 from jobstream.client.pages import Pages
 from jobstream.client.reader import FactReader
-from jobstream.client.request import Place, place_of, request_record
+from jobstream.client.request import Place, key_of, place_of, request_record
 from jobstream.client.schedules import Declared, declared_records, schedule_record
 from jobstream.client.status import end_of
 from jobstream.client.waiting import Waiting
 from jobstream.client.watch import ENDS, Watch, Watches
+from jobstream.client.workers import read_workers
 from jobstream.client.writer import TRY_MS, NotWritten, Record, Writer
 from jobstream.errors import BadRequest, CommandRefused, NotReachable, SubmitFailed, SubmitTimedOut
 from jobstream.functions import (
@@ -62,10 +63,20 @@ TRIES = 3
 """How many tries fit into that time, if each takes as long as it may."""
 BY = "client"
 """Who asks, in commands."""
+DECIDED_WITHIN_S = 30.0
+"""How long submit_decided waits for the service's answer."""
 REDRIVE_WITHIN_S = 30.0
 """How long redrive waits for the service's answer."""
 MANY_RECORDS = 2_000
 """How many jobs of submit_many are made before they are handed to librdkafka."""
+
+
+ANSWERS = {
+    CommandName.CANCEL: frozenset({FactKind.CANCEL_REQUESTED, *ENDS}),
+    CommandName.RETRY: frozenset({FactKind.RETRIED, FactKind.PARKED}),
+    CommandName.RESCHEDULE: frozenset({FactKind.RESCHEDULED}),
+}
+"""The facts that tell what came of a command about a job."""
 
 
 class Job:
@@ -125,8 +136,19 @@ class Job:
 # The client has a method called list, so its other methods need another name for the type.
 Jobs = list[Job]
 Letters = list[DeadLetter]
+Jsons = list[dict[str, Any]]
 Part = list[tuple[Record, str]]
 Tasks = list[asyncio.Task[None]]
+
+
+class Decided(NamedTuple):
+    """What the service made of a request."""
+
+    job: Job
+    """The job that is the answer."""
+    outcome: Literal["accepted", "duplicate", "replaced"]
+    other: str | None
+    """The job that existed, or that was cancelled for this one."""
 
 
 @dataclass(frozen=True)
@@ -261,8 +283,8 @@ class Client:
             function: The name of a function, a decorated function, or a whole Submission.
             args: A dict of keyword arguments, a list of positional ones, or bytes that the function takes as
                 they are.
-            options: `id, queue, key, run_at, delay, expires_at, deadline, timeout, expected, retry,
-                priority, tags`.
+            options: `id, queue, key, run_at, delay, expires_at, expires_after, deadline, timeout, expected,
+                retry, priority, tags, unique, retention, result_retention`.
 
         Raises:
             BadRequest: What is asked is outside the limits; nothing was written.
@@ -272,6 +294,30 @@ class Client:
         record, watch = self._prepare(_submission(function, args, options))
         await self._written(self._open.writer.write([record], self._submit_s), [(record, watch.id)])
         return Job(self, watch)
+
+    async def submit_decided(
+        self,
+        function: str | Function[..., Any] | Submission,
+        args: Any = None,
+        *,
+        within: Seconds = DECIDED_WITHIN_S,
+        **options: Unpack[Options],
+    ) -> "Decided":
+        """As submit, and waits for what the service makes of it: of use where a job is unique, or its id is
+        another's perhaps.
+
+        Raises:
+            CommandRefused: The service refused the request.
+            WaitTimedOut: No answer came within `within` seconds; the job may be accepted all the same.
+            BadRequest, SubmitFailed, SubmitTimedOut: As submit.
+        """
+        record, watch = self._prepare(_submission(function, args, options))
+        fact = await self._ask(record, watch, {FactKind.ADMITTED, FactKind.DEDUPLICATED}, within)
+        assert fact is not None, "an answer was waited for"
+        if fact.fact == FactKind.DEDUPLICATED:
+            other = fact.duplicate_of or fact.job
+            return Decided(self.job(other, fact.key), "duplicate", other)
+        return Decided(Job(self, watch), "replaced" if fact.replaced else "accepted", fact.replaced)
 
     async def submit_many(self, submissions: Iterable[Submission]) -> Jobs:
         """Asks for many jobs, and returns once Kafka has all of them: thousands per second.
@@ -326,6 +372,22 @@ class Client:
             WaitTimedOut: It had not ended in time; it goes on.
         """
         return await self._result((await self._found(job, key))._watch, timeout)  # noqa: SLF001
+
+    async def reschedule(
+        self,
+        job: Job | str,
+        run_at: datetime,
+        *,
+        key: str | None = None,
+        reason: str | None = None,
+        within: Seconds | None = None,
+    ) -> Fact | None:
+        """Asks to run a job at another time: one that waits, or that no minion has yet. As cancel otherwise;
+        the answer is the fact `rescheduled`.
+        """
+        run_at_ms = epoch_ms("run_at", run_at)
+        found = await self._found(job, key)
+        return await self._command(CommandName.RESCHEDULE, found, reason, within, run_at_ms)
 
     async def cancel(
         self,
@@ -525,6 +587,7 @@ class Client:
         key: str | None = None,
         timeout: Seconds | None = None,
         attempts: int | None = None,
+        options: Options | None = None,
         catchup_window: Seconds | None = None,
         paused: bool = False,
         note: str | None = None,
@@ -549,6 +612,8 @@ class Client:
             key: Of every fired job; the id if left out.
             timeout: For one attempt.
             attempts: How many attempts may fail.
+            options: What else submit takes, for each fired job: `expires_after, deadline, expected, retry,
+                priority, tags, retention, result_retention`.
             catchup_window: A fire missed by less than this still happens.
             paused: No fires while true.
             note: Free words.
@@ -569,7 +634,8 @@ class Client:
             CommandRefused: The service refused it, as a bad cron expression (only with `within`).
             SubmitTimedOut, SubmitFailed: As submit.
         """
-        made = _submission(function, args, {} if queue is None else {"queue": queue})
+        said: Options = {**(options or {})} if queue is None else {**(options or {}), "queue": queue}
+        made = _submission(function, args, said)
         timeout_ms = milliseconds("timeout", timeout)
         made = replace(
             made,
@@ -616,7 +682,7 @@ class Client:
             SubmitTimedOut, SubmitFailed: As submit.
         """
         records = declared_records(functions, declared_by)
-        known = (await self.schedules())["schedules"]
+        known = await asyncio.to_thread(self._every_schedule)
         for record in records:
             await self._put_schedule(record, within)
         ids = {record.id for record in records}
@@ -627,6 +693,22 @@ class Client:
             reason = f"{declared_by} declares it no more"
             await self._ask_schedule(CommandName.ORPHAN_SCHEDULE, id, within=None, reason=reason)
         return Declared(tuple(sorted(ids)), tuple(orphans))
+
+    def _every_schedule(self) -> Jsons:
+        """The schedules of all workers. NotReachable if some partition's cannot be told."""
+        answers = [pages.schedules() for pages in self._every_page()]
+        told = sorted(number for answer in answers for number in answer["partitions"])
+        if told != list(range(self._open.partitions)):
+            found = f"{len(told)} of {self._open.partitions} partitions"
+            raise NotReachable(
+                f"the schedules of {found} can be told of: ask again when every partition has a worker"
+            )
+        return [schedule for answer in answers for schedule in answer["schedules"]]
+
+    def _every_page(self) -> Sequence[Pages]:
+        """The pages of each worker that is there."""
+        found = read_workers(self._bootstrap, self._topics.workers, self._now_ms())
+        return [Pages(f"http://{web}") for web in found] or [self._pages]
 
     async def unschedule(self, id: str, *, within: Seconds | None = None) -> Fact | None:
         """Removes a schedule; its fired jobs go on. Returns once Kafka has the command.
@@ -749,7 +831,7 @@ class Client:
 
     def _prepare(self, submission: Submission) -> tuple[Record, Watch]:
         """The record, and the watch that is there before the record is written, so that it misses nothing."""
-        place = place_of(submission.id, submission.key, self._open.partitions)
+        place = place_of(submission.id, key_of(submission), self._open.partitions)
         record = request_record(submission, place, self._topics.requests, self._now_ms())
         return record, self._watch(place)
 
@@ -795,13 +877,17 @@ class Client:
         return self.job(job, key)
 
     async def _command(
-        self, name: CommandName, job: Job, reason: str | None, within: Seconds | None
+        self,
+        name: CommandName,
+        job: Job,
+        reason: str | None,
+        within: Seconds | None,
+        run_at_ms: int | None = None,
     ) -> Fact | None:
         watch = job._watch  # noqa: SLF001  # a handle is a part of its client
-        command = Command(command=name, id=job.id, key=job.key, reason=reason, by=BY)
+        command = Command(command=name, id=job.id, key=job.key, reason=reason, by=BY, run_at_ms=run_at_ms)
         record = Record(self._topics.requests, job.partition, job.key.encode(), encode(command))
-        wanted = {FactKind.RETRIED} if name == CommandName.RETRY else {FactKind.CANCEL_REQUESTED, *ENDS}
-        return await self._ask(record, watch, wanted, within)
+        return await self._ask(record, watch, ANSWERS[name], within)
 
     async def _ask(
         self, record: Record, watch: Watch, wanted: AbstractSet[str], within: Seconds | None

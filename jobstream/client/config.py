@@ -39,6 +39,7 @@ SETTINGS = {
     "lost": Setting("lost_max", "whole number"),
     "retention": Setting("retention_ms", "seconds"),
     "result_retention": Setting("result_retention_ms", "seconds"),
+    "priority": Setting("priority", "word"),
 }
 """Every setting by the name that people use; durations are told in seconds."""
 KINDS: dict[str, tuple[type, ...]] = {"number": (int, float), "whole number": (int,), "word": (str,)}

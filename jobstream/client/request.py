@@ -13,8 +13,10 @@ from jobstream.functions import Submission, encode_args
 from schemas.codec import encode
 from schemas.events import JobRequest
 from schemas.keys import home
+from schemas.limits import Refused
 from schemas.names import BadName, check_function, check_id, check_key, check_queue, new_id
 from schemas.telemetry.context import traceparent
+from schemas.unique import read_unique, unique_key
 
 
 class Place(NamedTuple):
@@ -44,6 +46,26 @@ def place_of(id: str | None, key: str | None, partitions: int) -> Place:
     if key is None:
         key = id
     return Place(id, key, home(key, partitions) if partition is None else partition)
+
+
+def key_of(submission: Submission) -> str | None:
+    """The key that it names; of a unique one that names none, what it must not do twice: so equal ones meet.
+
+    Raises:
+        BadRequest: A policy that cannot be.
+    """
+    if submission.key is not None or submission.unique is None:
+        return submission.key
+    request = JobRequest(
+        function=submission.function,
+        queue=submission.queue,
+        args=encode_args(submission.args),
+        content_type=submission.content_type,
+    )
+    try:
+        return unique_key(request, read_unique(submission.unique))
+    except Refused as refused:
+        raise BadRequest(refused.sentence) from None
 
 
 def request_record(submission: Submission, place: Place, topic: str, now_ms: int) -> Record:
@@ -95,5 +117,9 @@ def request_record(submission: Submission, place: Place, topic: str, now_ms: int
         tags=submission.tags,
         parent=submission.parent,
         trace=submission.trace or traceparent(),
+        expires_after_ms=submission.expires_after_ms,
+        retention_ms=submission.retention_ms,
+        result_retention_ms=submission.result_retention_ms,
+        unique=submission.unique,
     )
     return Record(topic, place.partition, place.key.encode(), encode(request))

@@ -12,6 +12,17 @@ from jobstream.errors import BadRequest
 from jobstream.functions import Function, Submission, encode_args
 from schemas.events import Schedule
 
+CARRIED = (
+    *("function", "queue", "content_type", "timeout_ms", "heartbeat_timeout_ms", "expected_ms"),
+    *("deadline_ms", "expires_after_ms", "priority", "attempts_max", "lost_max", "retry_kind"),
+    *("retry_initial_ms", "retry_factor", "retry_cap_ms", "retry_jitter"),
+    *("retention_ms", "result_retention_ms"),
+)
+"""What each fire takes over from a submission as it is."""
+
+NOT_CARRIED = ("id", "run_at_ms", "delay_ms", "expires_at_ms", "unique", "parent")
+"""What is said of one job alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Declared:
@@ -31,16 +42,18 @@ def schedule_record(
     Raises:
         BadRequest: A value of the wrong kind.
     """
+    lost = [name for name in NOT_CARRIED if getattr(made, name) is not None]
+    if lost:
+        raise BadRequest(f"a schedule's jobs cannot have {', '.join(lost)}: a fire would not carry it")
+    carried = {name: getattr(made, name) for name in CARRIED}
     return Schedule(
         id=id,
-        function=made.function,
-        queue=made.queue,
-        key=rule.key,
+        key=rule.key if made.key is None else made.key,
         args=encode_args(made.args),
-        content_type=made.content_type,
-        timeout_ms=made.timeout_ms,
-        attempts_max=made.attempts_max,
+        tags=made.tags or None,
+        non_retryable=made.non_retryable or None,
         declared_by=declared_by,
+        **carried,
         **rule.fields(),
     )
 

@@ -116,10 +116,21 @@ class Waiting:
 
     async def _until_ended(self, watch: Watch) -> None:
         while watch.end is None:
-            if watch.foreign:
+            if watch.twin is not None:
+                watch.end = await self._end_of_twin(watch, watch.twin)
+            elif watch.foreign:
                 await self._ask(watch)
             else:
                 await self._news(watch, None)
+
+    async def _end_of_twin(self, watch: Watch, id: str) -> Fact | None:
+        """The end of the job that is the answer in place of another: its facts are in the same partition."""
+        twin = self._twin_of(watch, id)
+        await self._until_ended(twin)
+        return twin.end
+
+    def _twin_of(self, watch: Watch, id: str) -> Watch:
+        return self._watches.open(id, watch.key, watch.partition, watch.since, foreign=True)
 
     async def _ask(self, watch: Watch) -> None:
         """Asks the service about a job whose end may lie before what is read."""
@@ -169,6 +180,10 @@ class Waiting:
             if fact is not None:
                 yield fact
             while fact is None or fact is not watch.end:
+                if watch.twin is not None and watch.end is None:
+                    async for told in self.follow(self._twin_of(watch, watch.twin)):
+                        yield told
+                    return
                 _, fact = await facts.get()
                 yield fact
         finally:

@@ -26,7 +26,10 @@ NEWS = ENDS | {FactKind.REJECTED, FactKind.DEDUPLICATED, FactKind.RETRIED}
 class Watch:
     """One job, or schedule, as seen from here."""
 
-    __slots__ = ("__weakref__", "end", "followers", "foreign", "id", "key", "partition", "since", "waiters")
+    __slots__ = (
+        *("__weakref__", "end", "followers", "foreign", "id", "key", "partition", "since", "twin"),
+        "waiters",
+    )
 
     def __init__(self, id: str, key: str | None, partition: int, since: int, *, foreign: bool) -> None:
         self.id = id
@@ -38,6 +41,8 @@ class Watch:
         self.foreign = foreign
         """True if this client did not submit it, so that its end may lie before `since`."""
         self.end: Fact | None = None
+        self.twin: str | None = None
+        """Another job with its unique key, which is the answer instead."""
         self.waiters: list[asyncio.Future[None]] = []
         self.followers: list[asyncio.Queue[tuple[int, Fact]]] = []
 
@@ -49,9 +54,12 @@ class Watch:
             follower.put_nowait((offset, fact))
         if fact.fact == FactKind.RETRIED:
             self.end = None
-        if not ends(fact):
+        if fact.duplicate_of is not None:
+            self.twin = fact.duplicate_of
+        if ends(fact):
+            self.end = fact
+        elif fact.duplicate_of is None:
             return
-        self.end = fact
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(None)

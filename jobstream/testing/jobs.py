@@ -14,6 +14,7 @@ from typing import Any, Literal, Self, cast
 
 from jobstream.client.client import Client, Job, _Parts
 from jobstream.client.config import Entry, entries_of
+from jobstream.client.pages import Pages
 from jobstream.client.reader import FactReader
 from jobstream.client.waiting import Waiting
 from jobstream.client.watch import ENDS, Watch
@@ -516,6 +517,9 @@ class Jobs(Client):
 
     def _read_entries(self) -> dict[str, Entry]:
         return entries_of(self.machine.entries)
+
+    def _every_page(self) -> Sequence[Pages]:
+        return [self._pages]
 
     def _read_letters(self, since_ms: int) -> list[DeadLetter]:
         return [letter for letter in standing(self.machine.dead) if letter.at_ms >= since_ms]

@@ -8,7 +8,7 @@ from typing import Any
 
 from jobstream.client.pages import Pages
 from jobstream.errors import JobUnknown
-from jobstream.testing.machine import Machine
+from jobstream.testing.machine import HOME, Machine
 from schemas.times import format_time
 
 
@@ -56,4 +56,5 @@ class LocalPages(Pages):
         now_ms = self._machine.now_ms
         known = [row for row in self._machine.schedules() if id in (None, row.id)]
         rows = sorted(known, key=lambda row: row.id)
-        return {"now": format_time(now_ms), "schedules": [schedule_status(row, now_ms) for row in rows]}
+        shown = [schedule_status(row, now_ms) for row in rows]
+        return {"now": format_time(now_ms), "schedules": shown, "partitions": [HOME], "partitions_total": 1}

@@ -1,13 +1,16 @@
 """Dispatches that wait, and the sessions that may take them.
 
-Owns the pairing: a dispatch goes to the home of its key if that has room, else to the next in the key's order
-that has, else it waits in the line of its home. A session with room takes the head of its own line, then the
-oldest head of the others. Never makes leases, and knows nothing of epochs.
+Owns the pairing: a dispatch goes to the home of its key if that has room, else to the next in the key's
+order that has, else it waits in the line of its home, by priority and age. A session with room takes the head
+of its own line, then the head of the others whose turn is first. Never makes leases, and knows nothing of
+epochs.
 """
 
 import itertools
 from collections import OrderedDict, deque
 from collections.abc import Iterator
+from heapq import heappop, heappush
+from operator import attrgetter
 
 from relay.core.assign import Ranking
 from relay.core.limits import Limits
@@ -15,6 +18,7 @@ from relay.core.parcel import Parcel
 from relay.core.session import Session
 from relay.core.traffic import Offers
 from relay.core.window import Window
+from schemas.defaults import PRIORITY
 from schemas.proto import relay_pb2
 
 SPILL_AFTER_MS = 1_000
@@ -39,13 +43,14 @@ class Shelf:
         self.queue = queue
         self.function = function
         self.ranking = Ranking(())
-        self.lines: dict[Session | None, deque[Parcel]] = {}
+        self.lines: dict[Session | None, list[Parcel]] = {}
+        """Heaps by the order of their turns."""
         self.size = 0
         self.stale = True
 
     def append(self, parcel: Parcel) -> None:
-        """Puts a dispatch at the end of the line of its home."""
-        self.lines.setdefault(self.ranking.home(parcel.slot), deque()).append(parcel)
+        """Puts a dispatch into the line of its home."""
+        heappush(self.lines.setdefault(self.ranking.home(parcel.slot), []), parcel)
         self.size += 1
 
     def refresh(self, sessions: tuple[Session, ...]) -> None:
@@ -54,7 +59,7 @@ class Shelf:
         """
         waiting = sorted(
             (parcel for line in self.lines.values() for parcel in line if not parcel.gone),
-            key=lambda parcel: parcel.order,
+            key=attrgetter("order"),
         )
         self.ranking = Ranking(sessions)
         self.lines = {}
@@ -80,7 +85,11 @@ class Shelf:
         oldest_home, oldest = min(self.heads(), key=lambda entry: entry[1].order, default=(None, None))
         if oldest is None:
             return None
-        if own is not None and now_ms - oldest.arrived_ms <= SPILL_AFTER_MS:
+        if (
+            own is not None
+            and own.priority <= oldest.priority
+            and now_ms - oldest.arrived_ms <= SPILL_AFTER_MS
+        ):
             return self._pop(session), False
         return self._pop(oldest_home), oldest_home is not session
 
@@ -89,7 +98,7 @@ class Shelf:
         if line is None:
             return None
         while line and line[0].gone:
-            line.popleft()
+            heappop(line)
         if not line:
             del self.lines[home]
             return None
@@ -97,7 +106,7 @@ class Shelf:
 
     def _pop(self, home: Session | None) -> Parcel:
         line = self.lines[home]
-        parcel = line.popleft()
+        parcel = heappop(line)
         if not line:
             del self.lines[home]
         self.size -= 1
@@ -119,6 +128,8 @@ class Router:
         self._shelves: dict[tuple[str, str], Shelf] = {}
         self._waiting: OrderedDict[Shelf, None] = OrderedDict()
         self._orders = itertools.count()
+        self._ranked = 0
+        """How many wait that are more or less urgent than others."""
         self._departed: deque[tuple[int, Session]] = deque()
 
     @property
@@ -157,7 +168,8 @@ class Router:
             session = shelf.ranking.choose(parcel.slot)
             if session is not None:
                 return session, session is not shelf.ranking.home(parcel.slot)
-        parcel.order = next(self._orders)
+        parcel.number(next(self._orders))
+        self._ranked += parcel.priority != PRIORITY
         assert parcel.dispatch.job not in self.parcels, f"job {parcel.dispatch.job} waits already"
         self.parcels[parcel.dispatch.job] = parcel
         parcel.window.wait(parcel.size_bytes)
@@ -166,14 +178,15 @@ class Router:
         return None
 
     def fill(self, session: Session, now_ms: int) -> Iterator[tuple[Parcel, bool]]:
-        """Hands out what waits while the session has room, one of each shelf in turn.
+        """Hands out what waits while the session has room: one of each shelf in turn, or where something is
+        more urgent than others, from the shelf whose turn is first.
 
         The caller spends the session's credit for each before it asks for the next.
         """
         while session.room() > 0:
             served = False
-            for shelf in list(self._waiting):
-                if not self._may_run(shelf) or not session.serves(shelf.queue, shelf.function):
+            for shelf in self._shelves_for(session):
+                if not self._may_run(shelf):
                     continue
                 self._fresh(shelf)
                 taken = shelf.take(session, now_ms)
@@ -185,8 +198,21 @@ class Router:
                 yield taken
                 if session.room() <= 0:
                     return
+                if self._ranked:  # whose turn is next must be seen anew
+                    break
             if not served:
                 return
+
+    def _shelves_for(self, session: Session) -> list[Shelf]:
+        """The shelves of which the session may take something, the first first."""
+        found = [shelf for shelf in self._waiting if session.serves(shelf.queue, shelf.function)]
+        if self._ranked and len(found) > 1:
+            turns = {
+                shelf: min((head.order for _, head in self._fresh(shelf).heads()), default=(0, 0))
+                for shelf in found
+            }
+            found.sort(key=turns.__getitem__)
+        return found
 
     def drop(self, parcel: Parcel) -> None:
         """Takes a dispatch out of its line."""
@@ -220,7 +246,7 @@ class Router:
                 if down and not parcel.window.crowded():
                     continue
                 if now_ms - parcel.arrived_ms < patience_ms:
-                    break
+                    continue  # a less urgent one behind it may have come before
                 if not parcel.gone:
                     late.append(parcel)
                     self.drop(parcel)
@@ -292,6 +318,7 @@ class Router:
 
     def _remove(self, shelf: Shelf, parcel: Parcel) -> None:
         del self.parcels[parcel.dispatch.job]
+        self._ranked -= parcel.priority != PRIORITY
         parcel.window.go(parcel.size_bytes)
         if shelf.size == 0:
             shelf.lines = {}

@@ -16,6 +16,8 @@ from schemas.events import Command, JobRequest, JobSpec
 from schemas.keys import home
 from schemas.limits import Refused, check_request
 from schemas.names import BadName, check_id, check_key, derived_id
+from schemas.records import replace
+from schemas.unique import read_unique, unique_key
 from schemas.words import SCHEDULE_COMMANDS, Priority, RejectCode
 from streams.core.config import NOTHING_SAID, Config
 from streams.core.rejection import Rejection
@@ -95,11 +97,18 @@ def admit(
     """
     assert request.schedule is None, f"a request with a schedule is no job, got {request.schedule!r}"
     try:
-        address = _address(request.id, request.key, record_key, position, partitions)
+        unique = None if request.unique is None else read_unique(request.unique)
+        only = None if unique is None else unique_key(request, unique)
+        key = only if request.key is None and not record_key else request.key
+        address = _address(request.id, key, record_key, position, partitions)
         given = check_request(request, position.at_ms)
     except Refused as refused:
         return Rejection(refused.code, refused.sentence)
-    return _spec(request, given, config, address, position.at_ms)
+    spec = _spec(request, given, config, address, position.at_ms)
+    if unique is None:
+        return spec
+    until_ms = None if unique.window_ms is None else position.at_ms + unique.window_ms
+    return replace(spec, unique=only, unique_until_ms=until_ms)
 
 
 def address(

@@ -38,6 +38,7 @@ OPTIONS = (
     "lost_max",
     "retention_ms",
     "result_retention_ms",
+    "priority",
 )
 """What an entry may say about the jobs of its queue or function."""
 

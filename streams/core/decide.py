@@ -123,10 +123,12 @@ def _submitted(job: JobRow | None, event: Submitted) -> Decision:
         )
     due_at_ms = event.at_ms if spec.run_at_ms is None else max(spec.run_at_ms, event.at_ms)
     if due_at_ms > event.at_ms or _reached(spec.expires_at_ms, event.at_ms):
-        return (facts.Scheduled(*at, spec, due_at_ms),)  # one that has expired already is never offered
+        return (
+            facts.Scheduled(*at, spec, due_at_ms, event.replaces),
+        )  # one that has expired already is never offered
     if spec.lane is not None and not event.turn:
-        return (facts.Lined(*at, spec),)
-    return (facts.Admitted(*at, spec),)
+        return (facts.Lined(*at, spec, event.replaces),)
+    return (facts.Admitted(*at, spec, event.replaces),)
 
 
 def _cancel_asked(job: JobRow, event: CancelAsked) -> Decision:

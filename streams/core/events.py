@@ -44,6 +44,8 @@ class Submitted(Occurrence):
     spec: JobSpec
     turn: bool = True
     """False: others of its lane go before it."""
+    replaces: str | None = None
+    """The job that was cancelled for it; None: none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class Admitted(Change):
     """A new job, dispatched at once."""
 
     spec: JobSpec
+    replaced: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Scheduled(Change):
 
     spec: JobSpec
     due_at_ms: int
+    replaced: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Lined(Change):
     """A new job that waits for its turn in its lane."""
 
     spec: JobSpec
+    replaced: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

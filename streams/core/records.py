@@ -21,11 +21,13 @@ from schemas.events import (
     ScheduleRow,
 )
 from schemas.events import Fact as FactRecord
+from schemas.records import replace
 from schemas.requests import to_json
 from schemas.times import format_time
-from schemas.words import ORDER_KEY, CommandName, ControlName, FactKind
+from schemas.words import ORDER_KEY, PRIORITIES, CommandName, ControlName, FactKind, Priority
 from streams.core import facts, schedule_fold
 from streams.core.effect import TellRelays
+from streams.core.events import Source
 from streams.core.evolve import NEVER_RAN
 from streams.core.facts import End, Fact
 from streams.core.rejection import Rejection
@@ -90,8 +92,27 @@ def fact_record(before: JobRow | None, fact: Fact, after: JobRow | None) -> Fact
         reason=_reason(row, fact),
         scheduled_by=spec.scheduled_by,
         parent=spec.parent,
+        replaced=fact.replaced if isinstance(fact, NEW) else None,
         **_told(row, fact),
     )
+
+
+def duplicate_record(spec: JobSpec, row: JobRow, at_ms: int) -> FactRecord:
+    """What is told to who asked for a job that another one stands in the way of: that one is the answer, and
+    if it has ended, how.
+
+    Args:
+        spec: what was asked for; there will be no such job.
+        row: the job with the same unique key.
+        at_ms: when it was decided, epoch ms.
+    """
+    answer = facts.Deduplicated(at_ms, Source.REQUESTS, row.applied_requests)
+    told = fact_record(row, answer, row)
+    return replace(told, job=spec.id, duplicate_of=row.spec.id, scheduled_by=None, parent=spec.parent)
+
+
+NEW = (facts.Admitted, facts.Scheduled, facts.Lined)
+"""Facts with which a job begins."""
 
 
 def _reason(row: JobRow, fact: Fact) -> str | None:
@@ -257,6 +278,7 @@ def dispatch_record(job: JobRow, args: bytes | None) -> Dispatch:
         order=None if spec.lane is None else ORDER_KEY,
         after_job=job.after_job,
         after_epoch=job.after_epoch,
+        priority=None if spec.priority == Priority.NORMAL else PRIORITIES[spec.priority],
     )
 
 

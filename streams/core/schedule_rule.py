@@ -19,7 +19,12 @@ from streams.core.cron import BadCron
 from streams.core.rejection import Rejection
 from streams.core.schedule_names import ID_CHARS_MAX, fire_id
 
-FIRED = ("function", "queue", "args", "content_type", "timeout_ms", "attempts_max")
+FIRED = (
+    *("function", "queue", "args", "content_type", "timeout_ms", "attempts_max"),
+    *("heartbeat_timeout_ms", "expected_ms", "deadline_ms", "expires_after_ms", "priority", "tags"),
+    *("retry_kind", "retry_initial_ms", "retry_factor", "retry_cap_ms", "retry_jitter", "lost_max"),
+    *("non_retryable", "retention_ms", "result_retention_ms"),
+)
 """What each fire takes over from its schedule, beside the key."""
 
 CARRIED = frozenset({*FIRED, "id", "key", "schedule", "trace"})
@@ -107,7 +112,8 @@ def from_request(
         rule = schedule_rule(request.schedule)
     except Undecodable as refused:
         return Rejection(RejectCode.BAD_SCHEDULE, refused.sentence)
-    carried = {name: getattr(request, name) for name in FIRED}
+    carried = {name: getattr(request, name) or None for name in ("tags", "non_retryable")}
+    carried = {name: getattr(request, name) for name in FIRED} | carried
     return Schedule(id=spec.id, key=spec.key, **carried, **rule)
 
 
@@ -135,5 +141,9 @@ def new_row(schedule: Schedule, partition: int, at_ms: int) -> ScheduleRow:
 
 def fire_request(row: ScheduleRow, time_ms: int) -> JobRequest:
     """The request of one fire."""
-    fired = {name: getattr(row, name) for name in FIRED}
-    return JobRequest(id=fire_id(row.id, time_ms), key=row.key, scheduled_by=row.id, **fired)
+    return JobRequest(id=fire_id(row.id, time_ms), key=row.key, scheduled_by=row.id, **fired_fields(row))
+
+
+def fired_fields(written: Schedule | ScheduleRow) -> dict[str, Any]:
+    """What a schedule says of its jobs, as fields of a request."""
+    return {name: found for name in FIRED if (found := getattr(written, name)) is not None}

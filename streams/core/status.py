@@ -19,6 +19,7 @@ from streams.core.cron import BadCron
 from streams.core.job import times
 from streams.core.records import between_ms
 from streams.core.schedule_names import fire_id
+from streams.core.schedule_rule import FIRED
 
 Status = dict[str, object]
 """A status, ready for JSON."""
@@ -68,6 +69,9 @@ ATTEMPT = (
     "total",
 )
 FIRES_SHOWN_MAX = 10
+NO_OPTION = frozenset({"function", "queue", "args", "content_type"})
+OPTIONS = tuple(name for name in FIRED if name not in NO_OPTION)
+"""What a schedule says of how its jobs run."""
 
 FROZEN_AFTER_MS = 2 * defaults.HEARTBEAT_MS
 """Silence after which a running attempt is shown as frozen; its lease is lost only at the heartbeat
@@ -221,6 +225,7 @@ def schedule_status(row: ScheduleRow, now_ms: int, *, coming: bool = True) -> St
         "timeout_ms": row.timeout_ms,
         "attempts_max": row.attempts_max,
         "catchup_window_ms": row.catchup_window_ms,
+        "options": {name: found for name in OPTIONS if (found := getattr(row, name)) is not None},
         "created_at": _time(row.created_at_ms),
         "declared_by": row.declared_by,
         "orphaned_at": _time(row.orphaned_at_ms),

@@ -65,6 +65,29 @@ async def test_an_id_is_taken_once(http: httpx.AsyncClient) -> None:
     assert (await http.delete("/job/http-once")).status_code == 409
 
 
+async def test_a_dead_job_by_http(http: httpx.AsyncClient, start: Start) -> None:
+    """Its letter is read, its history told, it is redriven, and its letter is gone; queues have a lag."""
+    start()
+    _, job = await ask(http, "/job", {"function": "e2e.hopeless", "wait": 50})
+    assert job["phase"] == "dead", job
+    id = job["id"]
+    found = (await http.get(f"/dead-letters/{id}")).json()
+    assert found["errors"][0]["outcome"] == "failure", found
+    listed = (await http.get("/dead-letters", params={"function": "e2e.hopeless"})).json()["letters"]
+    assert id in {each["id"] for each in listed}
+    history = (await http.get(f"/job/{id}/history")).json()
+    kinds = [fact["fact"] for fact in history["facts"]]
+    assert (kinds[0], kinds[-1], history["complete"]) == ("admitted", "died", True)
+    _, told = await ask(http, "/dead-letters/redrive", {"ids": [id]})
+    assert told["counts"] == {"redriven": 1}, told
+    assert (await http.get(f"/job/{id}?wait=50")).json()["phase"] == "dead"
+    _, told = await ask(http, "/dead-letters/discard", {"ids": [id]})
+    assert told["counts"] == {"discarded": 1}, told
+    assert (await http.get(f"/dead-letters/{id}")).status_code == 404
+    lag = (await http.get("/queues")).json()["queues"]["default"]["lag"]
+    assert lag >= 0
+
+
 async def test_facts_go_on_where_a_listener_was_cut_off(http: httpx.AsyncClient) -> None:
     """Events of a job as they happen; with the id of the last, nothing is missed and nothing comes twice."""
     kinds: list[str] = []

@@ -38,6 +38,7 @@ from schemas.names import BadName, check_id, check_key, check_queue, likely_home
 from schemas.records import replace
 from schemas.times import format_time, parse_time
 from schemas.undecodable import shown
+from schemas.unique import read_unique, unique_key
 from schemas.words import SCHEDULE_ANSWERS, CommandName, FactKind, RejectCode
 
 DECIDED_S = 5.0
@@ -113,15 +114,16 @@ class Door:
             return await self.save_schedule(asked.what, grant)
         grant.check(Scope.SUBMIT, asked.what.queue)
         request, ask = self._asking(asked.what)
-        if asked.what.id is None:  # an id just made is nobody else's: nothing is left to be decided
+        if asked.what.id is None and asked.what.unique is None:  # nothing is left to be decided
             return await self._submit_new(request, ask, asked.wait_s)
         fact = (await self.desk.decide([ask], admits, DECIDED_S))[0]
         self.metrics.jobs()
         reply = await self._decided(request, ask, fact)
         if asked.wait_s is None or fact is None:
             return reply
-        await self.desk.ended(ask.id, request.key or ask.id, ask.partition, asked.wait_s)
-        return Reply(await self.pages.job(ask.id, ask.job_key), reply.status, reply.headers)
+        id = fact.duplicate_of or ask.id
+        await self.desk.ended(id, request.key or ask.id, ask.partition, asked.wait_s)
+        return Reply(await self.pages.job(id, ask.job_key), reply.status, reply.headers)
 
     async def submit_many(self, body: bytes, grant: Grant) -> Reply:
         """`POST /jobs`: all of them, or a problem that names the first that cannot be.
@@ -132,8 +134,9 @@ class Door:
         for queue in {request.queue for request in requests}:
             grant.check(Scope.SUBMIT, queue)
         made = [self._asking(request) for request in requests]
-        taken = [ask for request, (_, ask) in zip(requests, made, strict=True) if request.id is not None]
-        fresh = [ask for request, (_, ask) in zip(requests, made, strict=True) if request.id is None]
+        open_ = [request.id is not None or request.unique is not None for request in requests]
+        taken = [ask for is_open, (_, ask) in zip(open_, made, strict=True) if is_open]
+        fresh = [ask for is_open, (_, ask) in zip(open_, made, strict=True) if not is_open]
         await self.desk.write(fresh)
         facts = await self.desk.decide(taken, admits, DECIDED_S) if taken else []
         self.metrics.jobs(len(made))
@@ -160,16 +163,25 @@ class Door:
         if fact.fact == FactKind.REJECTED:
             raise refusal(str(fact.error_type), fact.reason or "the request was refused", id=ask.id)
         if fact.fact == FactKind.ADMITTED:
-            return _accepted(request, ask)
+            reply = _accepted(request, ask)
+            if fact.replaced is None:
+                return reply
+            body = {**reply.body, "outcome": "replaced", "replaced": fact.replaced}
+            return Reply(body, reply.status, reply.headers)
+        id = fact.duplicate_of or ask.id
         try:
-            job = await self.pages.job(ask.id, ask.job_key)
+            job = await self.pages.job(id, ask.job_key)
         except Problem:
-            job = {"phase": fact.phase, **_named(request, ask)}
-        return Reply({**job, "outcome": "duplicate"}, HTTPStatus.OK, _where(ask))
+            job = {"phase": fact.phase, **_named(request, ask), "id": id}
+        twin = {} if fact.duplicate_of is None else {"duplicate_of": id}
+        where = {"Location": f"/job/{quote(id)}"}
+        return Reply({**job, "outcome": "duplicate", **twin}, HTTPStatus.OK, where)
 
     def _asking(self, request: JobRequest) -> tuple[JobRequest, Ask]:
         """The request with its id, and its record: at the home of its key."""
         partitions = self.desk.topics.partitions
+        if request.key is None and request.unique is not None:  # equal ones must meet
+            request = replace(request, key=unique_key(request, read_unique(request.unique)))
         partition = None if request.key is None else home(request.key, partitions)
         id = request.id if request.id is not None else new_id(partition)
         key = id if request.key is None else request.key
@@ -460,12 +472,16 @@ def _one_of_many(ask: Ask, decided: Mapping[Ask, Fact | None]) -> dict[str, Any]
     """What became of one job of many; those whose id was just made are accepted."""
     named: dict[str, Any] = {"id": ask.id, "key": ask.job_key}
     fact = decided.get(ask)
-    if ask not in decided or (fact is not None and fact.fact == FactKind.ADMITTED):
+    if ask not in decided:
         return named | {"outcome": "accepted"}
     if fact is None:
         return named | {"outcome": "written"}
+    if fact.fact == FactKind.ADMITTED:
+        found = {} if fact.replaced is None else {"replaced": fact.replaced}
+        return named | {"outcome": "replaced" if found else "accepted", **found}
     if fact.fact == FactKind.DEDUPLICATED:
-        return named | {"outcome": "duplicate", "phase": fact.phase}
+        twin = {} if fact.duplicate_of is None else {"duplicate_of": fact.duplicate_of}
+        return named | {"outcome": "duplicate", "phase": fact.phase, **twin}
     return named | {"outcome": "refused", "code": str(fact.error_type), "detail": fact.reason}
 
 

@@ -14,7 +14,8 @@ from relay.doors.http.receipts import STATUSES
 from relay.doors.http.shapes import JOBS_MAX
 from schemas import defaults
 from schemas.names import NAME, QUEUE
-from schemas.words import PHASES_TERMINAL, Backoff, FactKind, Overlap, Phase
+from schemas.unique import FIELDS_MAX, Then, While
+from schemas.words import PHASES_TERMINAL, PRIORITIES, Backoff, FactKind, Overlap, Phase
 
 try:
     VERSION = version("jobstream")
@@ -55,6 +56,17 @@ RETRY_SCHEMA = {
         "non_retryable": {"type": "array", "items": {"type": "string"}},
     },
 }
+UNIQUE_SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "description": "No other job of this function, queue, key and arguments",
+    "properties": {
+        "while": {"enum": [str(each) for each in While]},
+        "window": {"type": ["number", "string"], "description": "Seconds, or a text like `1h 30m`"},
+        "fields": {"type": "array", "items": {"type": "string"}, "maxItems": FIELDS_MAX},
+        "then": {"enum": [str(each) for each in Then]},
+    },
+}
 JOB_SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
@@ -77,7 +89,8 @@ JOB_SCHEMA: dict[str, Any] = {
         "heartbeat_timeout": _DURATION,
         "expected": _DURATION,
         "retry": {"anyOf": [RETRY_SCHEMA, {"type": "integer", "minimum": 1}, {"const": False}]},
-        "priority": {"enum": ["normal"]},
+        "priority": {"enum": [*PRIORITIES, *range(1, 6)]},
+        "unique": {"anyOf": [UNIQUE_SCHEMA, {"type": "boolean"}]},
         "tags": {"type": "array", "items": {"type": "string"}, "maxItems": defaults.TAGS_MAX},
         "parent": _NAME,
         "trace": {"type": "string"},
@@ -99,6 +112,13 @@ SCHEDULE_SCHEMA = {
         "args": {},
         "timeout": _DURATION,
         "attempts_max": {"type": "integer"},
+        **{
+            name: JOB_SCHEMA["properties"][name]
+            for name in (
+                *("deadline", "heartbeat_timeout", "expected", "expires_after", "retry", "priority", "tags"),
+                *("retention", "result_retention"),
+            )
+        },
         "catchup_window": _DURATION,
         "paused": {"type": "boolean"},
         "note": {"type": "string"},

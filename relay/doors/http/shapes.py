@@ -18,6 +18,7 @@ from schemas.limits import Refused, check_request
 from schemas.names import BadName, check_id, check_key
 from schemas.requests import parse_object, read_object
 from schemas.undecodable import Undecodable, shown
+from schemas.unique import read_unique, unique_key
 from schemas.words import CommandName, RejectCode
 
 WAIT_S_MAX = 60.0
@@ -235,9 +236,12 @@ def _request(body: dict[str, Any], now_ms: int) -> JobRequest:
         body["run_at"] = now_ms + duration_ms("delay", delay)
     _durations(body, _DURATIONS)
     _retry(body)
+    _unique(body)
     request = read_object(body, (JobRequest,))
     assert isinstance(request, JobRequest)
     check_request(request, now_ms)
+    if request.unique is not None:
+        unique_key(request, read_unique(request.unique))
     _check_place(request.id, request.key)
     return request
 
@@ -245,17 +249,6 @@ def _request(body: dict[str, Any], now_ms: int) -> JobRequest:
 def _schedule(body: dict[str, Any], fresh: Fresh) -> Schedule:
     _durations(body, _DURATIONS)
     _retry(body)
-    retry = {} if body.get("retry") is None else body["retry"]
-    body.pop("retry", None)
-    if not isinstance(retry, dict):
-        raise Refused(RejectCode.BAD_RETRY, f"retry must be an object, got {shown(retry)}")
-    if "attempts_max" in retry:
-        body["attempts_max"] = retry.pop("attempts_max")
-    if retry:
-        raise Refused(
-            RejectCode.UNKNOWN_FIELD,
-            f"a schedule's retry has attempts_max alone, got {_first(retry)}",
-        )
     if body.get("id") is None:
         body["id"] = fresh()
     schedule = read_object(body, (Schedule,))
@@ -296,6 +289,19 @@ def _retry(body: dict[str, Any]) -> None:
             given["attempts_max"] = given.pop("attempts")
         _durations(given, _RETRY_DURATIONS)
         body["retry"] = given
+
+
+def _unique(body: dict[str, Any]) -> None:
+    """`unique` as true, or as an object whose window is a duration as people write it."""
+    unique = body.get("unique")
+    if unique is True:
+        body["unique"] = {}
+    elif unique is False:
+        del body["unique"]
+    elif isinstance(unique, Mapping):
+        given = snaked(unique)
+        _durations(given, {"window": "window_ms"})
+        body["unique"] = given
 
 
 def _first(given: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ VERBS = {
     "cancel",
     "retry",
     "redrive",
+    "reschedule",
     "pause",
     "resume",
     "schedules",

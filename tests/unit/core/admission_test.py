@@ -207,13 +207,12 @@ def test_a_record_key_that_is_no_text_is_refused() -> None:
             "bad_retry",
             "retry_kind must be one of constant, linear, exponential, polynomial, got 'square'",
         ),
-        ({"unique": "{}"}, "bad_field", "unique is not supported yet and must be left out, got '{}'"),
         (
-            {"priority": "high"},
+            {"priority": "urgent"},
             "bad_field",
-            "priority must be normal or left out, since bands are not served yet, got 'high'",
+            "priority must be from 1, the most urgent, to 5, or high, normal or low, got 'urgent'",
         ),
-        ({"priority": "urgent"}, "bad_field", "priority must be one of high, normal, low, got 'urgent'"),
+        ({"priority": "6"}, "bad_field", "got '6'"),
     ],
 )
 def test_a_value_beyond_its_limit_is_refused(fields: dict[str, Any], code: str, sentence: str) -> None:

@@ -287,6 +287,46 @@ def test_the_longest_id_still_fires() -> None:
 # Requests with a schedule.
 
 
+OPTIONS: dict[str, Any] = {
+    "timeout_ms": 9,
+    "heartbeat_timeout_ms": 5_000,
+    "expected_ms": 8,
+    "deadline_ms": 90_000,
+    "expires_after_ms": 60_000,
+    "priority": "1",
+    "tags": ("a", "b"),
+    "attempts_max": 2,
+    "lost_max": 4,
+    "retry_kind": "linear",
+    "retry_initial_ms": 7,
+    "retry_factor": 1.5,
+    "retry_cap_ms": 70,
+    "retry_jitter": 0.5,
+    "non_retryable": ("ValueError",),
+    "retention_ms": 5_000,
+    "result_retention_ms": 0,
+}
+
+
+def test_a_fire_carries_every_option_of_its_schedule() -> None:
+    """Retry policy, expiry, deadline, priority, tags, retention: as a request would have them."""
+    row = saved(**OPTIONS)
+    request = schedule_rule.fire_request(row, NOON_MS)
+    assert {name: getattr(request, name) for name in OPTIONS} == OPTIONS
+    bare = schedule_rule.fire_request(saved(), NOON_MS)
+    assert bare == JobRequest(
+        id=bare.id, key=row.key, function=row.function, scheduled_by=row.id, args=bare.args
+    )
+
+
+def test_a_request_with_a_rule_carries_them_too() -> None:
+    """And so does the schedule that is written again at its home."""
+    found = from_request(**OPTIONS)
+    assert isinstance(found, Schedule)
+    assert {name: getattr(found, name) for name in OPTIONS} == OPTIONS
+    assert schedule_rule.fired_fields(found).items() >= OPTIONS.items()
+
+
 def from_request(**fields: Any) -> Schedule | Rejection:
     """What a request with a schedule rule makes."""
     said: dict[str, Any] = {"id": "nightly", "function": "report.make", "schedule": '{"cron":"0 3 * * *"}'}
@@ -319,8 +359,8 @@ def test_a_request_with_a_rule_is_a_schedule_whose_fires_are_the_request() -> No
     [
         ({"id": None}, "a request with a schedule must have an id: the schedule's"),
         (
-            {"retry_kind": "linear", "tags": ("a",)},
-            "a request with a schedule cannot have retry_kind, tags: a fire would not carry it",
+            {"expires_at_ms": 5, "unique": "{}"},
+            "a request with a schedule cannot have expires_at_ms, unique: a fire would not carry it",
         ),
         (
             {"schedule": "daily"},

@@ -176,14 +176,20 @@ async def test_options_as_people_write_them(gateway: Gateway) -> None:
         ({"function": "f", "wait": "soon"}, 400, "wait must be seconds"),
         ({"function": "f", "cron": "* * *"}, 400, "cron must be five or six fields"),
         (
-            {"function": "f", "cron": "@daily", "retry": {"factor": 2}},
+            {"function": "f", "cron": "@daily", "retry": {"factor": 0.5}},
             400,
-            "a schedule's retry has attempts_max",
+            "retry_factor must be from 1.0 to 100.0, got 0.5",
         ),
         ({"function": "f", "cron": "@daily", "retry": 0.5}, 400, "retry must be an object, got 0.5"),
         ({"function": "f", "cron": "@daily", "wait": 5}, 400, "a schedule has no end to wait for"),
         ({"function": "f", "args": "x" * 300_000}, 413, "args must be at most 262144 bytes, got 300002"),
-        ({"function": "f", "priority": "high"}, 400, "priority must be normal"),
+        ({"function": "f", "priority": 6}, 400, "priority must be from 1, the most urgent, to 5"),
+        ({"function": "f", "unique": {"whilst": "both"}}, 400, "unique has no field 'whilst'"),
+        (
+            {"function": "f", "unique": {"fields": ["to"]}},
+            400,
+            "unique.fields must be names of a JSON object",
+        ),
     ],
 )
 async def test_a_bad_request_is_told_in_one_sentence(

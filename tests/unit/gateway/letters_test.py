@@ -184,3 +184,48 @@ async def test_a_job_gets_another_time(gateway: Gateway) -> None:
         assert words in problem["detail"]
     await gateway.ask("POST", "/job/j/cancel")
     assert (await gateway.ask("POST", "/job/j/reschedule", {"delay": 1}))[0] == 409
+
+
+async def test_a_unique_job_over_http(gateway: Gateway) -> None:
+    """201, 200 with the job that is the answer, 201 with the one that was replaced."""
+    asked = {"function": "f", "args": {"to": "a", "n": 1}, "unique": {"fields": ["to"]}}
+    status, first = await gateway.ask("POST", "/job", asked)
+    assert (status, first["outcome"]) == (201, "accepted")
+    status, second = await gateway.ask("POST", "/job", {**asked, "args": {"to": "a", "n": 2}})
+    assert (status, second["outcome"], second["duplicate_of"]) == (200, "duplicate", first["id"])
+    assert second["id"] == first["id"]
+    replacing = {**asked, "unique": {"fields": ["to"], "then": "replace"}, "priority": 1}
+    status, third = await gateway.ask("POST", "/job", replacing)
+    assert (status, third["outcome"], third["replaced"]) == (201, "replaced", first["id"])
+    many = (await gateway.ask("POST", "/jobs", [asked, {"function": "f", "unique": {"window": "1m"}}]))[1]
+    assert [job["outcome"] for job in many["jobs"]] == ["duplicate", "accepted"]
+    assert many["jobs"][0]["duplicate_of"] == third["id"]
+    assert (await gateway.ask("POST", "/job", {"function": "g", "unique": True}))[0] == 201
+    waited = await gateway.ask("POST", "/job", {**asked, "wait": 0.01})
+    assert (waited[0], waited[1]["id"]) == (200, third["id"])
+
+
+async def test_a_schedule_takes_the_options_of_its_jobs(gateway: Gateway) -> None:
+    """Its jobs have them; the schedule shows them."""
+    body = {
+        "function": "f",
+        "cron": "@hourly",
+        "retry": {"kind": "constant", "initial": "2s", "attempts": 3},
+        "priority": "high",
+        "tags": ["t"],
+        "startWithin": "10m",
+        "retention": "1h",
+    }
+    assert (await gateway.ask("PUT", "/schedules/s", body))[0] == 201
+    assert (await gateway.ask("POST", "/schedules/s/trigger", {}))[1]["outcome"] == "schedule_fired"
+    (job,) = (await gateway.ask("GET", "/jobs"))[1]["jobs"]
+    policy = job["policy"]
+    assert (policy["retry_kind"], policy["retry_initial_ms"], policy["attempts_max"]) == (
+        "constant",
+        2_000,
+        3,
+    )
+    assert (policy["priority"], policy["retention_ms"], job["tags"]) == ("high", 3_600_000, ["t"])
+    assert policy["expires_at"] == "2027-01-15T08:10:00.000Z"
+    shown = (await gateway.ask("GET", "/schedules/s"))[1]
+    assert shown["options"]["retry_initial_ms"] == 2_000

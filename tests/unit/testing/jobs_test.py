@@ -15,6 +15,7 @@ from jobstream import (
     NonRetryable,
     Retry,
     Snooze,
+    Unique,
     WaitTimedOut,
     function,
     resource,
@@ -417,3 +418,55 @@ async def test_settings_of_queues_and_functions_count_for_new_jobs() -> None:
         ):
             with pytest.raises(BadRequest, match=words):
                 await jobs.configure(key, **given)
+
+
+async def test_a_unique_job_is_asked_for_once() -> None:
+    """Who asks again waits for the job that exists; who asks what became of it is told."""
+    only = Unique(fields=("x",))
+    async with Jobs(mode="manual") as jobs:
+        first = await jobs.submit("t.f", {"x": 1, "y": 1}, unique=only)
+        again = await jobs.submit("t.f", {"x": 1, "y": 2}, unique=only)
+        decided = await jobs.submit_decided("t.f", {"x": 1, "y": 3}, unique=only)
+        assert (decided.outcome, decided.other, decided.job.id) == ("duplicate", first.id, first.id)
+        jobs.replace("t.f", lambda x, y: x * 10 + y)
+        await jobs.finish(first.id)
+        assert [await job.result() for job in (first, again, decided.job)] == [11, 11, 11]
+        late = await jobs.submit_decided("t.f", {"x": 1, "y": 4}, unique=only, delay=60)
+        assert (late.outcome, late.other) == ("accepted", None)
+        new = await jobs.submit_decided("t.f", {"x": 1, "y": 5}, unique=Unique(fields=("x",), then="replace"))
+        assert (new.outcome, new.other) == ("replaced", late.job.id)
+        with pytest.raises(JobCancelled):
+            await late.job.result()
+        with pytest.raises(BadRequest, match=r"unique\.fields must be among the arguments"):
+            await jobs.submit("t.f", {"y": 4}, unique=only)
+
+
+async def test_a_duplicate_follows_the_job_that_is_the_answer() -> None:
+    """Fact by fact, to its end."""
+    async with Jobs(mode="manual") as jobs:
+        first = await jobs.submit("t.f", unique=Unique())
+        jobs.replace("t.f", lambda: 5)
+        again = await jobs.submit("t.f", unique=Unique())
+        await jobs.finish(first.id)
+        told = [fact async for fact in again.follow()]
+        assert (told[-1].fact, told[-1].job) == ("succeeded", first.id)
+
+
+async def test_a_job_gets_another_time_and_is_forgotten_early() -> None:
+    """As asked: a minute later, for as long as it said."""
+    async with Jobs(start=START) as jobs:
+        jobs.replace("t.f", lambda: 7)
+        job = await jobs.submit("t.f", delay=30, retention=60, result_retention=5, priority=1)
+        fact = await jobs.reschedule(job, START + timedelta(minutes=2), within=1)
+        assert fact is not None
+        assert fact.fact == "rescheduled"
+        await jobs.advance(timedelta(seconds=110))
+        assert (await job.status())["phase"] == "scheduled"
+        await jobs.advance(timedelta(seconds=11))
+        await jobs.finish()
+        assert (await job.status())["result"] == 7
+        await jobs.advance(timedelta(seconds=10))
+        assert (await job.status())["result"] is None
+        await jobs.advance(timedelta(seconds=60))
+        with pytest.raises(JobUnknown):
+            await job.status()
