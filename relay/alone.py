@@ -81,6 +81,9 @@ class Alone:
         if not self._stirred.is_set() and edge.busy():
             self._stirred.set()
 
+    async def find_out(self) -> None:
+        """There is nothing to find out before the status is told."""
+
     def status(self) -> StatusReply:
         """What the relay does now."""
         return self.edge.status((), self.clock())

@@ -22,7 +22,7 @@ from relay.core.session import Session
 from relay.core.traffic import Traffic
 from relay.core.window import Window
 from relay.gauges import gauges
-from relay.reader import Place, Reader
+from relay.reader import POLL_S, Place, Reader
 from relay.scheduler.hooks import Scheduler, offers_of, tell
 from relay.switchboard import Switchboard
 from relay.traces import trace_sent
@@ -192,7 +192,12 @@ class Bridge:
 
     def status(self) -> StatusReply:
         """What the relay does now."""
-        return self.edge.status(self._windows.values(), self.clock())
+        return self.edge.status(self._windows.values(), self.clock(), self._reader.ends)
+
+    async def find_out(self) -> None:
+        """Has the reader find out where its partitions end, for the status; it does between two polls."""
+        self._reader.look()
+        await asyncio.sleep(2 * POLL_S)
 
     def _look(self) -> Iterable[Sample]:
         """What is measured when someone asks."""

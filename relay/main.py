@@ -212,6 +212,7 @@ class Relay:
             len(edge.leases),
             len(edge.calls.runs),
         )
+        await self._server.leave()
         edge.drain("the relay is going away", int(self._drain_s * 1000), core.clock())
         core.pump()
         if self._bridge is not None:

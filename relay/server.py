@@ -25,6 +25,7 @@ from relay.core.session import Breach, Lease, Refusal, Session
 from relay.core.tokens import Credential, Denied, Scope
 from relay.core.translate import add_job
 from relay.lock import Lock, credential_of
+from relay.services import Services
 from schemas.defaults import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, MIB, NAME_CHARS_MAX
 from schemas.events import Dispatch
 from schemas.names import new_id
@@ -170,6 +171,7 @@ class Server:
         calls = grpc.stream_stream_rpc_method_handler(self._calls)
         methods = {METHOD: session, STATUS_METHOD: status, CALL_METHOD: call, CALLS_METHOD: calls}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods),))
+        self._services = Services(self._server)
         bridge.wake = self._wake
 
     async def start(self, address: str) -> int:
@@ -180,8 +182,13 @@ class Server:
         else:
             port = self._server.add_secure_port(address, credentials)
         await self._server.start()
+        await self._services.serve(serving=True)
         self._looking = asyncio.create_task(self._look())
         return port
+
+    async def leave(self) -> None:
+        """Tells whoever watches its health that it goes away; streams go on."""
+        await self._services.serve(serving=False)
 
     async def stop(self, reason: str) -> None:
         """Ends all streams with a status that says so, and listens no more."""
@@ -213,6 +220,7 @@ class Server:
             self._lock.grant(_bearer(context)).check(Scope.READ)
         except Denied as denied:
             await _refuse(context, _denied(denied))
+        await self._bridge.find_out()
         return self._bridge.status().SerializeToString()
 
     # Callers.

@@ -72,9 +72,13 @@ def lines(reply: StatusReply) -> Iterator[str]:
         else:
             why = f"no minion has {waits.function}"
         yield f"waiting {waits.waiting} of {waits.function} in {waits.queue}: {why}"
+    for lane in reply.longest_lanes:
+        turn = f"behind {lane.job}" if lane.job else "nobody's turn"
+        yield f"key {lane.key} of {lane.queue}: {lane.waiting} in line, {turn}"
     for part in reply.partitions:
         paused = ", paused" if part.paused else ""
+        lag = f", {part.lag} behind" if part.HasField("lag") else ""
         yield (
             f"partition {part.queue}/{part.partition}: finished up to {part.offset},"
-            f" {part.unfinished_span} beyond, {part.waiting} waiting{paused}"
+            f" {part.unfinished_span} beyond, {part.waiting} waiting{lag}{paused}"
         )

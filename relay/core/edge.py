@@ -329,8 +329,10 @@ class Edge:
         if record.session is not None:
             self._acknowledge(record.session, record.number)
 
-    def status(self, windows: Iterable[Window], now_ms: int) -> relay_pb2.StatusReply:
-        """What it does now."""
+    def status(
+        self, windows: Iterable[Window], now_ms: int, ends: Mapping[tuple[str, int], int] | None = None
+    ) -> relay_pb2.StatusReply:
+        """What it does now. `ends`: where partitions end, by topic and number, as far as that is known."""
         return relay_pb2.StatusReply(
             relay=self.relay,
             draining=self.draining,
@@ -339,11 +341,12 @@ class Edge:
             spilled=self.spilled,
             lanes=len(self._lanes),
             sessions=map(session_status, self.sessions.values()),
-            partitions=partition_statuses(windows),
+            partitions=partition_statuses(windows, ends or {}),
             waiting=self.router.status(),
             calls=calls_status(self.calls, now_ms),
             running=running_statuses(self.leases.values()),
             now_ms=now_ms,
+            longest_lanes=self._lanes.status(),
         )
 
     # What time says.

@@ -5,18 +5,23 @@ success: a dispatch that comes after another is handed back unless that one succ
 the line. Never makes leases, and never looks at a clock.
 """
 
+import heapq
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from relay.core.parcel import Parcel
 from relay.core.window import Window
+from schemas.proto import relay_pb2
 from schemas.words import ORDER_KEY
 
 LANES_IDLE_MAX = 50_000
 """Lanes without a job whose last success is remembered (about 20 MB); of a forgotten one the next job is
 handed back once.
 """
+
+LANES_TOLD = 20
+"""Lanes that the status names."""
 
 Name = tuple[str, str]
 """Queue and key."""
@@ -66,6 +71,17 @@ class Lanes:
     def __len__(self) -> int:
         """How many lanes have a job."""
         return len(self._lanes) - len(self._idle)
+
+    def status(self) -> list[relay_pb2.LaneStatus]:
+        """The LANES_TOLD lanes in which most stand in line, longest first."""
+        lined = {name: lane for name, lane in self._lanes.items() if lane.line}
+        longest = heapq.nlargest(LANES_TOLD, lined.items(), key=lambda each: len(each[1].line))
+        return [
+            relay_pb2.LaneStatus(
+                queue=queue, key=key, job=lane.holder[0] if lane.holder else "", waiting=len(lane.line)
+            )
+            for (queue, key), lane in longest
+        ]
 
     def admit(self, parcel: Parcel) -> Verdict:
         """Takes in a dispatch with key order."""

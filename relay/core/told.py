@@ -4,7 +4,7 @@ Pure; only reads. Decides nothing, and nothing is decided by it.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from relay.core.session import Lease, Session
 from relay.core.window import Window
@@ -33,8 +33,12 @@ def session_status(session: Session) -> relay_pb2.SessionStatus:
     )
 
 
-def partition_statuses(windows: Iterable[Window]) -> list[relay_pb2.PartitionStatus]:
-    """The partitions that are read, in order."""
+def partition_statuses(
+    windows: Iterable[Window], ends: Mapping[tuple[str, int], int]
+) -> list[relay_pb2.PartitionStatus]:
+    """The partitions that are read, in order. `ends`: where they end, by topic and number, as far as
+    known.
+    """
     told = [
         relay_pb2.PartitionStatus(
             queue=window.queue,
@@ -43,10 +47,16 @@ def partition_statuses(windows: Iterable[Window]) -> list[relay_pb2.PartitionSta
             unfinished_span=window.span,
             waiting=window.waiting,
             paused=window.paused,
+            lag=_lag(window, ends.get((window.topic, window.partition))),
         )
         for window in windows
     ]
     return sorted(told, key=lambda each: (each.queue, each.partition))
+
+
+def _lag(window: Window, end: int | None) -> int | None:
+    """How far behind the end of its partition the commit point is; None: not known."""
+    return None if end is None else max(0, end - window.point)
 
 
 def running_statuses(leases: Iterable[Lease]) -> list[relay_pb2.RunningStatus]:

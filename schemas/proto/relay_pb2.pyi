@@ -1367,6 +1367,7 @@ class StatusReply(_message.Message):
     CALLS_FIELD_NUMBER: _builtins.int
     RUNNING_FIELD_NUMBER: _builtins.int
     NOW_MS_FIELD_NUMBER: _builtins.int
+    LONGEST_LANES_FIELD_NUMBER: _builtins.int
     relay: _builtins.str
     """its name"""
     draining: _builtins.bool
@@ -1391,6 +1392,8 @@ class StatusReply(_message.Message):
     def calls(self) -> Global___CallsStatus: ...
     @_builtins.property
     def running(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunningStatus]: ...
+    @_builtins.property
+    def longest_lanes(self) -> _containers.RepeatedCompositeFieldContainer[Global___LaneStatus]: ...
     def __init__(
         self,
         *,
@@ -1406,14 +1409,47 @@ class StatusReply(_message.Message):
         calls: Global___CallsStatus | None = ...,
         running: _abc.Iterable[Global___RunningStatus] | None = ...,
         now_ms: _builtins.int = ...,
+        longest_lanes: _abc.Iterable[Global___LaneStatus] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "calls", b"calls", "draining", b"draining", "lanes", b"lanes", "leases", b"leases", "now_ms", b"now_ms", "partitions", b"partitions", "relay", b"relay", "running", b"running", "sessions", b"sessions", "spilled", b"spilled", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "calls", b"calls", "draining", b"draining", "lanes", b"lanes", "leases", b"leases", "longest_lanes", b"longest_lanes", "now_ms", b"now_ms", "partitions", b"partitions", "relay", b"relay", "running", b"running", "sessions", b"sessions", "spilled", b"spilled", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StatusReply: _TypeAlias = StatusReply  # noqa: Y015
+
+@_typing.final
+class LaneStatus(_message.Message):
+    """A key with key order, where most dispatches stand behind one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    JOB_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    key: _builtins.str
+    job: _builtins.str
+    """whose turn it is; empty: nobody's yet"""
+    waiting: _builtins.int
+    """dispatches in its line"""
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        key: _builtins.str = ...,
+        job: _builtins.str = ...,
+        waiting: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "key", b"key", "queue", b"queue", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LaneStatus: _TypeAlias = LaneStatus  # noqa: Y015
 
 @_typing.final
 class CallsStatus(_message.Message):
@@ -1591,6 +1627,7 @@ class PartitionStatus(_message.Message):
     UNFINISHED_SPAN_FIELD_NUMBER: _builtins.int
     WAITING_FIELD_NUMBER: _builtins.int
     PAUSED_FIELD_NUMBER: _builtins.int
+    LAG_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     partition: _builtins.int
     offset: _builtins.int
@@ -1601,6 +1638,8 @@ class PartitionStatus(_message.Message):
     """dispatches that wait for a minion"""
     paused: _builtins.bool
     """no more is fetched for now"""
+    lag: _builtins.int
+    """offsets from there to the partition's end; not set: not known yet"""
     def __init__(
         self,
         *,
@@ -1610,12 +1649,15 @@ class PartitionStatus(_message.Message):
         unfinished_span: _builtins.int = ...,
         waiting: _builtins.int = ...,
         paused: _builtins.bool = ...,
+        lag: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_lag", b"_lag", "lag", b"lag"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["offset", b"offset", "partition", b"partition", "paused", b"paused", "queue", b"queue", "unfinished_span", b"unfinished_span", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lag", b"_lag", "lag", b"lag", "offset", b"offset", "partition", b"partition", "paused", b"paused", "queue", b"queue", "unfinished_span", b"unfinished_span", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__lag: _TypeAlias = _typing.Literal["lag"]  # noqa: Y015
+    _WhichOneofArgType__lag: _TypeAlias = _typing.Literal["_lag", b"_lag"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lag) -> _WhichOneofReturnType__lag | None: ...
 
 Global___PartitionStatus: _TypeAlias = PartitionStatus  # noqa: Y015
 

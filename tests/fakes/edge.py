@@ -64,6 +64,9 @@ class EdgeRelay:
     def follow(self) -> None:
         """There is nothing to be read."""
 
+    async def find_out(self) -> None:
+        """There is nothing to find out before the status is told."""
+
     def status(self) -> StatusReply:
         """What the machine says of itself."""
         return self.edge.status([self._window], self.clock())
