@@ -5,6 +5,10 @@ from one record to the next.
 
 A job's end is told in the second stage, after its row is durable: whoever waits for it may act on it, and a
 crash between two topics must not take it back. Every other fact goes beside its row.
+
+Only what a row awaits may be in the second stage: after a crash between the two it is sent again because the
+row says so. What no row tells of, a record on its way to its home or the word that a fire was refused, goes
+into the first, where it is one with the offset of the record it comes from.
 """
 
 from schemas import defaults
@@ -191,25 +195,32 @@ class Outbox:
         stage.append(Out(topic, self._number, row.spec.key.encode(), dispatch))
 
     def submit(self, request: JobRequest) -> None:
-        """A request of the machine's own, to its home."""
+        """A request of a schedule's, to its home; the schedule's row awaits the end of its job."""
         key = request.key or request.id
         assert key is not None, "a request of the machine's own has an id"
-        self._request(request, key, home(key, self._topics.partitions), ())
+        self._then.append(self._request(request, key, home(key, self._topics.partitions), ()))
 
     def ask(self, command: Command, home_of: str) -> None:
-        """A command of the machine's own, to the home of a job's key, or of a schedule's id."""
-        self._request(command, home_of, home(home_of, self._topics.partitions), ())
+        """A command that a row awaits, to the home of a job's key, or of a schedule's id."""
+        self._then.append(self._request(command, home_of, home(home_of, self._topics.partitions), ()))
+
+    # What no row tells of.
+
+    def report(self, command: Command) -> None:
+        """To the home of a schedule, that a request of its own was refused."""
+        self._first.append(self._request(command, command.id, home(command.id, self._topics.partitions), ()))
 
     def route(self, record: Record, event: JobRequest | Command, key: str | None, partition: int) -> None:
         """A request or command that landed elsewhere, to its home, with where it was first written."""
         kept = tuple(header for header in record.headers if header[0] != ROUTED_HEADER)
-        self._request(event, key, partition, (*kept, (ROUTED_HEADER, record.place.encode())))
+        headers = (*kept, (ROUTED_HEADER, record.place.encode()))
+        self._first.append(self._request(event, key, partition, headers))
 
     def _request(
         self, event: JobRequest | Command, key: str | None, partition: int, headers: tuple[Header, ...]
-    ) -> None:
+    ) -> Out:
         record_key = None if key is None else key.encode()
-        self._then.append(Out(self._topics.requests, partition, record_key, encode(event), headers))
+        return Out(self._topics.requests, partition, record_key, encode(event), headers)
 
 
 _END_FACTS = frozenset({facts.Succeeded, facts.Died, facts.Cancelled, facts.Expired})

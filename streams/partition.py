@@ -303,8 +303,7 @@ class Partition:
         """Refuses a request; the schedule that fired it, if one did, does not wait for its end."""
         self._refuse_request(record, refusal, id, key)
         if request.scheduled_by is not None and id is not None and id not in self.jobs:
-            report = records.refusal_command(request.scheduled_by, id, refusal)
-            self._outbox.ask(report, report.id)
+            self._outbox.report(records.refusal_command(request.scheduled_by, id, refusal))
 
     def _submit(self, record: Record, request: JobRequest, spec: JobSpec) -> Rejection | None:
         """A new job, or one that exists; where its queue has key order, as a member of its lane."""

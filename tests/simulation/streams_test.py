@@ -16,8 +16,10 @@ from streams.outbox import ENDS
 from streams.partition import Partition
 from tests.simulation.world import BAD, FIRE_MS, SCHEDULE, World
 
-FOUND = (224,)
-"""Histories that tell a worker that reads receipts before the requests of an earlier life."""
+FOUND = (65, 224)
+"""Histories that tell a worker that forgets what it was sending home when it died between two stages, and one
+that reads receipts before the requests of an earlier life.
+"""
 
 SEEDS = (
     [int(environ["SEED"])]

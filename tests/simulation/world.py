@@ -7,7 +7,7 @@ dead. All decisions are made by the real `Partition`; the same seed gives the sa
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
@@ -90,7 +90,8 @@ class Worker:
                 partition.restore(record.key or b"", record.value)
             offsets = {topic: committed.get((topic, number), 0) for topic in world.sources}
             self.positions |= {(topic, number): offset for topic, offset in offsets.items()}
-            self.write(partition.begin(offsets, offsets))
+            settled = {topic: world.settled.get((topic, number), at) for topic, at in offsets.items()}
+            self.write(partition.begin(offsets, settled))
             self.partitions[number] = partition
             self.leading[world.topics.requests, number] = world.log.end(world.topics.requests, number)
 
@@ -103,10 +104,33 @@ class Worker:
                 raise Crash
             self.world.append(outs)
 
+    def write_atomically(self, before: Mapping[Place, int], *groups: Writes) -> None:
+        """The same as the transactional mode does it: the first stage and the offsets are one. `before` is
+        where the group began.
+        """
+        world = self.world
+        early, first, then = (
+            [out for writes in groups for out in getattr(writes, stage)]
+            for stage in ("early", "first", "then")
+        )
+        if world.may_crash():
+            world.append(world.torn(early))
+            raise Crash
+        world.append(early + first)
+        world.committed.update(self.positions)
+        world.settled.update(before)
+        if world.may_crash():
+            world.append(world.torn(then))
+            raise Crash
+        world.append(then)
+
     def decide(self) -> None:
-        """Takes some records from any sources, decides them, writes, and commits some of the time."""
+        """Takes some records from any sources, decides them, writes, and commits: with what it writes, or
+        some time after it.
+        """
         world, rng = self.world, self.world.rng
         group: list[Writes] = []
+        before = dict(self.positions)
         for _ in range(rng.randint(1, GROUP_MAX)):
             record = self.next_record()
             if record is None:
@@ -116,6 +140,9 @@ class Worker:
             group.append(self.partitions[record.partition].apply(record))
             if record.topic == world.topics.timers:
                 self.ticking.discard(record.partition)
+        if world.is_transactional:
+            self.write_atomically(before, *group)
+            return
         self.write(*group)
         if rng.random() < 0.5:
             world.committed.update(self.positions)
@@ -161,7 +188,10 @@ class World:
         self.topics = Topics("jobs.", PARTITIONS)
         self.log = FakeLog()
         self.now_ms = START_MS
+        self.is_transactional = seed % 4 in {1, 2}
         self.committed: dict[Place, int] = {}
+        self.settled: dict[Place, int] = {}
+        """Before this everything has left, in the transactional mode."""
         self.queues = Queues(("default",))
         self.sources = (
             self.topics.requests,

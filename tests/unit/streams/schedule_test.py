@@ -32,7 +32,9 @@ def fired(written: Written) -> list[str | None]:
 def hand_over(written: Written, desk: Desk) -> Written:
     """Applies at a desk what another wrote to the topic of requests for it."""
     (out,) = [
-        out for out in written.then if out.topic == desk.topics.requests and out.partition == desk.number
+        out
+        for out in written.first + written.then
+        if out.topic == desk.topics.requests and out.partition == desk.number
     ]
     return desk.put(out.topic, out.key, out.value, out.headers)
 
