@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from relay.clock import Clock
-from relay.core.call import Assign, Call, CallOutcome, Ended, Limit, Run, Stop, Tell, Wake, Word
+from relay.core.call import Assign, Call, CallOutcome, End, Ended, Limit, Run, Stop, Tell, Wake, Word
 from relay.core.calls import Calls
 from relay.core.traffic import Traffic
 from schemas.defaults import QUEUE
@@ -151,6 +151,12 @@ class Switchboard:
             self._traffic.timedout(self._queue(call), call.function, areas)
         else:
             self._traffic.done(self._queue(call), call.function, areas)
+        if logs.has_access_log():
+            self._note(call, end)
+        call.tag.over(call)
+
+    def _note(self, call: Call, end: End) -> None:
+        """A line of the access log."""
         fields = {
             logs.FUNCTION: call.function,
             OUTCOME: end.outcome,
@@ -171,7 +177,6 @@ class Switchboard:
         }
         took_ns = (call.waited_ms + call.ran_ms) * 1_000_000
         logs.access(ACTION, _LOGGED.get(end.outcome, logs.FAILURE), took_ns, fields)
-        call.tag.over(call)
 
     def _queue(self, call: Call) -> str:
         """The queue under which a scheduler offers the function: calls have none."""

@@ -195,18 +195,17 @@ def gearman(
     gearman -p 4731 -w -f wc -- wc -l
     ```
     """
-    import asyncio
     import logging
 
     from jobstream.cli.options import settings_of
-    from relay.doors.gearman.serve import ADDRESS, run
+    from relay.doors.gearman.serve import ADDRESS, main
     from schemas.settings import address
 
     settings = settings_of(gearman=gearman)
     where = settings.gearman or ADDRESS if port is None else address("port", f"127.0.0.1:{port}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     required = timeouts or settings.gearman_timeouts == "yes"
-    asyncio.run(run(settings, where, timeouts_required=required))
+    main(settings, where, timeouts_required=required)
     return Exit.OK
 
 

@@ -288,6 +288,11 @@ def dropped() -> int:
     return sum(place.dropped for place in {_State.access, _State.facts} if place is not None)
 
 
+def has_access_log() -> bool:
+    """Whether `access` writes anything: a door with thousands of calls a second asks before."""
+    return _State.access is not None
+
+
 def access(action: str, outcome: str, took_ns: int | None, fields: Mapping[str, object]) -> None:
     """One line for a call of a door; nothing if `access_log` is not set.
 

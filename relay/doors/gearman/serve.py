@@ -6,6 +6,7 @@ Owns start, stop and signals. It keeps nothing: a door that was killed is replac
 
 import asyncio
 import gc
+import importlib
 import ipaddress
 import logging
 import signal
@@ -54,6 +55,16 @@ async def open_door(door: Door, address: str, settings: Settings) -> str:
             f"the Gearman door cannot listen at {address}: {error.strerror or error}"
         ) from None
     return f"{host}:{found}"
+
+
+def main(settings: Settings, address: str, *, timeouts_required: bool) -> None:
+    """Serves until it is told to stop, on uvloop where that is installed. CannotListen with the reason."""
+    try:
+        factory = importlib.import_module("uvloop").new_event_loop
+    except ModuleNotFoundError:
+        factory = None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(run(settings, address, timeouts_required=timeouts_required))
 
 
 async def run(settings: Settings, address: str, *, timeouts_required: bool) -> None:
