@@ -6,6 +6,7 @@ from jobstream.cli import (
     about,
     config_verbs,
     connect_verbs,
+    doctoring,
     jobs,
     redriving,
     schedule_verbs,
@@ -45,6 +46,7 @@ app.command("cancel", rich_help_panel=_JOBS)(jobs.cancel)
 app.command("retry", rich_help_panel=_JOBS)(jobs.retry)
 app.command("reschedule", rich_help_panel=_JOBS)(jobs.reschedule)
 app.command("redrive", rich_help_panel=_JOBS)(redriving.redrive)
+app.command("why", rich_help_panel=_JOBS)(doctoring.why)
 app.command("pause", rich_help_panel=_JOBS)(config_verbs.pause)
 app.command("resume", rich_help_panel=_JOBS)(config_verbs.resume)
 app.add_typer(schedule_verbs.app, rich_help_panel=_JOBS)
@@ -59,6 +61,7 @@ app.command("gearman", rich_help_panel=_RUN)(services.gearman)
 app.command("streams", rich_help_panel=_RUN)(services.streams)
 app.command("registry", rich_help_panel=_RUN)(services.registry)
 
+app.command("doctor", rich_help_panel=_KAFKA)(doctoring.doctor)
 app.add_typer(topic_verbs.app, rich_help_panel=_KAFKA)
 app.add_typer(config_verbs.app, rich_help_panel=_KAFKA)
 app.add_typer(connect_verbs.app, rich_help_panel=_KAFKA)

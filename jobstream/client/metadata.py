@@ -56,6 +56,17 @@ class Metadata:
             }
         )
 
+    def brokers(self) -> int:
+        """How many brokers there are.
+
+        Raises:
+            NotReachable: Kafka does not answer.
+        """
+        try:
+            return len(self._admin.list_topics(timeout=ANSWER_S).brokers)
+        except KafkaException as exception:
+            raise self._unreachable(exception.args[0]) from None
+
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has.
 

@@ -31,6 +31,8 @@ VERBS = {
     "topics",
     "config",
     "connect",
+    "doctor",
+    "why",
     "completion",
     "version",
 }

@@ -1,0 +1,69 @@
+"""The doctor and `why`, on a cluster that runs."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from jobstream import Client
+from jobstream.cluster.up import Cluster
+from tests.e2e.conftest import Start
+from tests.e2e.functions import echo, flaky
+from tests.waiting import eventually
+
+RUN_S = 60
+
+
+def run(cluster: Cluster, *verb: str) -> tuple[int, Any]:
+    """A verb of the command line on this cluster: its exit code and its JSON."""
+    where = ("--bootstrap", cluster.bootstrap, "--prefix", cluster.prefix, "--web", cluster.web, "--json")
+    relay = ("--relay", cluster.relay) if verb[0] == "doctor" else ()
+    done = subprocess.run(
+        [sys.executable, "-m", "jobstream", *verb, *where, *relay],
+        capture_output=True,
+        timeout=RUN_S,
+        check=False,
+    )
+    assert done.stdout, done.stderr.decode()
+    return done.returncode, json.loads(done.stdout)
+
+
+async def test_the_doctor_looks_at_all(cluster: Cluster, client: Client, start: Start) -> None:
+    """A cluster that runs: broker, topics, workers, relay, clocks and lag are well; a queue without a minion
+    starves, and is named.
+    """
+    start()
+    assert await (await client.submit(echo.request(1))).result(timeout=RUN_S) == 1
+    await client.submit(echo.submit_with(queue="nobody").request(1))
+
+    def starved() -> list[dict[str, str]]:
+        found: list[dict[str, str]] = run(cluster, "doctor")[1]
+        assert any("queue nobody starves" in each["sentence"] for each in found), found
+        return found
+
+    found: list[dict[str, str]] = eventually(starved, RUN_S)
+    well = {each["about"] for each in found if each["grade"] == "ok"}
+    assert {"broker", "topics", "schemas", "streams", "clocks", "versions", "relay", "lag"} <= well
+
+
+async def test_why_tells_the_story_of_a_job(cluster: Cluster, client: Client, start: Start) -> None:
+    """Every step of a job that failed before it succeeded, in order, with its attempts, and how it stands."""
+    start()
+    job = await client.submit(flaky.request(1))
+    await job.result(timeout=RUN_S)
+
+    def told() -> list[dict[str, str]]:
+        code, answer = run(cluster, "why", job.id)
+        lines: list[dict[str, str]] = answer
+        assert code == 0
+        assert lines[-2]["what"].startswith("now: succeeded") or lines[-1]["what"].startswith(
+            "now: succeeded"
+        )
+        return lines
+
+    lines: list[dict[str, str]] = eventually(told, RUN_S)
+    steps = [line["what"].partition(":")[0].partition(",")[0] for line in lines]
+    assert steps[0] == "admitted"
+    assert "attempt failed" in steps
+    assert any(step.startswith("succeeded at attempt") for step in steps)
+    assert run(cluster, "why", "no-such-job")[0] == 1
