@@ -4,6 +4,7 @@ import typer
 
 from jobstream.cli import (
     about,
+    calling,
     config_verbs,
     connect_verbs,
     doctoring,
@@ -40,6 +41,7 @@ Exit codes:
 )
 
 app.command("submit", rich_help_panel=_JOBS)(jobs.submit)
+app.command("call", rich_help_panel=_JOBS)(calling.call)
 app.command("status", rich_help_panel=_JOBS)(jobs.status)
 app.command("list", rich_help_panel=_JOBS)(jobs.list_jobs)
 app.command("cancel", rich_help_panel=_JOBS)(jobs.cancel)

@@ -9,6 +9,8 @@ from jobstream.errors import (
     BadArguments,
     BadFunction,
     BadRequest,
+    CallNotTaken,
+    CallTimedOut,
     JobstreamError,
     NotReachable,
     SubmitTimedOut,
@@ -44,6 +46,8 @@ _EXITS: tuple[tuple[type[Exception], Exit], ...] = (
     (TopicsMissing, Exit.UNREACHABLE),
     (SubmitTimedOut, Exit.TIMED_OUT),
     (WaitTimedOut, Exit.TIMED_OUT),
+    (CallNotTaken, Exit.TIMED_OUT),
+    (CallTimedOut, Exit.TIMED_OUT),
     (JobstreamError, Exit.NO),
 )
 

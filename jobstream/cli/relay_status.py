@@ -60,8 +60,17 @@ def lines(reply: StatusReply) -> Iterator[str]:
     share = f"{reply.spilled / reply.assigned:.1%}" if reply.assigned else "none"
     given = f"{reply.assigned} jobs given, {share} spilled over"
     yield f"relay {reply.relay} {state}: {reply.leases} leases, {given}, {reply.lanes} keys in order"
+    calls = reply.calls
+    if calls.asked:
+        ends = ", ".join(f"{each.count} {each.outcome}" for each in calls.outcomes) or "none ended"
+        known = f"{calls.coalesced} shared a run, {calls.cached} answers known"
+        yield f"calls {calls.asked}: {calls.running} run, {calls.waiting} wait, {known}, {ends}"
+    for lacking in calls.unserved:
+        since = f"asked for {lacking.asked} times in {lacking.since_ms / 1_000:.1f} s"
+        yield f"unserved {lacking.function}: no worker here has it, {since}"
     for each in reply.sessions:
         held = f"{each.leases} of {each.capacity} leases, {each.credits} credits"
+        held += f", {each.runs} calls" if each.runs else ""
         serves = f"{each.functions} functions, queues {','.join(each.queues)}"
         yield f"minion {each.minion} {each.phase}: {held}, {serves}, session {each.session}"
     for waits in reply.waiting:

@@ -309,6 +309,12 @@ class Link:
                     "relay sent what this version does not know session=%s kind=%s", self.session, other
                 )
 
+    def has_to_say(self, message: FromRelay) -> bool:
+        """True if something may be there to collect after this message. Calls that were begun give nothing
+        yet, and every look costs them some of their time.
+        """
+        return message.WhichOneof("message") != "calls" or self.calls.unsaid
+
     def tick(self, now_ms: int) -> bool:
         """Ends what ran out of time, finds the beats that are due; True if there is something to collect."""
         self._take_ended()

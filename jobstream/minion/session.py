@@ -338,7 +338,8 @@ class SessionThread:
             link.receive(message, _now_ms(), time.time_ns() // 1_000_000)
             if idle and link.held:
                 self._tick()
-            work.set()
+            if link.has_to_say(message):
+                work.set()
 
     async def _write(self, call: Any) -> None:
         """Writes what the link collects; whatever gathers during one write goes with the next."""

@@ -10,6 +10,7 @@ from jobstream.cli.app import app
 
 VERBS = {
     "submit",
+    "call",
     "status",
     "list",
     "cancel",

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -263,6 +264,31 @@ async def test_a_minion_that_comes_late_is_waited_for() -> None:
         await until(lambda: bool(at._alone and at._alone.edge.calls.outcomes))
         async with minion(at):
             assert (await call).tries > 1
+
+
+async def test_the_verb_prints_the_answer() -> None:
+    """`jobstream call` and what `relay status` says of calls, with their exit codes."""
+    async with relay() as at, minion(at, name="w-1"):
+
+        async def typed(*words: str) -> tuple[int, str, str]:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "jobstream", *words, "--relay", at.address),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            out, err = await process.communicate()
+            assert process.returncode is not None
+            return process.returncode, out.decode(), err.decode()
+
+        code, out, err = await typed("call", "tells", "--verbose")
+        assert (code, out) == (0, '"end"\n')
+        assert "status: 1 of 3\nwarning: careful\nminion w-1, relay " in err
+        code, _, err = await typed("call", "nobody", "--within", "100ms")
+        assert code == 4
+        assert "no worker took nobody within" in err
+        code, out, _ = await typed("relay", "status")
+        assert "calls 2: 0 run, 0 wait, 0 shared a run, 0 answers known, 1 complete, 1 routing_timeout" in out
+        assert "unserved nobody: no worker here has it, asked for" in out
 
 
 async def test_a_single_call_needs_no_stream() -> None:
