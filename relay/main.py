@@ -18,6 +18,7 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
 
+import grpc
 from confluent_kafka.admin import AdminClient
 
 from relay.alone import Alone
@@ -64,9 +65,17 @@ class Relay:
     """One relay in this event loop: `async with Relay(settings) as relay`. Stopping it drains it."""
 
     def __init__(
-        self, settings: Settings, *, drain_s: float = DRAIN_S, scheduler: Scheduler | None = None
+        self,
+        settings: Settings,
+        *,
+        drain_s: float = DRAIN_S,
+        scheduler: Scheduler | None = None,
+        into: grpc.aio.Server | None = None,
     ) -> None:
-        """`scheduler` brings minions; None: nobody does."""
+        """`scheduler` brings minions; None: nobody does. `into` is a gRPC server of one's own that the relay
+        takes part in; None: it listens by itself.
+        """
+        self._into = into
         self._settings = settings
         self._scheduler = scheduler
         self._drain_s = drain_s
@@ -141,7 +150,7 @@ class Relay:
             told = await self._join_kafka(name)
         core = self._alone or self._bridge
         assert core is not None
-        self._server = Server(core, lock)
+        self._server = Server(core, lock, self._into)
         try:
             port_in_force = await self._server.start(self._settings.relay)
         except RuntimeError as error:

@@ -158,13 +158,17 @@ class Stream:
 class Server:
     """Serves minions at one address."""
 
-    def __init__(self, bridge: Bridge | Alone, lock: Lock) -> None:
+    def __init__(self, bridge: Bridge | Alone, lock: Lock, into: grpc.aio.Server | None = None) -> None:
+        """`into` is a server of somebody else's that it takes part in, with its address, TLS and options;
+        None: it has one of its own.
+        """
+        self._is_guest = into is not None
         self._bridge = bridge
         self._lock = lock
         self._edge = bridge.edge
         self._streams: dict[Session, Stream] = {}
         self._looking: asyncio.Task[None] | None = None
-        self._server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=STREAMS_MAX)
+        self._server = into or grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=STREAMS_MAX)
         session = grpc.stream_stream_rpc_method_handler(self._session)
         status = grpc.unary_unary_rpc_method_handler(self._status)
         call = grpc.unary_unary_rpc_method_handler(self._call)
@@ -176,6 +180,9 @@ class Server:
 
     async def start(self, address: str) -> int:
         """Listens at host:port, port 0 for any; returns the port. RuntimeError if it cannot."""
+        if self._is_guest:
+            self._looking = asyncio.create_task(self._look())
+            return 0
         credentials = self._lock.credentials()
         if credentials is None:
             port = self._server.add_insecure_port(address)
@@ -196,7 +203,8 @@ class Server:
             self._looking.cancel()
         for stream in list(self._streams.values()):
             stream.close(Breach(reason, Refusal.LEAVING))
-        await self._server.stop(CLOSE_S if self._streams else 0)
+        if not self._is_guest:
+            await self._server.stop(CLOSE_S if self._streams else 0)
 
     def lock_again(self, *, again: bool = False) -> None:
         """Reads what locks the relay again, if it changed or in any case, and shows out whom it lets in no

@@ -160,7 +160,17 @@ def relay(
     return Exit.OK
 
 
-def gateway(*, bootstrap: Bootstrap = None, prefix: Prefix = None, http: Http = None, web: Web = None) -> int:
+def gateway(
+    *,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+    http: Http = None,
+    web: Web = None,
+    relay: Relay = None,
+    calls_only: Annotated[
+        bool, typer.Option("--calls-only", help="Without Kafka: foreground calls only.")
+    ] = False,
+) -> int:
     """Run the HTTP service: asks for jobs, tells of them and changes them, for whoever speaks HTTP.
 
     `jobstream up` runs one for you; this is for a cluster of your own. Beyond loopback it wants tokens
@@ -168,12 +178,16 @@ def gateway(*, bootstrap: Bootstrap = None, prefix: Prefix = None, http: Http = 
 
     ```
     jobstream gateway --bootstrap kafka-1:9092 --http 127.0.0.1:8088
+    jobstream gateway --calls-only --relay edge-1:7071,edge-2:7071
     ```
     """
     from jobstream.cli.options import settings_of
     from jobstream.gateway.main import main
 
-    return main(settings_of(bootstrap=bootstrap, prefix=prefix, http=http, web=web))
+    only = "yes" if calls_only else None
+    return main(
+        settings_of(bootstrap=bootstrap, prefix=prefix, http=http, web=web, relay=relay, calls_only=only)
+    )
 
 
 def gearman(

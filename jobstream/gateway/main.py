@@ -75,12 +75,20 @@ async def run(settings: Settings) -> None:
             " pip install 'jobstream[http]'"
         ) from None
     try:
-        await _run(settings)
+        if settings.calls_only == "yes":
+            from jobstream.gateway.calls import run_alone
+
+            await run_alone(settings)
+        else:
+            await _run(settings)
     except CannotServe as cannot:
         raise GatewayFailed(str(cannot)) from None
 
 
 async def _run(settings: Settings) -> None:
+    from jobstream.caller import Caller
+    from jobstream.calls_app import CallsApp
+    from jobstream.gateway.calls import beside, check_of
     from relay.doors.dashboard.app import Dashboard
     from relay.doors.dashboard.live import Live
     from relay.doors.dashboard.signin import SignIn
@@ -135,8 +143,12 @@ async def _run(settings: Settings) -> None:
                         return
                 tokens.look()
 
-        async with _pushing(settings, door, listen.url, desk.topics.partitions, secret):
-            await serve(app, listen, stopped)
+        async with (
+            _pushing(settings, door, listen.url, desk.topics.partitions, secret),
+            Caller(settings.relay, name="gateway") as caller,
+        ):
+            may = check_of(lambda: tokens.value, loopback_only=loopback_only)
+            await serve(beside(CallsApp(caller, check=may), app), listen, stopped)
         await pages.close()
     await asyncio.to_thread(telemetry.end)
     log.info("gateway stopped")

@@ -100,8 +100,7 @@ class Guard:
 
     async def _admit(self, scope: Scope, receive: Receive, send: "_Sent") -> None:
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        self._check_host(headers)
-        _check_origin(headers)
+        check_asked(headers, loopback_only=self._loopback_only)
         if scope["path"] not in OPEN_PATHS:
             scope["grant"] = self._grant(scope["path"], headers.get(b"authorization"))
         pages = _is_page(scope["path"])
@@ -122,16 +121,6 @@ class Guard:
         if authorization is None and tokens and (path.endswith(ATTEMPT_PATHS) or _is_page(path)):
             return None
         return grant_of(tokens, authorization)
-
-    def _check_host(self, headers: dict[bytes, str]) -> None:
-        """A page of a stranger whose name was made to point here must not pass for this machine's own."""
-        if not self._loopback_only:
-            return
-        name = urlsplit(f"//{headers.get(b'host', '')}").hostname or "localhost"
-        if not is_loopback(name):
-            raise Problem(
-                HTTPStatus.MISDIRECTED_REQUEST, f"Host must be a name of this machine, got {name!r:.100}"
-            )
 
 
 async def _live(receive: Receive, send: Send) -> None:
@@ -219,8 +208,16 @@ def _check_media(headers: dict[bytes, str], right: str) -> None:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type must be {right}, got {media!r:.100}")
 
 
-def _check_origin(headers: dict[bytes, str]) -> None:
-    """A browser says which site asks; only this one may."""
+def check_asked(headers: dict[bytes, str], *, loopback_only: bool) -> None:
+    """A page of a stranger whose name was made to point here must not pass for this machine's own, and a
+    browser says which site asks: only this one may. Problem otherwise.
+    """
+    if loopback_only:
+        name = urlsplit(f"//{headers.get(b'host', '')}").hostname or "localhost"
+        if not is_loopback(name):
+            raise Problem(
+                HTTPStatus.MISDIRECTED_REQUEST, f"Host must be a name of this machine, got {name!r:.100}"
+            )
     origin = headers.get(b"origin")
     if origin is not None and urlsplit(origin).netloc.lower() != headers.get(b"host", "").lower():
         raise Problem(
