@@ -53,6 +53,9 @@ KEEPALIVE: Final = (
 )
 """The other side's machine is gone when it has not answered for 25 s: Gearman has no heartbeats."""
 
+OVER_MAX: Final = 1_000
+"""Jobs of one worker that nobody waits for, and that it may yet speak of."""
+
 EXCEPTIONS: Final = b"exceptions"
 NO_UNIQUE: Final = b"-"
 NOOP: Final = packet(P.NOOP)
@@ -77,8 +80,8 @@ class Connection(asyncio.Protocol):
         self.worker: Worker | None = None
         self.held: dict[bytes, Entry] = {}
         """Runs that its worker has, by handle."""
-        self.over: set[bytes] = set()
-        """Handles that its worker has, and that nobody waits for any longer."""
+        self._over: dict[bytes, None] = {}
+        """Handles that its worker may yet speak of, though nobody waits for them any longer; oldest first."""
         self.exceptions = False
         self._areas: tuple[tuple[str, int | None], ...] = ()
         self._decoder = Decoder()
@@ -129,7 +132,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The other side reads nothing, and too much waits for it."""
-        self.close(f"it must read what it is sent, and left more than {OUT_BYTES_MAX} bytes")
+        self.close(f"it must read what it is sent, and left more than {OUT_BYTES_MAX} bytes", at_once=True)
 
     # What the calls say to a worker.
 
@@ -153,7 +156,13 @@ class Connection(asyncio.Protocol):
         for handle, entry in list(self.held.items()):
             if entry.lease is not None and entry.lease.job in jobs:
                 del self.held[handle]
-                self.over.add(handle)
+                self.passed_over(handle)
+
+    def passed_over(self, handle: bytes) -> None:
+        """What its worker yet says of this job is no error, and reaches nobody."""
+        self._over[handle] = None
+        if len(self._over) > OVER_MAX:
+            del self._over[next(iter(self._over))]
 
     @property
     def functions(self) -> frozenset[str]:
@@ -186,17 +195,20 @@ class Connection(asyncio.Protocol):
     def flush(self) -> None:
         """Sends what was written."""
         out, self._out = self._out, []
-        if self._transport is not None and not self._transport.is_closing():
+        if out and self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(out) if len(out) > 1 else out[0])
 
-    def close(self, reason: str) -> None:
-        """Ends the connection, with a line in the log."""
+    def close(self, reason: str, *, at_once: bool = False) -> None:
+        """Ends the connection, with a line in the log; `at_once`: what it was not yet sent is dropped."""
         if self.is_open:
             log.warning("connection closed: %s peer=%s", reason, self.peer)
+            assert self._transport is not None
+            if at_once:
+                self._transport.abort()
+                return
             if self._out:
                 self.flush()
-            assert self._transport is not None
-            self._transport.abort() if self._paused else self._transport.close()
+            self._transport.close()
 
     def _pause(self) -> None:
         if not self._paused and self._transport is not None:
@@ -440,7 +452,7 @@ class Connection(asyncio.Protocol):
     def _says(self, handle: bytes, word: Word) -> None:
         entry = self.held.get(handle)
         if entry is None:
-            if handle not in self.over:
+            if handle not in self._over:
                 self._error(Code.JOB_NOT_FOUND, "Job does not exist on server")
             return
         assert self.worker is not None
@@ -458,15 +470,15 @@ class Connection(asyncio.Protocol):
         if handle in self.held:
             text = data.decode(errors="replace")
             self._ends(handle, End(CallOutcome.FAILED, error_type=TYPE_ERROR, error_message=text))
-            self.over.add(handle)  # many workers say WORK_FAIL after it
+            self.passed_over(handle)  # many workers say WORK_FAIL after it
 
     def _ends(self, handle: bytes, end: End) -> None:
         entry = self.held.pop(handle, None)
         if entry is not None:
             assert self.worker is not None
             self.door.finished(self, self.worker, entry, end)
-        elif handle in self.over:
-            self.over.discard(handle)
+        elif handle in self._over:
+            del self._over[handle]
         else:
             self._error(Code.JOB_NOT_FOUND, "Job given in work result not found")
 

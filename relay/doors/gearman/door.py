@@ -99,7 +99,8 @@ class Door:
         self._handles: dict[bytes, Entry] = {}
         self._uniques: dict[bytes, Entry] = {}
         self._open: Counter[str] = Counter()
-        self._prefix = f"H:{socket.gethostname()[:HOST_CHARS_MAX]}:".encode()
+        self.prefix = f"H:{socket.gethostname()[:HOST_CHARS_MAX]}:".encode()
+        """How handles begin; a number follows."""
         self._handled = 0
         self._numbers = 0
         self._loop = asyncio.get_running_loop()
@@ -110,7 +111,7 @@ class Door:
 
     async def start(self, host: str, port: int) -> int:
         """Listens; the port in force where 0 was asked for. OSError if it cannot."""
-        self._server = await self._loop.create_server(self._connection, host, port, backlog=1024)
+        self._server = await self._loop.create_server(self.connection, host, port, backlog=1024)
         found: int = self._server.sockets[0].getsockname()[1]
         return found
 
@@ -124,7 +125,8 @@ class Door:
             self._leases.close()
         await asyncio.sleep(0)
 
-    def _connection(self) -> Connection:
+    def connection(self) -> Connection:
+        """What speaks to somebody who connects."""
         self._numbers += 1
         return Connection(self, self._numbers)
 
@@ -215,7 +217,7 @@ class Door:
 
     def _new_handle(self) -> bytes:
         self._handled += 1
-        return self._prefix + b"%d" % self._handled
+        return self.prefix + b"%d" % self._handled
 
     def _keep(self, entry: Entry) -> None:
         self.entries[entry.run.number] = self._handles[entry.handle] = entry
@@ -321,9 +323,9 @@ class Door:
         now_ms = self.clock()
         for call in list(entry.run.calls):
             if isinstance(call.tag, Ticket):
-                self.calls.leave(call, now_ms, "an administrator cancelled it")
                 call.tag.client.tickets.discard(call.tag)
                 call.tag.client.write(packet(P.WORK_FAIL, handle))
+                self.calls.leave(call, now_ms, "an administrator cancelled it")
         if not entry.run.calls:
             self._drop(entry)
         return True
@@ -400,7 +402,7 @@ class Door:
         """Nobody waits for a run of a worker: what it yet says of it is passed over."""
         entry = self.entries.get(run.number)
         if entry is not None and connection.held.pop(entry.handle, None) is not None:
-            connection.over.add(entry.handle)
+            connection.passed_over(entry.handle)
             self._drop(entry)
             log.info(
                 "worker is not waited for: %s job=%s peer=%s", reason, entry.handle.decode(), connection.peer
@@ -434,6 +436,8 @@ class Door:
             self._created(ticket)
         entry = ticket.entry
         assert entry is not None
+        if ticket not in client.tickets:
+            return  # it left by itself
         if end.outcome is CallOutcome.LOST and not ticket.routed and ticket.retries < RETRIES_MAX:
             self._again(ticket, entry)
             return

@@ -603,6 +603,7 @@ async def test_jobs_are_shown_and_cancelled() -> None:
         assert await admin.ask(f"cancel job {first.decode()}") == "ERR UNKNOWN_JOB\r\n"
         assert await admin.ask(f"cancel job {second.decode()}") == "OK\r\n"
         await client.expect(P.WORK_FAIL, second)
+        await client.settled()
         assert await admin.ask_list("show jobs") == [f"{first.decode()}\t0\t0\t0"]
 
 
