@@ -18,6 +18,7 @@ from relay.control import ControlTail
 from relay.core.beats import TICK_MS
 from relay.core.edge import Edge
 from relay.core.record import Record
+from relay.core.refused import refused
 from relay.core.session import Session
 from relay.core.traffic import Traffic
 from relay.core.window import Window
@@ -35,6 +36,7 @@ from schemas.telemetry import catalogue
 from schemas.telemetry.meter import Sample
 from schemas.telemetry.process import Telemetry
 from schemas.topics import Topics
+from schemas.words import RejectCode
 
 log = logging.getLogger("relay.bridge")
 
@@ -268,27 +270,35 @@ class Bridge:
                 continue
             offset, value = message.offset(), message.value()
             try:
-                dispatch = decode(value or b"", (Dispatch,))
+                dispatch = self._dispatch_of(value or b"")
             except Undecodable as bad:
-                self._refuse(window, offset, str(bad))
-                continue
-            if not 0 <= dispatch.partition < self.topics.partitions:
-                limit = self.topics.partitions
-                self._refuse(window, offset, f"partition must be below {limit}, got {dispatch.partition}")
+                self._refuse(window, message, bad)
                 continue
             edge.dispatched(window, offset, dispatch, len(value), now_ms)
         self._commit_soon()
         self.pump()
 
-    def _refuse(self, window: Window, offset: int, why: str) -> None:
-        window.skip(offset)
-        log.error(
-            "dispatch skipped: %s topic=%s partition=%d offset=%d",
-            why,
-            window.topic,
-            window.partition,
-            offset,
-        )
+    def _dispatch_of(self, value: bytes) -> Dispatch:
+        dispatch = decode(value, (Dispatch,))
+        limit = self.topics.partitions
+        if not 0 <= dispatch.partition < limit:
+            sentence = f"partition must be below {limit}, got {dispatch.partition}"
+            raise Undecodable(RejectCode.BAD_FIELD, sentence, dispatch.job)
+        return dispatch
+
+    def _refuse(self, window: Window, message: Any, bad: Undecodable) -> None:
+        """What is no dispatch is kept among the rejects; the rest of its partition goes on."""
+        record = message.key(), message.value(), message.timestamp()[1]
+        reject = refused(window, message.offset(), record, bad, self.clock())
+        if reject is not None:
+            self.edge.records.append(reject)
+            log.error(
+                "dispatch refused: %s topic=%s partition=%d offset=%d",
+                bad,
+                window.topic,
+                window.partition,
+                message.offset(),
+            )
 
     @crash_only
     def _controlled(self, messages: Sequence[Any]) -> None:
@@ -334,6 +344,7 @@ class Bridge:
     def _stored(self, records: list[Record]) -> None:
         for record in records:
             self.edge.stored(record)
+        self.edge.go_on(self.clock())
         self._commit_soon()
         self.pump()
 

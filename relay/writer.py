@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from relay.core.record import Record
 from schemas.codec import encode
 from schemas.defaults import MIB, RECORD_BYTES_MAX
-from schemas.events import Receipt
+from schemas.events import Announcement, Heartbeat, Receipt, Reject
 from schemas.topics import Topics
 
 log = logging.getLogger("relay.writer")
@@ -39,6 +39,9 @@ UNCONFIRMED_MAX = 50_000
 """Records under way; with so many the relay reads no more from its minions until half of them are confirmed.
 """
 
+REJECTS_PARTITION = 0
+"""The only one of that topic."""
+
 UNCONFIRMED_BYTES_MAX = 64 * MIB
 """Their bytes."""
 
@@ -54,8 +57,12 @@ class Writer:
         fail: Callable[[str], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._receipts = topics.receipts
-        self._heartbeats = topics.heartbeats
+        self._topics: dict[type, str] = {
+            Receipt: topics.receipts,
+            Heartbeat: topics.heartbeats,
+            Announcement: topics.heartbeats,
+            Reject: topics.rejects,
+        }
         self._stored = stored
         self._fail = fail
         self._unconfirmed = 0
@@ -87,7 +94,8 @@ class Writer:
         """Hands records to Kafka, in this order within a partition; `stored` gets each when Kafka has it."""
         for record in records:
             event = record.event
-            topic = self._receipts if type(event) is Receipt else self._heartbeats
+            topic = self._topics[type(event)]
+            partition = REJECTS_PARTITION if type(event) is Reject else event.partition
             value = encode(event)
             self._unconfirmed += 1
             self._unconfirmed_bytes += len(value)
@@ -96,11 +104,11 @@ class Writer:
                     topic,
                     value,
                     record.key,
-                    event.partition,
+                    partition,
                     partial(self._on_delivery, record, len(value)),
                 )
             except (BufferError, KafkaException) as error:
-                self._fail(f"a record for {topic}/{event.partition} was refused: {error}")
+                self._fail(f"a record for {topic}/{partition} was refused: {error}")
                 return
         if self._unconfirmed:
             self._settled.clear()
@@ -147,6 +155,9 @@ class Writer:
 
     def _on_delivery(self, record: Record, size_bytes: int, error: KafkaError | None, _: Message) -> None:
         if error is None:
+            self._confirmed.append((record, size_bytes))
+        elif isinstance(record.event, Reject):  # a poison record must not end relay after relay
+            log.error("a reject was not kept: %s place=%s", error.str(), record.key)
             self._confirmed.append((record, size_bytes))
         else:
             event = record.event

@@ -326,6 +326,7 @@ class Edge:
             record.ending.stored = True
             for window, offset in record.ending.places:
                 window.done(offset)
+            self._let_lanes_go_on(record)
         if record.session is not None:
             self._acknowledge(record.session, record.number)
 
@@ -348,6 +349,11 @@ class Edge:
             now_ms=now_ms,
             longest_lanes=self._lanes.status(),
         )
+
+    def go_on(self, now_ms: int) -> None:
+        """Gives out what waited for records that are durable now. To be called after `stored`."""
+        self._turn_lanes(now_ms)
+        self._use_freed(now_ms)
 
     # What time says.
 
@@ -691,11 +697,16 @@ class Edge:
             self.traffic.done(lease.queue, lease.function)
             del self.leases[lease.job]
             del lease.session.leases[lease.job]
-        if lease.ordered:
-            self._lease_ended(lease, success=receipt.outcome == Outcome.SUCCESS)
         ending = Ending(receipt.at_ms, lease.created_at_ms, by_minion=session is not None)
         self._remember((lease.job, lease.epoch), ending)
         self.records.append(Record(receipt, lease.key, (lease,), ending, session, number))
+
+    def _let_lanes_go_on(self, record: Record) -> None:
+        """An end is durable, so what comes after it may run: before, it could have to run again itself."""
+        for lease in record.leases:
+            if lease.ordered:
+                assert isinstance(record.event, Receipt), "ends are told by receipts"
+                self._lease_ended(lease, success=record.event.outcome == Outcome.SUCCESS)
 
     def _lease_ended(self, lease: Lease, *, success: bool) -> None:
         """Lets its lane know, at the next turn of the lanes."""

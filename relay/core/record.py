@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from relay.core.session import Lease, Session
 from relay.core.window import Window
-from schemas.events import Announcement, Heartbeat, Receipt
+from schemas.events import Announcement, Heartbeat, Receipt, Reject
 
 
 @dataclass(slots=True, eq=False)
@@ -25,7 +25,7 @@ class Ending:
 class Record:
     """An event for its home partition, and what it finishes: hand-over of leases, a minion's receipt."""
 
-    event: Receipt | Heartbeat | Announcement
+    event: Receipt | Heartbeat | Announcement | Reject
     key: str | None
     leases: tuple[Lease, ...] = ()
     ending: Ending | None = None

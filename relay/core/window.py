@@ -177,11 +177,15 @@ class Window:
         self._remember(same)
         return True
 
-    def skip(self, offset: int) -> None:
-        """Takes in a record that cannot be run at all, as finished."""
-        if offset >= self._progress.next:
-            self._progress.deliver(offset)
+    def take(self, offset: int) -> bool:
+        """Takes in a record that cannot be run at all; False if it was finished before."""
+        if offset < self._progress.next:
+            return False
+        self._progress.deliver(offset)
+        if self._finished is not None and offset in self._finished:
             self.done(offset)
+            return False
+        return True
 
     def done(self, offset: int) -> None:
         """Finishes an offset: what became of it is durable elsewhere."""

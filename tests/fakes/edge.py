@@ -81,6 +81,7 @@ class EdgeRelay:
                 if isinstance(record.event, Receipt):
                     self.receipts.append(record.event)
                 edge.stored(record)
+            edge.go_on(self.clock())
         woken, edge.woken = edge.woken, set()
         for session in woken:
             self.wake(session)

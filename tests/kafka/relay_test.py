@@ -17,7 +17,14 @@ from dataclasses import replace
 import grpc
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 
 from jobstream.cli import relay_status
 from jobstream.functions import function
@@ -28,7 +35,7 @@ from relay.core import finished
 from relay.main import Relay
 from schemas.codec import decode, encode
 from schemas.defaults import HEARTBEAT_TIMEOUT_MS
-from schemas.events import Announcement, Beat, Control, Dispatch, Heartbeat, QueueConfig, Receipt
+from schemas.events import Announcement, Beat, Control, Dispatch, Heartbeat, QueueConfig, Receipt, Reject
 from schemas.keys import home
 from schemas.proto.relay_pb2 import CANCELLED, FAILURE, Credit, FromMinion, Hello, Job, ReceiptBatch
 from schemas.proto.relay_pb2 import Receipt as Said
@@ -53,6 +60,7 @@ class Log:
         self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
         self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": f"{prefix}test"})
         self._ids = itertools.count()
+        self.admin = AdminClient({"bootstrap.servers": bootstrap})
         self.receipts: list[Receipt] = []
         self.beats: list[Beat] = []
         self.announcements: list[Announcement] = []
@@ -61,9 +69,9 @@ class Log:
         """Makes the topics that a relay needs, and begins to read what it writes."""
         names = [self.topics.receipts, self.topics.heartbeats, *map(self.topics.dispatch, queues)]
         new = [NewTopic(name, PARTITIONS, 1) for name in names]
-        new += [NewTopic(name, 1, 1) for name in (self.topics.control, self.topics.config)]
-        admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        for done in admin.create_topics(new).values():
+        singles = (self.topics.control, self.topics.config, self.topics.rejects)
+        new += [NewTopic(name, 1, 1) for name in singles]
+        for done in self.admin.create_topics(new).values():
             done.result(timeout=30)
         self._consumer.assign(
             [
@@ -72,6 +80,14 @@ class Log:
                 for partition in range(PARTITIONS)
             ]
         )
+
+    def rejects(self, count: int) -> list[Reject]:
+        """The first so many, as soon as they are there."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": f"{self.group}.rejects"})
+        consumer.assign([TopicPartition(self.topics.rejects, 0, 0)])
+        found = consumer.consume(count, 60)
+        consumer.close()
+        return [decode(message.value() or b"", (Reject,)) for message in found]
 
     def dispatch(self, key: str = "k", **fields: object) -> Dispatch:
         """A dispatch of a job that no other has; written by `write`."""
@@ -477,7 +493,9 @@ async def test_a_dispatch_that_was_sent_again_is_run_once(log: Log) -> None:
 
 
 async def test_a_dispatch_that_cannot_be_read(log: Log, relay: Relay) -> None:
-    """Bytes that are no dispatch, and one for a partition that is none, are left out; the next one is run."""
+    """Bytes that are no dispatch, and one for a partition that is none, are kept among the rejects with the
+    reason; the next one is run.
+    """
     topic, dispatch = log.topics.dispatch("default"), log.dispatch()
     log.write_raw(topic, dispatch.partition, b"garbage")
     log.write_raw(topic, dispatch.partition, b"")
@@ -489,6 +507,29 @@ async def test_a_dispatch_that_cannot_be_read(log: Log, relay: Relay) -> None:
         assert job.id == dispatch.job
         await minion.answer(job)
         await log.until_committed(dispatch.partition, 4)
+    rejects = log.rejects(3)
+    assert [(each.topic, each.partition, each.offset) for each in rejects] == [
+        (topic, dispatch.partition, offset) for offset in range(3)
+    ]
+    assert [each.code for each in rejects] == ["undecodable", "undecodable", "bad_field"]
+    assert [each.value_bytes for each in rejects][:2] == [7, 0]
+    assert rejects[2].reason == f"partition must be below {PARTITIONS}, got 99"
+
+
+async def test_rejects_that_cannot_be_kept_hold_nobody_up(log: Log, relay: Relay) -> None:
+    """They are told in the log alone: a poison record must not end relay after relay."""
+    dispatch = log.dispatch()
+    small = ConfigEntry("max.message.bytes", "100", incremental_operation=AlterConfigOpType.SET)
+    place = ConfigResource(ResourceType.TOPIC, log.topics.rejects, incremental_configs=[small])
+    for done in log.admin.incremental_alter_configs([place]).values():
+        done.result(30)
+    log.write_raw(log.topics.dispatch("default"), dispatch.partition, b"garbage")
+    log.write(dispatch)
+    async with FakeMinion(relay.address, "m1") as minion:
+        await minion.grant(5)
+        [job] = await minion.take()
+        await minion.answer(job)
+        await log.until_committed(dispatch.partition, 2)
 
 
 async def test_a_function_that_nobody_has(log: Log, relay: Relay) -> None:

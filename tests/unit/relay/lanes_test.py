@@ -219,3 +219,18 @@ def test_a_dispatch_in_a_line_that_is_too_late_is_handed_back_at_its_turn() -> N
     world.wait(200, session)
     world.answer(session, *world.sent(session))
     assert ends(world)[-1] == (late.job, "unserved")
+
+
+def test_the_next_of_a_key_begins_when_the_end_before_it_is_durable() -> None:
+    """Until Kafka has the receipt, a crash could make the first run again: after the second had begun."""
+    world = World()
+    session = world.hello(credit=5)
+    first, second = chain(world, 2)
+    read(world, [first, second])
+    [job] = world.sent(session)
+    world.slow = True
+    world.answer(session, job)
+    world.wait(200, session)
+    assert world.sent(session) == []
+    world.store()
+    assert [job.id for job in world.sent(session)] == [second.job]

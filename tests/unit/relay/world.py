@@ -189,6 +189,9 @@ class World:
         unstored, self.unstored = self.unstored, []
         for record in unstored:
             self.edge.stored(record)
+        if unstored:
+            self.edge.go_on(self.now_ms)
+            self.settle()
 
 
 def held(job: Job) -> Held:
