@@ -622,7 +622,8 @@ async def test_a_relay_says_what_it_does(log: Log, relay: Relay) -> None:
         )
         assert said[2] == "waiting 1 of g in default: no minion has g"
         partition = f"partition default/{lonely.partition}: finished up to "
-        assert any(line.startswith(partition) and line.endswith("1 waiting") for line in said)
+        assert any(line.startswith(partition) and "1 waiting, " in line for line in said)
+        assert any(line.startswith(partition) and line.endswith(" behind") for line in said)
 
 
 async def test_a_minion_outlives_one_of_its_relays(log: Log) -> None:
