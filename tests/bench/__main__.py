@@ -16,7 +16,20 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import agents, gearman, jobs, latency, minions, peers, pending, schedules, timers
+from tests.bench import (
+    agents,
+    gearman,
+    jobs,
+    kills,
+    lanes,
+    latency,
+    minions,
+    peers,
+    pending,
+    relay,
+    schedules,
+    timers,
+)
 from tests.bench.figures import FILE, Figure, Say, Unavailable, append, over, surroundings
 
 EXIT_FAILED: Final = 1
@@ -44,6 +57,11 @@ BENCHMARKS: Final = (
     Benchmark(schedules.names("schedule"), schedules.spread),
     Benchmark(schedules.names("schedule_burst"), schedules.burst),
     Benchmark(pending.NAMES, pending.measure),
+    Benchmark(relay.NAMES, relay.measure),
+    Benchmark(relay.MEMORY_NAMES, relay.measure_memory),
+    Benchmark(kills.NAMES, kills.measure),
+    Benchmark(lanes.NAMES, lanes.measure),
+    Benchmark(lanes.RELAY_NAMES, lanes.relay_alone),
     Benchmark(agents.NAMES, agents.measure),
     Benchmark(gearman.NAMES, gearman.measure),
     Benchmark(("minion_jobs_per_s", "minion_cpu_us_per_job"), minions.measure),
@@ -64,6 +82,8 @@ RATIOS: Final = (
     ("gearman_calls_per_s", "gearmand_calls_per_s"),
     ("gearman_call_us_p50", "gearmand_call_us_p50"),
     ("gearman_background_per_s", "gearmand_background_sqlite_per_s"),
+    ("relay_push_per_s", "grpc_push_per_s"),
+    ("relay_receipts_per_s", "grpc_receipts_per_s"),
     ("agent_events_per_s", "agent_events_per_s_stock"),
     ("jobs_per_s", "celery_jobs_per_s"),
     ("jobs_per_s", "dramatiq_jobs_per_s"),

@@ -1,23 +1,24 @@
-"""How many no-ops a second a relay moves: a full dispatch topic, one relay process, one minion stream.
+"""How many no-ops a second a relay moves: a full dispatch topic, one relay process, one minion stream; and
+what memory that takes.
 
-`python -m tests.bench.relay [--jobs 200000] [--runs 3]`. Owns its topics, with a prefix of its own, and its
-processes. Takes the broker of JOBSTREAM_BOOTSTRAP, else starts one. The figure without receipts is the push
-alone: the minion only grants credits, and each lease stays with it.
+Owns its topics, with a prefix of their own, and its processes. Takes the broker of JOBSTREAM_BOOTSTRAP, else
+starts one. The figure without receipts is the push alone: the minion only grants credits, and each lease
+stays with it. The raw gRPC stream that it is held against has the same batches of the same jobs.
 """
 
-import argparse
 import asyncio
+import multiprocessing
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from confluent_kafka import Producer
@@ -39,13 +40,52 @@ from schemas.proto.relay_pb2 import (
     ReceiptBatch,
 )
 from schemas.topics import Topics
+from tests.bench.figures import Figure, Say, figure, percentile
 
 METHOD = "/jobstream.Relay/Session"
 CAPACITY = 500
-PUSHED = 30_000
+PUSHED = 90_000
+JOBS = 200_000
+MANY = 1_000_000
+SESSIONS = 500
+PROBES = 500
+WARM = 20
+BATCH = 256
+NAMES: Final = (
+    "relay_push_per_s",
+    "relay_receipts_per_s",
+    "grpc_push_per_s",
+    "grpc_receipts_per_s",
+    "relay_dispatch_ms_p50",
+    "relay_dispatch_ms_p99",
+)
+UNITS: Final = {name: "ms" if "_ms_" in name else "jobs/s" for name in NAMES}
+MEMORY_NAMES: Final = (
+    "relay_rss_mib_100k",
+    "relay_rss_mib_1m",
+    "relay_rss_mib_100k_beside_sessions",
+    "relay_rss_mib_1m_beside_sessions",
+)
 NOW_MS = 1_800_000_000_000
 EVERY_S = 0.001
 OPTIONS = (("grpc.max_receive_message_length", 1 << 25), ("grpc.max_send_message_length", 1 << 25))
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run found."""
+
+    per_s: float
+    relay_us: float
+    kafka_us: float
+    minion_us: float
+    rss_first_mib: int
+    rss_last_mib: int
+
+    def costs(self) -> dict[str, float]:
+        """CPU for each job."""
+        found = {"relay": self.relay_us, "kafka": self.kafka_us, "minion": self.minion_us}
+        return {name: round(cost_us, 1) for name, cost_us in found.items()}
 
 
 @contextmanager
@@ -61,10 +101,10 @@ def broker() -> Iterator[tuple[str, int | None]]:
         yield started.bootstrap, started.pid
 
 
-def make_topics(bootstrap: str, topics: Topics) -> None:
+def make_topics(bootstrap: str, topics: Topics, partitions: int = PARTITIONS) -> None:
     """Makes what a relay needs."""
     names = (topics.receipts, topics.heartbeats, topics.dispatch("default"))
-    new = [NewTopic(name, PARTITIONS, 1) for name in names]
+    new = [NewTopic(name, partitions, 1) for name in names]
     new += [NewTopic(name, 1, 1) for name in (topics.control, topics.config)]
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for done in admin.create_topics(new).values():
@@ -112,7 +152,8 @@ def one(job: str, key: str) -> Dispatch:
 class Minion:
     """One raw stream that answers whole batches at once."""
 
-    def __init__(self, address: str, *, answers: bool) -> None:
+    def __init__(self, address: str, *, answers: bool, name: str = "bench") -> None:
+        self._name = name
         channel: Any = grpc.aio.insecure_channel(address, options=OPTIONS)
         self._channel = channel
         self._call: Any = channel.stream_stream(METHOD)(wait_for_ready=True)
@@ -123,16 +164,19 @@ class Minion:
         self.first_s = 0.0
         self._beat_s = 0.0
 
-    async def open(self) -> None:
-        """Says hello and grants all it has."""
+    async def open(self, more: int | None = None) -> None:
+        """Says hello and grants all it has, or so many."""
         capacity = CAPACITY if self._answers else PUSHED
-        hello = Hello(protocol=1, minion="bench", queues=["default"], functions=["noop"], capacity=capacity)
+        hello = Hello(
+            protocol=1, minion=self._name, queues=["default"], functions=["noop"], capacity=capacity
+        )
         await self._call.write(FromMinion(hello=hello).SerializeToString())
         await self._call.read()
-        await self._call.write(FromMinion(credit=Credit(more=capacity)).SerializeToString())
+        credit = Credit(more=capacity if more is None else more)
+        await self._call.write(FromMinion(credit=credit).SerializeToString())
 
-    async def run(self, jobs: int) -> None:
-        """Works until so many jobs came and, if it answers, were stored."""
+    async def run(self, jobs: int, look: Callable[[], None] | None = None) -> None:
+        """Works until so many jobs came and, if it answers, were stored; looks once after a tenth of them."""
         while self.jobs < jobs or (self._answers and self.stored < jobs):
             message = FromRelay.FromString(await self._call.read())
             kind = message.WhichOneof("message")
@@ -140,6 +184,9 @@ class Minion:
                 self.stored = message.receipts_stored.up_to
             elif kind == "jobs":
                 await self._work(message.jobs.jobs)
+            if look is not None and self.jobs > jobs // 10:
+                look()
+                look = None
             if time.monotonic() - self._beat_s > 1:
                 self._beat_s = time.monotonic()
                 await self._call.write(FromMinion(beats=BeatBatch()).SerializeToString())
@@ -186,7 +233,7 @@ def relay(bootstrap: str, prefix: str) -> Iterator[tuple[str, int]]:
         "JOBSTREAM_PREFIX": prefix,
         "JOBSTREAM_RELAY": address,
     }
-    child = subprocess.Popen([sys.executable, "-m", "relay"], env=environ)
+    child = subprocess.Popen([sys.executable, "-m", "relay"], env=environ, stderr=subprocess.DEVNULL)
     try:
         yield address, child.pid
     finally:
@@ -205,34 +252,43 @@ def rss_mib(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 2**20
 
 
-async def throughput(bootstrap: str, kafka: int | None, jobs: int, *, answers: bool) -> None:
-    """One run from a full topic; `kafka` is the broker's process."""
+async def throughput(bootstrap: str, kafka: int | None, jobs: int, *, answers: bool, idle: int = 0) -> Run:
+    """One run from a full topic, beside so many idle sessions; `kafka` is the broker's process."""
     topics = Topics(f"bench{uuid.uuid4().hex[:6]}.")
     make_topics(bootstrap, topics)
     fill(bootstrap, topics, jobs)
     with relay(bootstrap, topics.prefix) as (address, pid):
+        others = [Minion(address, answers=False, name=f"idle-{number}") for number in range(idle)]
+        for other in others:
+            await other.open(0)
         minion = Minion(address, answers=answers)
         await minion.open()
         began_cpu_s, own_cpu_s = cpu_s(pid), time.process_time()
         kafka_cpu_s = cpu_s(kafka) if kafka else 0.0
-        await minion.run(jobs)
+        rss_first = 0
+
+        def look() -> None:
+            nonlocal rss_first
+            rss_first = rss_first or rss_mib(pid)
+
+        await minion.run(jobs, look)
         took_s = time.monotonic() - minion.first_s
-        relay_us = (cpu_s(pid) - began_cpu_s) / minion.jobs * 1e6
-        own_us = (time.process_time() - own_cpu_s) / minion.jobs * 1e6
-        kafka_us = (cpu_s(kafka) - kafka_cpu_s) / minion.jobs * 1e6 if kafka else 0.0
-        what = "push and receipts" if answers else "push alone"
-        print(
-            f"{what}: {minion.jobs} jobs, {took_s:.2f} s, {minion.jobs / took_s:.0f} jobs/s; "
-            f"CPU per job: relay {relay_us:.1f} us, Kafka {kafka_us:.1f} us, minion {own_us:.1f} us; "
-            f"relay {rss_mib(pid)} MiB",
-            flush=True,
+        found = Run(
+            per_s=minion.jobs / took_s,
+            relay_us=(cpu_s(pid) - began_cpu_s) / minion.jobs * 1e6,
+            kafka_us=(cpu_s(kafka) - kafka_cpu_s) / minion.jobs * 1e6 if kafka else 0.0,
+            minion_us=(time.process_time() - own_cpu_s) / minion.jobs * 1e6,
+            rss_first_mib=rss_first,
+            rss_last_mib=rss_mib(pid),
         )
-        await minion.close()
-    remove_topics(bootstrap, topics)
+        for each in (minion, *others):
+            await each.close()
+    await asyncio.to_thread(remove_topics, bootstrap, topics)
+    return found
 
 
-async def latency(bootstrap: str, jobs: int) -> None:
-    """From the dispatch's produce to the job's arrival at the minion, one at a time."""
+async def latency(bootstrap: str, jobs: int) -> list[float]:
+    """From the dispatch's produce to the job's arrival at the minion, one at a time, in ms."""
     topics = Topics(f"bench{uuid.uuid4().hex[:6]}.")
     make_topics(bootstrap, topics)
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "acks": "all"})
@@ -240,7 +296,7 @@ async def latency(bootstrap: str, jobs: int) -> None:
         minion = Minion(address, answers=True)
         await minion.open()
         delays_ms = []
-        for number in range(jobs + 20):
+        for number in range(jobs + WARM):
             dispatch = one(f"job-{number}", f"key-{number}")
             began_s = time.monotonic()
             producer.produce(topics.dispatch("default"), encode(dispatch), dispatch.key, dispatch.partition)
@@ -248,27 +304,101 @@ async def latency(bootstrap: str, jobs: int) -> None:
             delays_ms.append((await minion.one() - began_s) * 1e3)
             await asyncio.sleep(EVERY_S)
         await minion.close()
-    delays_ms = sorted(delays_ms[20:])
-    print(
-        f"dispatch to minion, idle: p50 {statistics.median(delays_ms):.2f} ms, "
-        f"p99 {delays_ms[int(len(delays_ms) * 0.99)]:.2f} ms",
-        flush=True,
-    )
-    remove_topics(bootstrap, topics)
+    producer.flush(10)
+    await asyncio.to_thread(remove_topics, bootstrap, topics)
+    return delays_ms[WARM:]
 
 
-async def main() -> None:
-    """All figures, one after the other."""
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--jobs", type=int, default=200_000)
-    arguments.add_argument("--runs", type=int, default=3)
-    chosen = arguments.parse_args()
+def bare_stream(address: str, jobs: int) -> None:
+    """The raw gRPC stream, as a process: sends the same batches of the same jobs, made beforehand, as fast as
+    they are taken, and reads what comes without looking at it.
+    """
+
+    async def session(_: Any, context: Any) -> None:
+        await context.read()
+        await context.write(FromRelay().SerializeToString())
+        batch = FromRelay()
+        for number in range(BATCH):
+            made = one(f"01M7Z32DHVY365BZR0TKDM{number:06d}", f"key-{number}")
+            batch.jobs.jobs.add(id=made.job, epoch=1, key=made.key, function="noop", args=made.args or b"")
+        raw = batch.SerializeToString()
+
+        async def read() -> None:
+            while await context.read() is not grpc.aio.EOF:  # type: ignore[attr-defined]  # its types forgot it
+                pass
+
+        reading = asyncio.create_task(read())
+        for _ in range(-(-jobs // BATCH)):
+            await context.write(raw)
+        await reading
+
+    async def serve() -> None:
+        server = grpc.aio.server(options=OPTIONS)
+        handler = grpc.stream_stream_rpc_method_handler(session)
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("jobstream.Relay", {"Session": handler}),)
+        )
+        server.add_insecure_port(address)
+        await server.start()
+        await server.wait_for_termination()
+
+    asyncio.run(serve())
+
+
+async def limit(jobs: int, *, answers: bool) -> float:
+    """Jobs a second of the raw gRPC stream to the same minion, with its receipts going back or without."""
+    address = f"127.0.0.1:{free_port()}"
+    child = multiprocessing.get_context("spawn").Process(target=bare_stream, args=(address, jobs))
+    child.start()
+    try:
+        minion = Minion(address, answers=answers)
+        await minion.open()
+        minion.stored = jobs  # nothing acknowledges here
+        await minion.run(jobs)
+        per_s = minion.jobs / (time.monotonic() - minion.first_s)
+        await minion.close()
+        return per_s
+    finally:
+        child.terminate()
+        child.join()
+
+
+async def measure(runs: int, say: Say) -> list[Figure]:
+    """Push, and push with receipts, each beside the raw stream; then one at a time."""
+    values: dict[str, list[float]] = {name: [] for name in NAMES}
+    costs: list[dict[str, float]] = []
     with broker() as (bootstrap, kafka):
-        for _ in range(chosen.runs):
-            await throughput(bootstrap, kafka, chosen.jobs, answers=True)
-        await throughput(bootstrap, kafka, PUSHED, answers=False)
-        await latency(bootstrap, 500)
+        for run in range(1, runs + 1):
+            say(f"run {run} of {runs}")
+            values["grpc_push_per_s"].append(await limit(PUSHED, answers=False))
+            values["relay_push_per_s"].append(
+                (await throughput(bootstrap, kafka, PUSHED, answers=False)).per_s
+            )
+            values["grpc_receipts_per_s"].append(await limit(JOBS, answers=True))
+            found = await throughput(bootstrap, kafka, JOBS, answers=True)
+            values["relay_receipts_per_s"].append(found.per_s)
+            costs.append(found.costs())
+            delays_ms = await latency(bootstrap, PROBES)
+            values["relay_dispatch_ms_p50"].append(percentile(delays_ms, 0.5))
+            values["relay_dispatch_ms_p99"].append(percentile(delays_ms, 0.99))
+    more: dict[str, dict[str, Any]] = {
+        "relay_receipts_per_s": {"us_per_job": costs, "jobs": JOBS},
+        "relay_push_per_s": {"jobs": PUSHED},
+    }
+    return [figure(name, UNITS[name], values[name], **more.get(name, {})) for name in NAMES]
 
 
-if __name__ == "__main__":
-    asyncio.run(main())
+async def measure_memory(runs: int, say: Say) -> list[Figure]:
+    """What a relay has of memory after a tenth of a million jobs and after all of them, beside idle sessions
+    and without any.
+    """
+    values: dict[str, list[float]] = {name: [] for name in MEMORY_NAMES}
+    with broker() as (bootstrap, kafka):
+        for run in range(1, runs + 1):
+            for idle in (0, SESSIONS):
+                say(f"run {run} of {runs}: {idle} idle sessions")
+                found = await throughput(bootstrap, kafka, MANY, answers=True, idle=idle)
+                names = MEMORY_NAMES[:2] if not idle else MEMORY_NAMES[2:]
+                for name, value in zip(names, (found.rss_first_mib, found.rss_last_mib), strict=True):
+                    values[name].append(value)
+    return [figure(name, "MiB", values[name], jobs=MANY, sessions=SESSIONS) for name in MEMORY_NAMES]

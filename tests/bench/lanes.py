@@ -1,0 +1,214 @@
+"""Parallel Consumer's table on the whole service: 10,000 jobs of 0 to 5 ms on ONE partition, 100 at once,
+with key order, retries and dead letters on.
+
+Owns the measurement. Its own (README of confluentinc/parallel-consumer, "Comparative performance of order
+modes and key spaces", 16 threads): 26.743 s with one key (22.221 s in partition order), 3.310 s with 10,
+2.056 s with 1,000; these without a broker, for its consumer and producer were mocks in memory.
+
+Here the jobs are in their dispatch topic, as far as lanes go ahead, before the clock runs: from the word that
+lets the minion connect until the last final fact was read from Kafka.
+"""
+
+import asyncio
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from jobstream.client import Client
+from jobstream.cluster.up import Cluster, connects
+from jobstream.functions import Submission
+from schemas.codec import decode, encode
+from schemas.events import Dispatch, Fact, Receipt
+from schemas.settings import Settings
+from schemas.topics import Topics
+from schemas.words import ORDER_KEY, FactKind
+from tests.bench.ends import Ends, JobFailed
+from tests.bench.figures import ROOT, Figure, Say, figure
+from tests.bench.lane_minion import FAILS, FAILS_ONCE, FUNCTION, lane
+from tests.bench.relay import broker, make_topics, one, relay, remove_topics
+from tests.bench.usage import Usage
+from tests.fakes.minion import FakeMinion
+from tests.waiting import eventually
+
+JOBS: Final = 10_000
+MS_END: Final = 5
+"""As theirs, a job takes whole milliseconds below this: 2 on average."""
+PREFIX: Final = "bench."
+PATIENCE_S: Final = 120.0
+FAILING_ONCE: Final = 100
+FAILING: Final = 10
+CASES: Final = (("keys_1", 1, False), ("keys_10", 10, False), ("keys_1000", 1_000, False))
+WITH_FAILURES: Final = ("keys_1000_failing", 1_000, True)
+LANES: Final = "lanes"
+RELAY_NAMES: Final = tuple(f"relay_lanes_s_{name}" for name, _, _ in CASES)
+NAMES: Final = tuple(f"lanes_s_{name}" for name, _, _ in (*CASES, WITH_FAILURES))
+
+
+async def measure(runs: int, say: Say) -> list[Figure]:
+    """Every case `runs` times, on one cluster, each with a queue of its own."""
+    cases = (*CASES, WITH_FAILURES)
+    queues = [f"lanes-{name.replace('_', '-')}-{run}" for run in range(runs) for name, _, _ in cases]
+    found: dict[str, list[float]] = {name: [] for name, _, _ in cases}
+    others: dict[str, list[float]] = {name: [] for name, _, _ in cases}
+    with tempfile.TemporaryDirectory(prefix="jobstream-bench-") as data, ExitStack() as stack:
+        say("starting a cluster")
+        settings = Settings(ordered=",".join(queues), partitions=1)
+        cluster = stack.enter_context(
+            Cluster.start(settings, data=Path(data), prefix=PREFIX, free_ports=True, say=lambda _: None)
+        )
+        ends = stack.enter_context(Ends(cluster.bootstrap, Topics(PREFIX).facts))
+        async with Client(
+            f"kafka://{cluster.bootstrap}", prefix=PREFIX, web=f"http://{cluster.web}"
+        ) as client:
+            for run in range(runs):
+                for name, keys, failing in cases:
+                    say(f"run {run + 1} of {runs}: {name}")
+                    queue = f"lanes-{name.replace('_', '-')}-{run}"
+                    took_s, others_percent = await _run(cluster, client, ends, queue, keys, failing=failing)
+                    found[name].append(took_s)
+                    others[name].append(round(others_percent, 1))
+    return [
+        figure(f"lanes_s_{name}", "s", found[name], jobs=JOBS, keys=keys, others_cpu_percent=others[name])
+        for name, keys, _ in cases
+    ]
+
+
+async def relay_alone(runs: int, say: Say) -> list[Figure]:
+    """The same on a relay alone: the jobs are in the dispatch topic of one partition, and the clock runs
+    until the last receipt was read from Kafka. Nothing decides about retries here.
+    """
+    found: dict[str, list[float]] = {name: [] for name, _, _ in CASES}
+    with broker() as (bootstrap, _):
+        for run in range(1, runs + 1):
+            for name, keys, _ in CASES:
+                say(f"run {run} of {runs}: relay alone, {name}")
+                found[name].append(await asyncio.to_thread(_run_alone, bootstrap, keys))
+    return [
+        figure(f"relay_lanes_s_{name}", "s", found[name], jobs=JOBS, keys=keys) for name, keys, _ in CASES
+    ]
+
+
+def _run_alone(bootstrap: str, keys: int) -> float:
+    topics = Topics(f"bench{uuid.uuid4().hex[:6]}.", 1)
+    make_topics(bootstrap, topics, 1)
+    producer = Producer({"bootstrap.servers": bootstrap, "queue.buffering.max.messages": JOBS + 1})
+    for dispatch in _dispatches(keys):
+        producer.produce(topics.dispatch(LANES), encode(dispatch), dispatch.key, 0)
+    assert producer.flush(60) == 0
+    receipts = Consumer({"bootstrap.servers": bootstrap, "group.id": "unused", "fetch.wait.max.ms": 20})
+    receipts.assign([TopicPartition(topics.receipts, 0, 0)])
+    try:
+        with relay(bootstrap, topics.prefix) as (address, _):
+            eventually(lambda: connects(address), 30)
+            with _minion(address, LANES) as minion:
+                began_s = time.monotonic()
+                _say(minion)
+                seen: list[Receipt] = []
+                while len(seen) < JOBS:
+                    messages = receipts.consume(JOBS, 0.02)
+                    seen += [decode(message.value() or b"", (Receipt,)) for message in messages]
+                took_s = time.monotonic() - began_s
+    finally:
+        receipts.close()
+        remove_topics(bootstrap, topics)
+    if Counter(receipt.outcome for receipt in seen) != {"success": JOBS}:
+        raise JobFailed(f"each job must succeed once, got {Counter(receipt.outcome for receipt in seen)}")
+    return took_s
+
+
+def _dispatches(keys: int) -> Iterator[Dispatch]:
+    """Every job after the one before it of its key."""
+    before: dict[str, str] = {}
+    for number, submission in enumerate(_submissions(LANES, keys, failing=False)):
+        key, job = submission.key or "", f"01M7Z32DHVY365BZR0TKDM{number:06d}"
+        yield replace(
+            one(job, key),
+            partition=0,
+            queue=LANES,
+            function=FUNCTION,
+            args=json.dumps(submission.args).encode(),
+            order=ORDER_KEY,
+            after_job=before.get(key),
+            after_epoch=1 if key in before else None,
+        )
+        before[key] = job
+
+
+async def _run(
+    cluster: Cluster, client: Client, ends: Ends, queue: str, keys: int, *, failing: bool
+) -> tuple[float, float]:
+    """Seconds for all jobs, and what others used of the machine meanwhile."""
+    submissions = list(_submissions(queue, keys, failing=failing))
+    async with FakeMinion(cluster.relay, "gate", functions=[FUNCTION], queues=[queue], capacity=1):
+        ends.begin(JOBS)
+        await client.submit_many(submissions)
+        await asyncio.to_thread(eventually, lambda: _admitted(cluster, queue) == JOBS, 60)
+        with _minion(cluster.relay, queue) as minion:
+            before = Usage.now({name: cluster.pid(name) for name in cluster.names} | {"minion": minion.pid})
+            began_s = time.monotonic()
+            _say(minion)
+            reached_s = await asyncio.to_thread(ends.reached, PATIENCE_S)
+            spent = Usage.now(
+                {name: cluster.pid(name) for name in cluster.names} | {"minion": minion.pid}
+            ).since(before)
+    _check(ends, failing=failing)
+    return reached_s - began_s, spent.others_percent
+
+
+def _submissions(queue: str, keys: int, *, failing: bool) -> Iterator[Submission]:
+    chance = random.Random(keys)
+    fails = dict.fromkeys(range(0, FAILING_ONCE * 50, 50), FAILS_ONCE) if failing else {}
+    fails |= dict.fromkeys(range(25, FAILING * 500, 500), FAILS) if failing else {}
+    for number in range(JOBS):
+        args = {"ms": int(chance.random() * MS_END), "fails": fails.get(number, "")}
+        yield replace(lane.request(**args), queue=queue, key=f"key-{number % keys}")
+
+
+def _admitted(cluster: Cluster, queue: str) -> int:
+    """How many jobs of the queue wait for their turn or for a minion."""
+    with urllib.request.urlopen(f"http://{cluster.web}/jobstream/counts", timeout=5) as answer:
+        counts = json.load(answer)
+    return sum(counts["queues"].get(queue, {}).values())
+
+
+@contextmanager
+def _minion(relay: str, queue: str) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-m", "tests.bench.lane_minion", relay, queue]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        yield child
+    finally:
+        _say(child)
+        child.communicate(timeout=30)
+
+
+def _say(child: "subprocess.Popen[str]") -> None:
+    assert child.stdin is not None
+    child.stdin.write("\n")
+    child.stdin.flush()
+
+
+def _check(ends: Ends, *, failing: bool) -> None:
+    """Every job ended once, as it was told to."""
+    facts = [decode(value, (Fact,)) for value in ends._facts]
+    kinds = Counter(fact.fact for fact in facts)
+    wanted = {FactKind.SUCCEEDED: JOBS - (FAILING if failing else 0)}
+    if failing:
+        wanted[FactKind.DIED] = FAILING
+    if kinds != wanted or len({fact.job for fact in facts}) != JOBS:
+        raise JobFailed(f"each job must end once, as it was told to: wanted {wanted}, got {kinds}")
