@@ -7,22 +7,26 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from jobstream.caller import Caller
 from jobstream.calls_app import CallsApp, Check, Receive, Refusal, Scope, Send
-from relay.core.tokens import Denied, Tokens
-from relay.core.tokens import Scope as May
-from relay.doors.http.guard import App, check_asked
-from relay.doors.http.problem import Problem
-from relay.doors.http.serve import Listen, check_listen, serve, tokens_of
-from relay.doors.http.tokens import grant_of, problem_of
 from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from relay.core.tokens import Tokens
+    from relay.doors.http.guard import App
 
 log = logging.getLogger("gateway")
 
 
-def check_of(tokens: Callable[[], Tokens], *, loopback_only: bool) -> Check:
+def check_of(tokens: "Callable[[], Tokens]", *, loopback_only: bool) -> Check:
     """The rules of the HTTP service, for calls."""
+    from relay.core.tokens import Denied
+    from relay.core.tokens import Scope as May
+    from relay.doors.http.guard import check_asked
+    from relay.doors.http.problem import Problem
+    from relay.doors.http.tokens import grant_of, problem_of
 
     def check(scope: Scope, function: str) -> None:
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
@@ -38,7 +42,7 @@ def check_of(tokens: Callable[[], Tokens], *, loopback_only: bool) -> Check:
     return check
 
 
-def beside(calls: CallsApp, service: App) -> App:
+def beside(calls: CallsApp, service: "App") -> "App":
     """An app that gives calls their requests, and the service all others."""
 
     async def both(scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,6 +54,8 @@ def beside(calls: CallsApp, service: App) -> App:
 
 async def run_alone(settings: Settings) -> None:
     """Serves calls only, until SIGTERM or SIGINT. CannotServe if it cannot listen."""
+    from relay.doors.http.serve import Listen, check_listen, serve, tokens_of
+
     listen = Listen(settings.http, settings.http_cert, settings.http_key)
     tokens = tokens_of(settings.http_tokens)
     loopback_only = check_listen(listen, tokens.value, may_be_open=settings.http_open == "yes")
