@@ -175,7 +175,7 @@ class Server:
         calls = grpc.stream_stream_rpc_method_handler(self._calls)
         methods = {METHOD: session, STATUS_METHOD: status, CALL_METHOD: call, CALLS_METHOD: calls}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods),))
-        self._services = Services(self._server)
+        self._services = None if self._is_guest else Services(self._server)
         bridge.wake = self._wake
 
     async def start(self, address: str) -> int:
@@ -189,13 +189,15 @@ class Server:
         else:
             port = self._server.add_secure_port(address, credentials)
         await self._server.start()
+        assert self._services is not None
         await self._services.serve(serving=True)
         self._looking = asyncio.create_task(self._look())
         return port
 
     async def leave(self) -> None:
         """Tells whoever watches its health that it goes away; streams go on."""
-        await self._services.serve(serving=False)
+        if self._services is not None:
+            await self._services.serve(serving=False)
 
     async def stop(self, reason: str) -> None:
         """Ends all streams with a status that says so, and listens no more."""
