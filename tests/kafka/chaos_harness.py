@@ -242,6 +242,13 @@ class Chaos:
         """All that is known of one job."""
         seen = [dispatch for (job, _), dispatch in self._relay.seen.items() if job == id]
         rejects = [reject for reject in self.log.rejects() if reject.id == id]
+        leaders = {
+            name: [place.leader for place in topic.partitions.values()]
+            for name, topic in self._requests.list_topics(timeout=10).topics.items()
+        }
+        for worker in self.workers:
+            if worker.process.poll() is None:
+                worker.abort()
         receipts = [each for each in self.log.read(self.log.topics.receipts, Receipt) if each.job == id]
         return "\n".join(
             (
@@ -249,7 +256,8 @@ class Chaos:
                 f"dispatches {seen}",
                 f"receipts {receipts}, failed {self._relay.failed}",
                 f"rejects {rejects}",
-                *(worker.said[-3_000:] for worker in self.workers),
+                f"leaders {leaders}",
+                *(worker.said[-8_000:] for worker in self.workers),
             )
         )
 

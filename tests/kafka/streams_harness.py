@@ -25,7 +25,7 @@ from tests.waiting import eventually
 PARTITIONS = 4
 READY_S = 60.0
 STOP_S = 60.0
-READ_S = 60.0
+READ_S = 30.0
 
 Event = TypeVar("Event")
 
@@ -51,6 +51,7 @@ class Worker:
             "JOBSTREAM_PARTITIONS": str(partitions),
             "JOBSTREAM_WEB": self.web,
             "JOBSTREAM_DATA": str(logs),
+            "PYTHONFAULTHANDLER": "1",
         }
         self._log = logs / f"worker-{id(self)}.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -110,6 +111,11 @@ class Worker:
     def kill(self) -> None:
         """Ends it as a crash would."""
         self.process.kill()
+        self.process.wait(STOP_S)
+
+    def abort(self) -> None:
+        """Ends it, and lets it say where each of its threads was."""
+        self.process.send_signal(signal.SIGABRT)
         self.process.wait(STOP_S)
 
     def stop(self) -> int:
@@ -199,6 +205,7 @@ class Log:
                     unread.discard(message.partition())
                 elif not message.error().retriable():
                     raise KafkaException(message.error())
+        assert not unread, f"partitions {sorted(unread)} of a topic could not be read to their ends"
 
     @contextmanager
     def _consumer(self) -> Iterator[Consumer]:
