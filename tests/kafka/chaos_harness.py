@@ -257,6 +257,7 @@ class Chaos:
                 f"receipts {receipts}, failed {self._relay.failed}",
                 f"rejects {rejects}",
                 f"leaders {leaders}",
+                Path(self._broker.log).read_text()[-4_000:],
                 *(worker.said[-8_000:] for worker in self.workers),
             )
         )
