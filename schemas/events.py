@@ -695,6 +695,9 @@ class QueueConfig:
     """How long a result is kept after the end of its job, in ms; 0: not at all."""
     priority: str | None = None
     """1, the most urgent, to 5; or high, normal or low."""
+    order: str | None = None
+    """none; key: jobs of one key run one at a time, in order, and go on behind a dead one; key_waits: they
+    wait for it."""
 
 
 @quick

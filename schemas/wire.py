@@ -3817,6 +3817,13 @@ def write_QueueConfig(out: bytearray, event: QueueConfig) -> None:
         part = text.encode()
         out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
         out += part
+    if (text := event.order) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        part = text.encode()
+        out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+        out += part
 
 
 def read_QueueConfig(data: bytes, at: int) -> tuple[QueueConfig, int]:
@@ -4018,6 +4025,20 @@ def read_QueueConfig(data: bytes, at: int) -> tuple[QueueConfig, int]:
             raw, at = read_length(data, at, raw)
         end = at + (raw >> 1)
         row["priority"] = data[at:end].decode()
+        at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["order"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw & 129:
+            raw, at = read_length(data, at, raw)
+        end = at + (raw >> 1)
+        row["order"] = data[at:end].decode()
         at = end
     else:
         raise Broken
@@ -6553,7 +6574,7 @@ FINGERPRINTS: dict[type, bytes] = {
     Heartbeat: bytes.fromhex("e70176122921544e"),
     JobRequest: bytes.fromhex("dcdfaf15ba4899e6"),
     JobRow: bytes.fromhex("82e6a0de382700ab"),
-    QueueConfig: bytes.fromhex("a86212d062a00b99"),
+    QueueConfig: bytes.fromhex("e2576cd29cd0d2cd"),
     Receipt: bytes.fromhex("b123fcb1ee9b7308"),
     Reject: bytes.fromhex("afcedaec28d52586"),
     Schedule: bytes.fromhex("e4c26d1e76b1b0d3"),

@@ -164,6 +164,14 @@ ORDER_KEY = "key"
 """The order of a queue whose jobs of one key run one at a time."""
 
 
+class QueueOrder(StrEnum):
+    """In which order the jobs of a queue run, as its entry of the config topic says."""
+
+    NONE = "none"
+    KEY = "key"  # those of one key one at a time, as they came
+    KEY_WAITS = "key_waits"  # and not behind a dead one
+
+
 class LanePolicy(StrEnum):
     """What a lane does when a job of it dies."""
 

@@ -307,7 +307,7 @@ class Partition:
 
     def _submit(self, record: Record, request: JobRequest, spec: JobSpec) -> Rejection | None:
         """A new job, or one that exists; where its queue has key order, as a member of its lane."""
-        policy = self._queues.lane_policy(spec.queue)
+        policy = self.rows.config.lane(spec.queue, self._queues.lane_policy(spec.queue))
         turn, after = True, None
         if policy is not None:
             if PRIORITIES[request.priority or Priority.NORMAL] != defaults.PRIORITY:

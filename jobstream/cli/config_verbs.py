@@ -128,7 +128,9 @@ def set_(
     """Change what holds for the jobs of a queue or a function that are asked for from then on.
 
     Names: timeout, heartbeat_timeout, expected, attempts, lost, retry_kind, retry_initial, retry_factor,
-    retry_cap, retry_jitter. Durations are like 30s, 5m or 1d.
+    retry_cap, retry_jitter, retention, result_retention, priority; of a queue also order: none, key (jobs of
+    one key run one at a time, as they came) or key_waits (not behind a dead one). Durations are like 30s,
+    5m or 1d.
 
     ```
     jobstream config set queue/mail timeout=30s attempts=8 --note "slow server"
@@ -209,9 +211,9 @@ async def _change(
 def _sentence(entry: "Entry") -> str:
     """An entry as one line."""
     from schemas.events import QueueConfig
-    from streams.core.config import key_of, options_of
+    from streams.core.config import key_of, said_of
 
-    said = [_says(entry)] if options_of(entry) else []
+    said = [_says(entry)] if said_of(entry) else []
     if isinstance(entry, QueueConfig):
         said.append("paused" if entry.paused else "not paused")
     return f"{key_of(entry)} (version {entry.version}): {', '.join(said) or 'says nothing'}"
@@ -219,9 +221,9 @@ def _sentence(entry: "Entry") -> str:
 
 def _says(entry: "Entry") -> str:
     """The options that an entry sets."""
-    from streams.core.config import options_of
+    from streams.core.config import said_of
 
-    return ", ".join(f"{name}={show.text(value)}" for name, value in options_of(entry).items())
+    return ", ".join(f"{name}={show.text(value)}" for name, value in said_of(entry).items())
 
 
 async def _get(client: "Client", key: str | None, queue: str | None, *, json: bool) -> int:
@@ -245,7 +247,7 @@ async def _get(client: "Client", key: str | None, queue: str | None, *, json: bo
     kind, _, name = key.partition("/")
     of_queue, of_function = (name, "") if kind == "queue" else (queue or "default", name)
     config = Config.of(entries.values())
-    options = config.in_force(of_queue, of_function, SPEC)
+    options = (*config.in_force(of_queue, of_function, SPEC), config.order(of_queue))
     if json:
         found = {option.name: {"value": option.value, "from": option.origin} for option in options}
         show.as_json({"paused": config.paused(of_queue), "in_force": found})

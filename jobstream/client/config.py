@@ -40,6 +40,7 @@ SETTINGS = {
     "retention": Setting("retention_ms", "seconds"),
     "result_retention": Setting("result_retention_ms", "seconds"),
     "priority": Setting("priority", "word"),
+    "order": Setting("order", "word"),
 }
 """Every setting by the name that people use; durations are told in seconds."""
 KINDS: dict[str, tuple[type, ...]] = {"number": (int, float), "whole number": (int,), "word": (str,)}
@@ -85,6 +86,8 @@ def changed(key: str, before: Entry | None, given: Mapping[str, Any], by: str | 
     from streams.core.config import check
 
     entry = before if before is not None else _blank(key)
+    if "order" in given and not isinstance(entry, QueueConfig):
+        raise BadRequest(f"order is of a queue, got {key!r}")
     entry = replace(entry, version=entry.version + 1, by=by, **given)
     refusal = check(key, entry)
     if refusal is not None:

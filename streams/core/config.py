@@ -17,7 +17,7 @@ from schemas.events import ConfigChanged, ConfigRow, FunctionConfig, QueueConfig
 from schemas.limits import Refused, check_given, check_text
 from schemas.names import BadName, check_function, check_queue
 from schemas.records import replace
-from schemas.words import RejectCode
+from schemas.words import LanePolicy, QueueOrder, RejectCode
 from streams.core.rejection import Rejection
 
 Entry = QueueConfig | FunctionConfig
@@ -44,6 +44,13 @@ OPTIONS = (
 
 BUILT_IN = "built-in"
 
+LANES = {
+    QueueOrder.NONE: None,
+    QueueOrder.KEY: LanePolicy.GOES_ON,
+    QueueOrder.KEY_WAITS: LanePolicy.WAITS,
+}
+"""What the lanes of a queue do when a job dies, by its order; None: it has no lanes."""
+
 
 def key_of(entry: Entry) -> str:
     """The key of an entry in the config topic."""
@@ -58,6 +65,7 @@ def check(key: str, entry: Entry) -> Rejection | None:
         else:
             check_function(entry.function)
         check_given(options_of(entry))
+        _check_order(entry)
         for name in ("note", "by"):
             text = getattr(entry, name)
             if text is not None:
@@ -70,6 +78,12 @@ def check(key: str, entry: Entry) -> Rejection | None:
         reason = f"the record's key must be {key_of(entry)}, which it is about, got {key:.250}"
         return Rejection(RejectCode.KEY_CONFLICT, reason)
     return None
+
+
+def _check_order(entry: Entry) -> None:
+    if isinstance(entry, QueueConfig) and entry.order is not None and entry.order not in set(QueueOrder):
+        words = ", ".join(QueueOrder)
+        raise Refused(RejectCode.BAD_FIELD, f"order must be one of {words}, got {entry.order!r:.80}")
 
 
 def step(row: ConfigRow | None, event: ConfigChanged, offset: int) -> ConfigRow | None:
@@ -86,6 +100,12 @@ def step(row: ConfigRow | None, event: ConfigChanged, offset: int) -> ConfigRow 
 def options_of(entry: Entry) -> dict[str, Any]:
     """What an entry says, without what it leaves to others."""
     return {name: found for name in OPTIONS if (found := getattr(entry, name)) is not None}
+
+
+def said_of(entry: Entry) -> dict[str, Any]:
+    """The same, and the order of a queue, which is no option of one job."""
+    order = getattr(entry, "order", None)
+    return options_of(entry) | ({} if order is None else {"order": order})
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +152,20 @@ class Config:
         """True if no job of the queue may be given to a minion."""
         entry = self.queues.get(queue)
         return entry is not None and entry.paused
+
+    def lane(self, queue: str, otherwise: LanePolicy | None) -> LanePolicy | None:
+        """What the lanes of a queue do when a job dies, None if it has none; `otherwise` if no entry says."""
+        entry = self.queues.get(queue)
+        if entry is None or entry.order is None:
+            return otherwise
+        return LANES[QueueOrder(entry.order)]
+
+    def order(self, queue: str) -> Option:
+        """In which order the queue's jobs run, and who says so."""
+        entry = self.queues.get(queue)
+        if entry is None or entry.order is None:
+            return Option("order", str(QueueOrder.NONE), BUILT_IN)
+        return Option("order", entry.order, key_of(entry))
 
     def in_force(self, queue: str, function: str, built_in: dict[str, Any]) -> tuple[Option, ...]:
         """Every option of a job whose request says nothing itself, and which entry says so.

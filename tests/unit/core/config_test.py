@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from schemas.events import ConfigChanged, ConfigRow, FunctionConfig, QueueConfig
-from schemas.words import RejectCode
+from schemas.words import LanePolicy, RejectCode
 from streams.core import config
 from streams.core.admission import SPEC
 from streams.core.config import NOTHING_SAID, Config, Option
@@ -30,6 +30,7 @@ def test_an_entry_that_can_be(entry: config.Entry) -> None:
         (FunctionConfig(function="a b"), RejectCode.BAD_NAME, "a b"),
         (QueueConfig(queue="mail", timeout_ms=0), RejectCode.BAD_FIELD, "timeout_ms must be from 1"),
         (FunctionConfig(function="f", retry_kind="often"), RejectCode.BAD_RETRY, "got 'often'"),
+        (QueueConfig(queue="mail", order="fifo"), RejectCode.BAD_FIELD, "none, key, key_waits, got 'fifo'"),
         (QueueConfig(queue="mail", note=""), RejectCode.BAD_FIELD, "note must be 1 to"),
     ],
 )
@@ -80,6 +81,18 @@ def test_what_is_in_force_says_why() -> None:
     assert found["attempts_max"] == Option("attempts_max", 2, "function/mail.send")
     assert found["timeout_ms"] == Option("timeout_ms", 5_000, "queue/mail")
     assert found["retry_kind"] == Option("retry_kind", "exponential", "built-in")
+
+
+def test_the_order_of_a_queue_is_said_by_its_entry() -> None:
+    """Where it says nothing, by whoever else does."""
+    goes_on, waits = LanePolicy.GOES_ON, LanePolicy.WAITS
+    assert NOTHING_SAID.lane("mail", goes_on) == goes_on
+    assert Config.of([MAIL]).lane("mail", None) is None
+    for order, policy in (("none", None), ("key", goes_on), ("key_waits", waits)):
+        found = Config.of([QueueConfig(queue="mail", order=order)])
+        assert found.lane("mail", goes_on) == policy
+        assert found.order("mail") == Option("order", order, "queue/mail")
+    assert NOTHING_SAID.order("mail") == Option("order", "none", "built-in")
 
 
 def test_a_queue_is_paused_by_its_entry() -> None:

@@ -1,7 +1,7 @@
 """Lanes in a partition: what a receipt of one job does to the next, also across restarts."""
 
 from schemas.codec import encode
-from schemas.events import Receipt
+from schemas.events import QueueConfig, Receipt
 from schemas.words import LanePolicy
 from streams.core.lane import AHEAD
 from tests.fakes.desk import HOME, KEYS, Desk, Written
@@ -131,3 +131,22 @@ def test_an_announcement_for_another_partition_is_refused() -> None:
     """It was written to the wrong place."""
     desk = Desk()
     assert "announcement must be in the partition" in desk.announce("f", partition=7).reject.reason
+
+
+def test_an_operator_may_order_a_queue_while_it_runs() -> None:
+    """Jobs that come from then on run one after another, those that are there go on as they were; none ends
+    it.
+    """
+    desk = Desk()
+    desk.request(id="before")
+    desk.config(QueueConfig(queue="default", order="key"))
+    assert sent(desk.request(id="j0")) == [("j0", 1, None)]
+    assert sent(desk.request(id="j1")) == [("j1", 1, "j0")]
+    assert desk.partition.jobs["j1"].spec.lane == LanePolicy.GOES_ON
+    desk.crash()
+    desk.config(QueueConfig(queue="default", order="key_waits"))
+    desk.request(id="j2")
+    assert desk.partition.jobs["j2"].spec.lane == LanePolicy.WAITS
+    desk.config(QueueConfig(queue="default", order="none"))
+    (plain,) = desk.request(id="after").dispatches
+    assert plain.order is None
