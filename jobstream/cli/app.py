@@ -13,6 +13,7 @@ from jobstream.cli import (
     schedule_verbs,
     services,
     starting,
+    top_verb,
     topic_verbs,
 )
 
@@ -44,6 +45,7 @@ app.command("submit", rich_help_panel=_JOBS)(jobs.submit)
 app.command("call", rich_help_panel=_JOBS)(calling.call)
 app.command("status", rich_help_panel=_JOBS)(jobs.status)
 app.command("list", rich_help_panel=_JOBS)(jobs.list_jobs)
+app.command("top", rich_help_panel=_JOBS)(top_verb.top)
 app.command("cancel", rich_help_panel=_JOBS)(jobs.cancel)
 app.command("retry", rich_help_panel=_JOBS)(jobs.retry)
 app.command("reschedule", rich_help_panel=_JOBS)(jobs.reschedule)

@@ -13,6 +13,7 @@ VERBS = {
     "call",
     "status",
     "list",
+    "top",
     "cancel",
     "retry",
     "redrive",
