@@ -12,7 +12,7 @@ PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 SOURCES := $(wildcard schemas streams relay jobstream tests examples)
 
-.PHONY: help venv check lint verify format unit test test-full sim chaos demo up containers images bench proto generate docs clean
+.PHONY: help venv check lint verify format unit test test-full sim chaos demo up containers images bench proto generate pictures docs clean
 
 help: ## print these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ generate: venv ## write the files made from the schemas: stubs, and what else is
 	$(BIN)/python -m schemas.generate
 
 proto: generate ## the same as generate: the stubs of relay.proto are part of it
+
+pictures: venv ## write the README's pictures of the dashboard, by its test in a browser
+	$(PYTEST) -m full --pictures tests/e2e/browser_test.py
 
 docs: venv ## write the pages that are made from the code
 	mkdir -p docs

@@ -36,7 +36,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds --keep-data."""
+    """Adds --keep-data and --pictures."""
+    parser.addoption("--pictures", action="store_true", help="write the README's pictures of the dashboard")
     parser.addoption("--keep-data", action="store_true", help="keep the broker's data when a test failed")
 
 
