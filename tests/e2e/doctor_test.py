@@ -1,15 +1,19 @@
 """The doctor and `why`, on a cluster that runs."""
 
+import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from jobstream import Client
+from jobstream.client.metadata import Metadata
 from jobstream.cluster.up import Cluster
+from schemas.topics import Topics
 from tests.e2e.conftest import Start
 from tests.e2e.functions import echo, flaky
-from tests.waiting import eventually
+from tests.waiting import eventually, eventually_async
 
 RUN_S = 60
 
@@ -67,3 +71,25 @@ async def test_why_tells_the_story_of_a_job(cluster: Cluster, client: Client, st
     assert "attempt failed" in steps
     assert any(step.startswith("succeeded at attempt") for step in steps)
     assert run(cluster, "why", "no-such-job")[0] == 1
+
+
+async def test_lag_follows_the_backlog(cluster: Cluster, client: Client, start: Start) -> None:
+    """What an autoscaler reads, the lag of the relays' group in a queue's dispatch topic, is how many jobs wait
+    there: all while no minion serves it, none when they are done.
+    """
+    topics, metadata = Topics(cluster.prefix), Metadata(cluster.bootstrap)
+
+    def lag() -> int:
+        return metadata.lags(f"{cluster.prefix}relay", topics.queue_of).get("backlog", -1)
+
+    jobs = [await client.submit(echo.submit_with(queue="backlog").request(number)) for number in range(20)]
+    await eventually_async(lambda: asyncio.to_thread(_is, lag, 20), RUN_S)
+    start("--queue", "backlog")
+    assert [await job.result(timeout=RUN_S) for job in jobs] == list(range(20))
+    await eventually_async(lambda: asyncio.to_thread(_is, lag, 0), RUN_S)
+
+
+def _is(look: Callable[[], int], wanted: int) -> bool:
+    found = look()
+    assert found == wanted, f"lag is {found}"
+    return True
