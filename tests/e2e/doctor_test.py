@@ -74,8 +74,8 @@ async def test_why_tells_the_story_of_a_job(cluster: Cluster, client: Client, st
 
 
 async def test_lag_follows_the_backlog(cluster: Cluster, client: Client, start: Start) -> None:
-    """What an autoscaler reads, the lag of the relays' group in a queue's dispatch topic, is how many jobs wait
-    there: all while no minion serves it, none when they are done.
+    """What an autoscaler reads, the lag of the relays' group in a queue's dispatch topic, is how many jobs
+    wait there: all while no minion serves it, none when they are done.
     """
     topics, metadata = Topics(cluster.prefix), Metadata(cluster.bootstrap)
 
