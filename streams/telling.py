@@ -4,13 +4,14 @@ Owns what each fact means for a metric or a span. Must never decide anything, an
 holds: it is called in the middle of a decision, once for each fact that is told.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
 from schemas.events import Attempt, Fact, JobRow, Receipt
 from schemas.telemetry import catalogue, logs, spans
-from schemas.telemetry.meter import Sample
-from schemas.telemetry.process import Telemetry
+from schemas.telemetry.meter import Counter, Sample
+from schemas.telemetry.process import FULL, OFF, Telemetry
 from schemas.telemetry.spans import Span, Tracer
 from schemas.words import PHASES_TERMINAL, FactKind, Outcome, Phase, RejectCode, Verdict
 from streams.core import facts
@@ -29,33 +30,79 @@ _RETRIED: Final = {
 }
 """Facts that another attempt follows, and why, where their end says no more."""
 
+_ERRORS: Final = frozenset({FactKind.FAILED, FactKind.DIED, FactKind.LOST})
 _TIMEOUTS: Final = frozenset({Verdict.TIMEOUT, Verdict.SILENT})
 _GOOD: Final = frozenset({Outcome.SUCCESS, Outcome.SNOOZE, Outcome.INTERRUPTED, Outcome.PARKED})
 
 
+class _Series:
+    """Where the numbers of one queue and function are, found once."""
+
+    __slots__ = (
+        "closeness",
+        "facts",
+        "queue_time",
+        "run_time",
+        "start_time",
+        "submit_to_start",
+        "tally",
+        "traced",
+    )
+
+    def __init__(self, telling: "Telling", queue: str, function: str) -> None:
+        self.closeness = telling.telemetry.closeness(function)
+        self.facts = _Facts(telling.facts, queue, function)
+        tracer = telling.telemetry.tracer
+        mode = spans.OFF if tracer is None else tracer.mode(function)
+        self.traced = mode >= spans.EVERY
+        self.tally = tracer.tally(queue, function) if tracer and mode == spans.AGGREGATE else None
+        if self.closeness == FULL:
+            labels, meter = (queue, function), telling.telemetry.meter
+            self.submit_to_start = meter.histogram(catalogue.SUBMIT_TO_START).row(labels)
+            self.queue_time = meter.histogram(catalogue.QUEUE_TIME).row(labels)
+            self.start_time = meter.histogram(catalogue.START_TIME).row(labels)
+            self.run_time = meter.histogram(catalogue.RUN_TIME).row(labels)
+
+
+class _Facts(dict[str, list[float]]):
+    """The counter of each fact of one queue and function, found when it happens first."""
+
+    def __init__(self, counter: Counter, queue: str, function: str) -> None:
+        super().__init__()
+        self._counter, self._rest = counter, (queue, function)
+
+    def __missing__(self, fact: str) -> list[float]:
+        cell = self[fact] = self._counter.cell((fact, *self._rest))
+        return cell
+
+
+def _observe(row: list[float], ms: int) -> None:
+    """One more time in a histogram."""
+    value = ms / MS
+    row[bisect_left(catalogue.SECONDS, value)] += 1
+    row[-1] += value
+
+
 class Telling:
-    """The observer of a worker."""
+    """The observer of a worker. It is called for every fact, so what it counts is found once and kept."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         """Counts in `telemetry`, and puts spans into it."""
         meter = telemetry.meter
+        self.telemetry = telemetry
+        self.facts = meter.counter(catalogue.FACTS)
+        self.hot_keys = HotKeys()
         self._tracer = telemetry.tracer
-        self._closeness = telemetry.closeness
-        self._facts = meter.counter(catalogue.FACTS)
         self._retries = meter.counter(catalogue.RETRIES)
         self._refused = meter.counter(catalogue.REFUSED)
         self._partitions = meter.counter(catalogue.PARTITION_JOBS)
-        self._submit_to_start = meter.histogram(catalogue.SUBMIT_TO_START)
-        self._queue_time = meter.histogram(catalogue.QUEUE_TIME)
-        self._start_time = meter.histogram(catalogue.START_TIME)
-        self._run_time = meter.histogram(catalogue.RUN_TIME)
         self._lateness = meter.histogram(catalogue.TIMER_LATENESS)
-        self.hot_keys = HotKeys()
+        self._series: dict[tuple[str | None, str | None], _Series] = {}
 
     def schedule_fact(self, told: Fact) -> None:
         """A fact about a schedule."""
         logs.fact(told)
-        self._facts.add((told.fact, told.queue or "", told.function or ""))
+        self.facts.add((told.fact, told.queue or "", told.function or ""))
 
     def refused(self, code: RejectCode) -> None:
         """A record was refused."""
@@ -64,37 +111,37 @@ class Telling:
     def fact(self, told: Fact, fact: facts.Fact, before: JobRow | None, after: JobRow | None) -> None:
         """A fact about a job."""
         logs.fact(told)
-        queue, function = told.queue or "", told.function or ""
-        closeness = self._closeness(function)
+        series = self._series.get((told.queue, told.function))
+        if series is None:
+            series = self._found(told.queue or "", told.function or "")
         end: End | None = getattr(fact, "end", None)
-        if closeness != "off":
-            self._facts.add((told.fact, queue, function))
+        closeness = series.closeness
+        if closeness != OFF:
+            series.facts[told.fact][0] += 1
             if told.fact == FactKind.ADMITTED:
                 self._partitions.add((str(told.partition),))
-                self.hot_keys.add(queue, None if told.key == told.job else told.key)
+                self.hot_keys.add(told.queue or "", None if told.key == told.job else told.key)
             elif end is not None and told.fact in _RETRIED:
-                self._retries.add((queue, function, _why(told, end)))
-            if closeness == "full":
-                self._times(told, fact, before, after)
-        if self._tracer is not None and after is not None:
+                self._retries.add((told.queue or "", told.function or "", _why(told, end)))
+            if closeness == FULL:
+                if told.run_ms is not None:
+                    _times(series, told, after)
+                elif before is not None and type(fact) is facts.Readied:
+                    self._late(fact, before)
+        if series.tally is not None and told.run_ms is not None:
+            series.tally.add(told.run_ms, error=told.fact in _ERRORS)
+        elif series.traced and self._tracer is not None and after is not None:
             self._trace(self._tracer, told, end, after)
 
-    def _times(self, told: Fact, fact: facts.Fact, before: JobRow | None, after: JobRow | None) -> None:
-        if isinstance(fact, facts.Readied):
-            if fact.end is None and before is not None and before.due_at_ms is not None:
-                self._lateness.observe((), max(0, fact.at_ms - before.due_at_ms) / MS)
-        elif told.run_ms is not None:  # an attempt that ran has ended
-            labels = (told.queue or "", told.function or "")
-            self._run_time.observe(labels, told.run_ms / MS)
-            if told.queued_ms is not None:
-                self._queue_time.observe(labels, told.queued_ms / MS)
-            if told.start_ms is not None:
-                self._start_time.observe(labels, told.start_ms / MS)
-            if after is not None and len(after.attempts) == 1:
-                first, spec = after.attempts[0], after.spec
-                if first.attempt == 1 and first.started_at_ms is not None:
-                    wanted_ms = max(spec.created_at_ms, spec.run_at_ms or 0)
-                    self._submit_to_start.observe(labels, max(0, first.started_at_ms - wanted_ms) / MS)
+    def _found(self, queue: str, function: str) -> _Series:
+        """Kept, as long as there is room; beyond it all functions are one."""
+        if len(self._series) >= catalogue.SERIES_MAX:
+            queue = function = catalogue.OTHER
+        return self._series.setdefault((queue, function), _Series(self, queue, function))
+
+    def _late(self, fact: facts.Readied, before: JobRow) -> None:
+        if fact.end is None and before.due_at_ms is not None:
+            self._lateness.observe((), max(0, fact.at_ms - before.due_at_ms) / MS)
 
     def shares(self) -> Iterator[Sample]:
         """The shares of the hottest keys."""
@@ -105,13 +152,8 @@ class Telling:
 
     def _trace(self, tracer: Tracer, told: Fact, end: End | None, row: JobRow) -> None:
         spec = row.spec
-        over = row.phase in PHASES_TERMINAL and told.fact not in {FactKind.DEDUPLICATED, FactKind.REJECTED}
+        over = row.phase in PHASES_TERMINAL and told.fact != FactKind.DEDUPLICATED
         if end is None and not over:
-            return
-        if tracer.mode(spec.function) == spans.AGGREGATE:
-            if told.run_ms is not None:
-                error = told.fact in {FactKind.FAILED, FactKind.DIED, FactKind.LOST}
-                tracer.tally(spec.queue, spec.function, told.run_ms, error=error)
             return
         trace = tracer.of_job(spec.trace, spec.id, spec.created_at_ms, spec.function)
         if trace is None:
@@ -121,6 +163,21 @@ class Telling:
                 tracer.add(span)
         if over:
             tracer.add(_job_span(trace, row))
+
+
+def _times(series: _Series, told: Fact, row: JobRow | None) -> None:
+    """The times of an attempt that ran and has ended."""
+    assert told.run_ms is not None
+    _observe(series.run_time, told.run_ms)
+    if told.queued_ms is not None:
+        _observe(series.queue_time, told.queued_ms)
+    if told.start_ms is not None:
+        _observe(series.start_time, told.start_ms)
+    if row is not None and len(row.attempts) == 1:
+        first, spec = row.attempts[0], row.spec
+        if first.attempt == 1 and first.started_at_ms is not None:
+            wanted_ms = max(spec.created_at_ms, spec.run_at_ms or 0)
+            _observe(series.submit_to_start, max(0, first.started_at_ms - wanted_ms))
 
 
 def _why(told: Fact, end: End) -> str:

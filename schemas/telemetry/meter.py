@@ -46,20 +46,27 @@ class Family:
 class Counter:
     """A counter of a meter. Additions from several threads are safe as far as the interpreter's lock goes."""
 
-    __slots__ = ("_overflow", "metric", "values")
+    __slots__ = ("_overflow", "cells", "metric")
 
     def __init__(self, metric: Metric, overflow: Callable[[Metric], None]) -> None:
         self.metric = metric
-        self.values: dict[Labels, float] = {}
+        self.cells: dict[Labels, list[float]] = {}
         self._overflow = overflow
 
     def add(self, labels: Labels = (), by: float = 1) -> None:
         """So many more."""
-        try:
-            self.values[labels] += by
-        except KeyError:
-            labels = _admitted(self.metric, labels, len(self.values), self._overflow)
-            self.values[labels] = self.values.get(labels, 0) + by
+        cell = self.cells.get(labels)
+        if cell is None:
+            cell = self.cell(labels)
+        cell[0] += by
+
+    def cell(self, labels: Labels) -> list[float]:
+        """The one number of a series, for who adds to it by himself, often; beyond the limit that of all
+        others.
+        """
+        if labels not in self.cells:
+            labels = _admitted(self.metric, labels, len(self.cells), self._overflow)
+        return self.cells.setdefault(labels, [0])
 
 
 class Histogram:
@@ -78,10 +85,17 @@ class Histogram:
         """One more, of this size, in the metric's unit."""
         row = self.series.get(labels)
         if row is None:
-            labels = _admitted(self.metric, labels, len(self.series), self._overflow)
-            row = self.series.setdefault(labels, [0] * (len(self._buckets) + 2))
+            row = self.row(labels)
         row[bisect_left(self._buckets, value)] += 1
         row[-1] += value
+
+    def row(self, labels: Labels) -> list[float]:
+        """The numbers of a series, for who adds to them by himself, often: a count for each bucket, one for
+        what is above, and the sum. Beyond the limit those of all others.
+        """
+        if labels not in self.series:
+            labels = _admitted(self.metric, labels, len(self.series), self._overflow)
+        return self.series.setdefault(labels, [0] * (len(self._buckets) + 2))
 
 
 def _admitted(metric: Metric, labels: Labels, known: int, overflow: Callable[[Metric], None]) -> Labels:
@@ -136,7 +150,7 @@ class Meter:
                     family.values[labels] = value
         for counter in list(self._counters.values()):
             family = families.setdefault(counter.metric.name, Family(counter.metric))
-            family.values.update(dict(counter.values))
+            family.values.update({labels: cell[0] for labels, cell in list(counter.cells.items())})
         for histogram in list(self._histograms.values()):
             family = families.setdefault(histogram.metric.name, Family(histogram.metric))
             for labels, row in list(histogram.series.items()):

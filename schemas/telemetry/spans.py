@@ -17,17 +17,18 @@ caller wait: spans are put aside, and dropped and counted above SPANS_MAX.
 import hashlib
 import itertools
 import secrets
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from schemas.telemetry.catalogue import OTHER
+
 SPANS_MAX: Final = 20_000
 """Spans that may wait to be sent."""
 
 TALLIES_MAX: Final = 1_000
-"""Functions whose jobs are aggregated; further ones are left out and counted as dropped."""
+"""Functions whose jobs are aggregated each by itself; further ones are together."""
 
 OFF: Final = 0
 EVERY: Final = 1
@@ -104,14 +105,47 @@ class Span(NamedTuple):
 
 
 class Tally:
-    """The attempts of one function in one interval."""
+    """The attempts of one function, added up by one thread and told of by another, without a lock: counts
+    only grow, and what is told is what came since the last time.
+    """
 
-    __slots__ = ("count", "errors", "max_ms", "min_ms", "since_ns", "sum_ms")
+    __slots__ = ("count", "errors", "function", "max_ms", "min_ms", "queue", "since_ns", "sum_ms", "told")
 
-    def __init__(self, since_ns: int) -> None:
-        self.since_ns = since_ns
+    def __init__(self, queue: str, function: str, since_ns: int) -> None:
+        self.queue, self.function, self.since_ns = queue, function, since_ns
         self.count = self.errors = self.sum_ms = self.max_ms = 0
         self.min_ms = -1
+        self.told = (0, 0, 0)
+
+    def add(self, run_ms: int, *, error: bool) -> None:
+        """One more."""
+        self.count += 1
+        self.errors += error
+        self.sum_ms += run_ms
+        self.max_ms = max(self.max_ms, run_ms)
+        if run_ms < self.min_ms or self.min_ms < 0:
+            self.min_ms = run_ms
+
+    def settle(self, now_ns: int) -> "Span | None":
+        """The span of what came since the last time; None if nothing did."""
+        now = (self.count, self.errors, self.sum_ms)
+        count, errors, sum_ms = (new - old for new, old in zip(now, self.told, strict=True))
+        if not count:
+            self.since_ns = now_ns
+            return None
+        attributes: Attributes = {
+            FUNCTION: self.function,
+            QUEUE: self.queue,
+            COUNT: count,
+            ERRORS: errors,
+            RUN_MIN_MS: self.min_ms,
+            RUN_MAX_MS: self.max_ms,
+            RUN_SUM_MS: sum_ms,
+        }
+        context = Context(_fresh(TRACE_BYTES), _fresh(SPAN_BYTES))
+        span = Span(f"runs {self.function}", INTERNAL, context, 0, self.since_ns, now_ns, attributes)
+        self.told, self.since_ns, self.min_ms, self.max_ms = now, now_ns, -1, 0
+        return span
 
 
 class Tracer:
@@ -130,7 +164,6 @@ class Tracer:
         self._spans_max = spans_max
         self._spans: deque[Span] = deque()
         self._tallies: dict[tuple[str, str], Tally] = {}
-        self._lock = threading.Lock()
         self.dropped = 0
         """Spans that were dropped for want of room."""
 
@@ -164,38 +197,20 @@ class Tracer:
         else:
             self.dropped += 1
 
-    def tally(self, queue: str, function: str, run_ms: int, *, error: bool) -> None:
-        """One attempt of a function whose jobs are aggregated. From one thread."""
-        with self._lock:
-            tally = self._tallies.get((queue, function))
-            if tally is None:
-                if len(self._tallies) >= TALLIES_MAX:
-                    self.dropped += 1
-                    return
-                tally = self._tallies[queue, function] = Tally(self._clock_ns())
-            tally.count += 1
-            tally.errors += error
-            tally.sum_ms += run_ms
-            tally.max_ms = max(tally.max_ms, run_ms)
-            tally.min_ms = run_ms if tally.min_ms < 0 else min(tally.min_ms, run_ms)
+    def tally(self, queue: str, function: str) -> Tally:
+        """Where the attempts of a function whose jobs are aggregated are added up; the same one each time,
+        and one for all functions beyond TALLIES_MAX.
+        """
+        if (queue, function) not in self._tallies and len(self._tallies) >= TALLIES_MAX:
+            queue = function = OTHER
+        return self._tallies.setdefault((queue, function), Tally(queue, function, self._clock_ns()))
 
     def settle(self) -> None:
-        """The interval is over: every tally becomes a span."""
-        with self._lock:
-            tallies, self._tallies = self._tallies, {}
-        now_ns = self._clock_ns()
-        for (queue, function), tally in tallies.items():
-            attributes: Attributes = {
-                FUNCTION: function,
-                QUEUE: queue,
-                COUNT: tally.count,
-                ERRORS: tally.errors,
-                RUN_MIN_MS: tally.min_ms,
-                RUN_MAX_MS: tally.max_ms,
-                RUN_SUM_MS: tally.sum_ms,
-            }
-            context = Context(_fresh(TRACE_BYTES), _fresh(SPAN_BYTES))
-            self.add(Span(f"runs {function}", INTERNAL, context, 0, tally.since_ns, now_ns, attributes))
+        """The interval is over: what every tally counted becomes a span."""
+        for tally in list(self._tallies.values()):
+            span = tally.settle(self._clock_ns())
+            if span is not None:
+                self.add(span)
 
     def take(self, most: int) -> list[Span]:
         """Takes spans out, the oldest first."""

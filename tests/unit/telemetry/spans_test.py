@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.settings import traces
-from schemas.telemetry.spans import EVERY, INTERNAL, Context, Span, Tracer, parse
+from schemas.telemetry.spans import EVERY, INTERNAL, TALLIES_MAX, Context, Span, Tracer, parse
 
 GIVEN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SPAN = Span("s", INTERNAL, Context(1, 2), 0, 0, 1, {})
@@ -68,7 +68,7 @@ def test_an_aggregate_is_one_span() -> None:
     now_ns = 10
     tracer = Tracer(traces("*=aggregate"), clock_ns=lambda: now_ns)
     for run_ms in (5, 1, 9):
-        tracer.tally("q", "f", run_ms, error=run_ms == 9)
+        tracer.tally("q", "f").add(run_ms, error=run_ms == 9)
     now_ns = 30
     tracer.settle()
     tracer.settle()
@@ -84,3 +84,18 @@ def test_an_aggregate_is_one_span() -> None:
         "run_max_ms": 9,
         "run_sum_ms": 15,
     }
+
+
+def test_an_aggregate_tells_what_is_new() -> None:
+    """The next interval begins where the last one ended, with counts of its own; functions are bounded."""
+    now_ns = 10
+    tracer = Tracer(traces("*=aggregate"), clock_ns=lambda: now_ns)
+    for run_ms in (5, 3):
+        tracer.tally("q", "f").add(run_ms, error=False)
+        now_ns += 10
+        tracer.settle()
+    first, second = tracer.take(10)
+    assert (first.end_ns, second.start_ns, second.end_ns) == (20, 20, 30)
+    assert (second.attributes["jobstream.count"], second.attributes["jobstream.run_max_ms"]) == (1, 3)
+    tallies = {id(tracer.tally("q", f"f{number}")) for number in range(TALLIES_MAX + 50)}
+    assert len(tallies) <= TALLIES_MAX + 1
