@@ -2,8 +2,8 @@
 its answer.
 
 Owns one stream per relay, and the rule by which a call goes from relay to relay: only when nobody has it. A
-relay that does not say a word in time is passed by; what it still may have of the call it is told to
-forget, and by the clock that it told it forgets it by itself. It must never make a call twice that somebody
+relay that was not heard of for a moment is asked for a sign of life before it gets a call, so that one that
+is frozen or cut off is passed by with the call still in hand. It must never make a call twice that somebody
 may have begun, unless its caller says that this does no harm.
 """
 
@@ -64,6 +64,9 @@ WITHIN_S = 15.0
 
 SLACK_S = 0.25
 """A relay that said nothing so long after it should have is taken to be away."""
+
+FRESH_S = 0.1
+"""A relay that was heard of within this is alive; another one is asked for a sign of life before a call."""
 
 AWAY_S = 1.0
 """A relay that could not be reached, or was silent, is asked last for so long."""
@@ -209,10 +212,16 @@ class _Line:
         self._ready: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._behind_ms: int | None = None
+        self._heard_s = 0.0
+        self._sign: asyncio.Future[None] | None = None
+        """Ends with the next word of the relay, while one is waited for."""
 
     async def ask(self, wish: _Wish, routing_ms: int, within_s: float) -> CallReply:
         """One try. _Elsewhere: this relay has it not; CallLost: it may have."""
-        await self._connected(min(within_s, wish.looking_s(routing_ms)))
+        looking_s = min(within_s, wish.looking_s(routing_ms))
+        await self._connected(looking_s)
+        if time.monotonic() - self._heard_s > FRESH_S:
+            await self._alive(max(looking_s, ROUND_MIN_S))
         number = next(self._numbers)
         loop = asyncio.get_running_loop()
         asked = self._asked[number] = _Asked(loop.create_future(), wish.said)
@@ -245,7 +254,19 @@ class _Line:
     def _silent(self, asked: _Asked) -> None:
         """It is time to have heard something of a call."""
         if not asked.heard and not asked.ended.done():
-            asked.ended.set_exception(_Elsewhere(f"relay {self.address} said nothing in time", away=True))
+            asked.ended.set_exception(_Broken(f"relay {self.address} was given it, and said nothing in time"))
+
+    async def _alive(self, within_s: float) -> None:
+        """Returns when the relay has said something; _Elsewhere if it does not in time."""
+        if self._sign is None:
+            self._sign = asyncio.get_running_loop().create_future()
+            self._more.ping = True
+            self._something.set()
+        try:
+            async with asyncio.timeout(within_s):
+                await asyncio.shield(self._sign)
+        except TimeoutError:
+            raise _Elsewhere(f"relay {self.address} gives no sign of life", away=True) from None
 
     async def _connected(self, within_s: float) -> None:
         """Returns when the relay has spoken; _Elsewhere if it does not in time."""
@@ -294,6 +315,10 @@ class _Line:
     async def _read(self, call: Any, ready: asyncio.Future[None]) -> None:
         async for message in call:
             self._behind_ms = message.at_ms - _monotonic_ms()
+            self._heard_s = time.monotonic()
+            if self._sign is not None:
+                self._sign.set_result(None)
+                self._sign = None
             if message.relay:
                 self.relay = message.relay
             if not ready.done():
@@ -338,6 +363,10 @@ class _Line:
         self._asks.clear()
         self._more = FromCaller()
         self._behind_ms = None
+        if self._sign is not None:
+            self._sign.set_exception(_Elsewhere(f"relay {self.address} went away: {why}", away=True))
+            self._sign.exception()  # nobody may wait for it
+            self._sign = None
         if not ready.done():
             ready.set_exception(_Elsewhere(f"relay {self.address} cannot be reached: {why}", away=True))
             ready.exception()  # nobody may wait for it
@@ -351,7 +380,7 @@ class _Line:
 
 
 class _Broken(Exception):
-    """The stream ended while the relay had the call."""
+    """The relay had the call, and it is not known what became of it."""
 
 
 @dataclass
@@ -568,8 +597,7 @@ def _is_over(asked: _Asked) -> bool:
     """True if the relay knows no longer of a call: it said its end, or that it is bad."""
     if not asked.ended.done() or asked.ended.cancelled():
         return False
-    error = asked.ended.exception()
-    return error is None or not (isinstance(error, _Elsewhere) and error.away)
+    return not isinstance(asked.ended.exception(), _Elsewhere | _Broken)
 
 
 def _whys(search: _Search) -> str:

@@ -189,6 +189,8 @@ class CallerStream:
 
     def take(self, said: FromCaller) -> None:
         """What the caller says; raises CutOff if it may not."""
+        if said.ping:
+            self.something.set()
         for asked in said.asks:
             self._ask(asked.call, asked.request, asked.asked_at_ms or None)
         for limit in said.limits:

@@ -1204,6 +1204,9 @@ class FromCaller(_message.Message):
     ASKS_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     CANCELS_FIELD_NUMBER: _builtins.int
+    PING_FIELD_NUMBER: _builtins.int
+    ping: _builtins.bool
+    """the relay shall say its clock at once, so that its caller knows that it lives"""
     @_builtins.property
     def asks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ask]: ...
     @_builtins.property
@@ -1218,10 +1221,11 @@ class FromCaller(_message.Message):
         asks: _abc.Iterable[Global___Ask] | None = ...,
         limits: _abc.Iterable[Global___RunLimit] | None = ...,
         cancels: _abc.Iterable[_builtins.int] | None = ...,
+        ping: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asks", b"asks", "cancels", b"cancels", "limits", b"limits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asks", b"asks", "cancels", b"cancels", "limits", b"limits", "ping", b"ping"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
