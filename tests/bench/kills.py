@@ -11,11 +11,13 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import grpc
 
 from jobstream.cli.relay_status import ask
 from jobstream.client import Client
@@ -104,7 +106,7 @@ def read(path: Path) -> list[Began]:
 
 async def measure(runs: int, say: Say) -> list[Figure]:
     """Each of the three, `runs` times on one cluster."""
-    cases: dict[str, Callable[[Scene, str], object]] = {
+    cases: dict[str, Callable[[Scene, str], Awaitable[float]]] = {
         NAMES[0]: minion_killed,
         NAMES[1]: relay_and_minion_killed,
         NAMES[2]: relay_killed,
@@ -122,7 +124,8 @@ async def measure(runs: int, say: Say) -> list[Figure]:
             for run in range(1, runs + 1):
                 for name, case in cases.items():
                     say(f"run {run} of {runs}: {name}")
-                    found[name].append(await case(scene, f"{name}-{run}"))  # type: ignore[misc]
+                    found[name].append(await case(scene, f"{name}-{run}"))
+                    say(f"{found[name][-1]:.2f} s")
     return [figure(name, "s", found[name], jobs=JOBS) for name in NAMES]
 
 
@@ -171,7 +174,10 @@ def _until_connected(address: str, count: int) -> None:
     """Waits until a relay has so many sessions, and reads its share of the partitions."""
 
     def ready() -> bool:
-        status = ask(address, Wire())
+        try:
+            status = ask(address, Wire())
+        except grpc.RpcError:  # it does not listen yet
+            return False
         return len(status.sessions) == count and bool(status.partitions)
 
     eventually(ready, 30)

@@ -39,7 +39,7 @@ from tests.bench.ends import Ends, JobFailed
 from tests.bench.figures import ROOT, Figure, Say, figure
 from tests.bench.lane_minion import FAILS, FAILS_ONCE, FUNCTION, lane
 from tests.bench.relay import broker, make_topics, one, relay, remove_topics
-from tests.bench.usage import Usage
+from tests.bench.usage import Spent, Usage
 from tests.fakes.minion import FakeMinion
 from tests.waiting import eventually
 
@@ -52,7 +52,7 @@ FAILING_ONCE: Final = 100
 FAILING: Final = 10
 CASES: Final = (("keys_1", 1, False), ("keys_10", 10, False), ("keys_1000", 1_000, False))
 WITH_FAILURES: Final = ("keys_1000_failing", 1_000, True)
-LANES: Final = "lanes"
+LANES: Final = "default"
 RELAY_NAMES: Final = tuple(f"relay_lanes_s_{name}" for name, _, _ in CASES)
 NAMES: Final = tuple(f"lanes_s_{name}" for name, _, _ in (*CASES, WITH_FAILURES))
 
@@ -62,7 +62,7 @@ async def measure(runs: int, say: Say) -> list[Figure]:
     cases = (*CASES, WITH_FAILURES)
     queues = [f"lanes-{name.replace('_', '-')}-{run}" for run in range(runs) for name, _, _ in cases]
     found: dict[str, list[float]] = {name: [] for name, _, _ in cases}
-    others: dict[str, list[float]] = {name: [] for name, _, _ in cases}
+    spent: dict[str, list[Spent]] = {name: [] for name, _, _ in cases}
     with tempfile.TemporaryDirectory(prefix="jobstream-bench-") as data, ExitStack() as stack:
         say("starting a cluster")
         settings = Settings(ordered=",".join(queues), partitions=1)
@@ -77,11 +77,20 @@ async def measure(runs: int, say: Say) -> list[Figure]:
                 for name, keys, failing in cases:
                     say(f"run {run + 1} of {runs}: {name}")
                     queue = f"lanes-{name.replace('_', '-')}-{run}"
-                    took_s, others_percent = await _run(cluster, client, ends, queue, keys, failing=failing)
+                    took_s, used = await _run(cluster, client, ends, queue, keys, failing=failing)
                     found[name].append(took_s)
-                    others[name].append(round(others_percent, 1))
+                    spent[name].append(used)
+                    say(f"{took_s:.2f} s, others {used.others_percent:.0f} %")
     return [
-        figure(f"lanes_s_{name}", "s", found[name], jobs=JOBS, keys=keys, others_cpu_percent=others[name])
+        figure(
+            f"lanes_s_{name}",
+            "s",
+            found[name],
+            jobs=JOBS,
+            keys=keys,
+            us_per_job=[used.per(JOBS) for used in spent[name]],
+            others_cpu_percent=[round(used.others_percent, 1) for used in spent[name]],
+        )
         for name, keys, _ in cases
     ]
 
@@ -96,6 +105,7 @@ async def relay_alone(runs: int, say: Say) -> list[Figure]:
             for name, keys, _ in CASES:
                 say(f"run {run} of {runs}: relay alone, {name}")
                 found[name].append(await asyncio.to_thread(_run_alone, bootstrap, keys))
+                say(f"{found[name][-1]:.2f} s")
     return [
         figure(f"relay_lanes_s_{name}", "s", found[name], jobs=JOBS, keys=keys) for name, keys, _ in CASES
     ]
@@ -118,6 +128,8 @@ def _run_alone(bootstrap: str, keys: int) -> float:
                 _say(minion)
                 seen: list[Receipt] = []
                 while len(seen) < JOBS:
+                    if time.monotonic() - began_s > PATIENCE_S:
+                        raise JobFailed(f"{len(seen)} of {JOBS} jobs ended within {PATIENCE_S:g} s")
                     messages = receipts.consume(JOBS, 0.02)
                     seen += [decode(message.value() or b"", (Receipt,)) for message in messages]
                 took_s = time.monotonic() - began_s
@@ -149,8 +161,8 @@ def _dispatches(keys: int) -> Iterator[Dispatch]:
 
 async def _run(
     cluster: Cluster, client: Client, ends: Ends, queue: str, keys: int, *, failing: bool
-) -> tuple[float, float]:
-    """Seconds for all jobs, and what others used of the machine meanwhile."""
+) -> tuple[float, Spent]:
+    """Seconds for all jobs, and the CPU meanwhile."""
     submissions = list(_submissions(queue, keys, failing=failing))
     async with FakeMinion(cluster.relay, "gate", functions=[FUNCTION], queues=[queue], capacity=1):
         ends.begin(JOBS)
@@ -165,7 +177,7 @@ async def _run(
                 {name: cluster.pid(name) for name in cluster.names} | {"minion": minion.pid}
             ).since(before)
     _check(ends, failing=failing)
-    return reached_s - began_s, spent.others_percent
+    return reached_s - began_s, spent
 
 
 def _submissions(queue: str, keys: int, *, failing: bool) -> Iterator[Submission]:

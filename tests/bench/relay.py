@@ -44,7 +44,7 @@ from tests.bench.figures import Figure, Say, figure, percentile
 
 METHOD = "/jobstream.Relay/Session"
 CAPACITY = 500
-PUSHED = 90_000
+PUSHED = 30_000
 JOBS = 200_000
 MANY = 1_000_000
 SESSIONS = 500
