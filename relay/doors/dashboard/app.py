@@ -232,7 +232,7 @@ class Dashboard:
         response = Response(
             text.encode("utf-8", "replace"), page.status, media_type="text/html; charset=utf-8"
         )
-        if visitor is not None and request is not None and request.cookies.get(COOKIE) != visitor.cookie:
+        if visitor is not None and request is not None and visitor.cookie != request.cookies.get(COOKIE, ""):
             self._set(response, COOKIE, visitor.cookie, SESSION_S)
         if said is not None:
             response.delete_cookie(SAID, path=ROOT, httponly=True, samesite="strict", secure=self._secure)

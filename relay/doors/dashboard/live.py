@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Self
 
-from relay.doors.dashboard.outlook import Outlook, RelayWord
+from relay.doors.dashboard.outlook import Entries, Outlook, RelayWord
 from relay.doors.dashboard.overview import Snapshot
 from relay.doors.dashboard.pulse import Pulse
 from relay.doors.http.desk import Pages, Told
@@ -29,6 +29,9 @@ SLOW_EVERY = 5
 
 ANSWER_S = 2.0
 """How long who is looked at may take; a frozen worker shows as away then."""
+
+SETTINGS_S = 0.1
+"""How long a look waits for the settings, which are read from Kafka; else they come with a later one."""
 
 LINGER_S = 15.0
 """How long it goes on looking after the last one who did."""
@@ -68,6 +71,8 @@ class Live:
         self._asked_s = -FACTS_LINGER_S
         self._looking: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._reading_since_s = 0.0
+        self._entries: asyncio.Task[Any] | None = None
         self._caught_up = asyncio.Event()
         self._lock = asyncio.Lock()
         self._touched: dict[str, int] = {}
@@ -79,7 +84,7 @@ class Live:
 
     async def __aexit__(self, *_: object) -> None:
         """Ends what runs."""
-        tasks = [task for task in (self._looking, self._reading) if task is not None]
+        tasks = [task for task in (self._looking, self._reading, self._entries) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -95,7 +100,8 @@ class Live:
     async def again(self) -> None:
         """Looks at everything at once: something was changed."""
         async with self._lock:
-            await self._look(slow=True)
+            self._entries = None
+            await self._look(slow=True, patient=True)
 
     async def beats(self, job: str | None = None) -> AsyncGenerator[bool, None]:
         """Comes once a second for who listens; whether a fact about `job` came since.
@@ -129,6 +135,7 @@ class Live:
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._keep_looking())
         if self._reading is None or self._reading.done():
+            self._reading_since_s = time.monotonic()
             self._reading = asyncio.create_task(self._read())
 
     async def _keep_looking(self) -> None:
@@ -144,18 +151,20 @@ class Live:
                 await self._look(slow=self._beats % SLOW_EVERY == 0)
 
     async def _catch_up(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CATCH_UP_S):
-                await self._caught_up.wait()
+        left_s = self._reading_since_s + CATCH_UP_S - time.monotonic()
+        if left_s > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._caught_up.wait()
 
-    async def _look(self, *, slow: bool) -> None:
-        """Asks everybody at once; who does not answer is away."""
+    async def _look(self, *, slow: bool, patient: bool = False) -> None:
+        """Asks everybody at once; who does not answer is away. `patient`: the settings must be new."""
         before = self.snapshot
         counts, relays, workers, entries = await asyncio.gather(
             _within(self._pages.counts),
             _within(self._outlook.relays),
             _within(self._pages.workers) if slow or before.away else _same(before.workers),
-            _within(self._outlook.entries) if slow else _same(before.entries),
+            self._settings(before, slow=slow, patient=patient),
         )
         now_ms = self.now_ms()
         away = str(counts) if isinstance(counts, Exception) else None
@@ -167,11 +176,23 @@ class Live:
             away_since_ms=None if away is None else before.away_since_ms or now_ms,
             relays=_relays(relays, before.relays),
             workers=before.workers if isinstance(workers, Exception) else tuple(workers),
-            entries=before.entries if isinstance(entries, Exception) else entries,
+            entries=entries,
         )
         self._beats += 1
         async with self._beat:
             self._beat.notify_all()
+
+    async def _settings(self, before: Snapshot, *, slow: bool, patient: bool) -> Entries:
+        """What operators say: as it was, if reading it takes longer than a page may wait."""
+        if self._entries is None and not slow:
+            return before.entries
+        if self._entries is None:
+            self._entries = asyncio.create_task(_within(self._outlook.entries))
+        await asyncio.wait({self._entries}, timeout=ANSWER_S if patient else SETTINGS_S)
+        if not self._entries.done():
+            return before.entries
+        found, self._entries = self._entries.result(), None
+        return before.entries if isinstance(found, Exception) else found
 
     async def _read(self) -> None:
         """Takes facts while somebody looks, and a while longer."""

@@ -167,6 +167,9 @@ class Views:
         query = read_search(asked.query)
         if "id" in query:
             raise Moved(job_url(query["id"], query.get("key")))
+        if "queue" not in query and not asked.grant.sees(None):  # whose token is for some queues alone
+            first = min(asked.grant.queues or {""})
+            raise Moved(f"{ROOT}/jobs?{urlencode({**query, 'queue': first})}")
         now_ms = self.live.now_ms()
         sent = {name: query[name] for name in (*FILTERS, "after") if query.get(name)}
         for name in ("since", "until"):
