@@ -26,6 +26,7 @@ from streams.core import job
 from streams.core.admission import Position, admit
 from streams.core.events import Source, Submitted
 from streams.core.rejection import Rejection
+from tests.bench import pages
 from tests.bench.figures import Figure, Say, figure, percentile
 from tests.bench.functions import noop
 from tests.bench.stage import ARGS, PREFIX, Stage, stage_on
@@ -42,6 +43,7 @@ NAMES: Final = (
     "timer_lateness_1m_ms_p50",
     "timer_lateness_1m_ms_p99",
     "streams_us_per_job_1m",
+    *pages.NAMES,
 )
 FEWEST: Final = 10_000
 FEW: Final = 100_000
@@ -63,12 +65,13 @@ async def measure(runs: int, say: Say) -> list[Figure]:
     del runs
     restores, costs, lateness = {}, {}, {}
     rss_mb = again_s = 0.0
+    shown: list[Figure] = []
     for pending in (0, FEWEST, FEW, MANY):
         with ExitStack() as stack:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jobstream-bench-")))
             broker = stack.enter_context(Broker.start(data / "kafka", tell=lambda _: None))
             say(f"writing {pending} delayed jobs")
-            await _write(broker.bootstrap, pending)
+            await write(broker.bootstrap, pending)
             async with stage_on(say, data, bootstrap=broker.bootstrap) as made:
                 restores[pending] = _restored_s(made, pending)
                 rss_mb = _rss_mb(made)
@@ -76,6 +79,8 @@ async def measure(runs: int, say: Say) -> list[Figure]:
                 costs[pending] = await _cost_us(made)
                 lateness[pending] = await late_ms(made, TIMED)
                 if pending == MANY:
+                    say("the dashboard beside them")
+                    shown = await pages.measure(made)
                     again_s = _again_s(made, say, pending)
     long_s, tail_s = await _long_log(say)
     late = {many: [percentile(found, share) for share in (0.5, 0.99)] for many, found in lateness.items()}
@@ -92,7 +97,7 @@ async def measure(runs: int, say: Say) -> list[Figure]:
         beside = {"beside_none": none, "beside_10k": fewest, "beside_100k": few}
         figures.append(figure(f"timer_lateness_1m_ms_{name}", "ms", [many], **beside))
     beside = {"beside_none": costs[0], "beside_100k": costs[FEW]}
-    return [*figures, figure("streams_us_per_job_1m", "us", [costs[MANY]], **beside)]
+    return [*figures, figure("streams_us_per_job_1m", "us", [costs[MANY]], **beside), *shown]
 
 
 async def _long_log(say: Say) -> tuple[float, float]:
@@ -101,12 +106,12 @@ async def _long_log(say: Say) -> tuple[float, float]:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jobstream-bench-")))
         broker = stack.enter_context(Broker.start(data / "kafka", tell=lambda _: None))
         say(f"writing {LIVE} delayed jobs {VERSIONS} times")
-        await _write(broker.bootstrap, LIVE, VERSIONS)
+        await write(broker.bootstrap, LIVE, VERSIONS)
         async with stage_on(say, data, bootstrap=broker.bootstrap) as made:
             return _restored_s(made, LIVE), _again_s(made, say, LIVE)
 
 
-async def _write(bootstrap: str, count: int, versions: int = 1) -> None:
+async def write(bootstrap: str, count: int, versions: int = 1) -> None:
     """Rows of delayed jobs, due over a day from tomorrow on; so many times each, in rounds."""
     topics = Topics(PREFIX)
     await Topicmaker(bootstrap, topics).prepare()

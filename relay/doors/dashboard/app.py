@@ -297,11 +297,12 @@ class Dashboard:
         if what not in self._fragments:
             task = asyncio.create_task(self._make(asked))
             self._fragments[what] = (now_s, task)
-            text = await asyncio.shield(task)
-            if pace is Pace.LIST:
-                ended_s = time.monotonic()
-                self._lists_free_s = ended_s + max(LIST_S, LIST_SHARE * (ended_s - now_s))
-            return text
+            try:
+                return await asyncio.shield(task)
+            finally:
+                if pace is Pace.LIST:
+                    ended_s = time.monotonic()
+                    self._lists_free_s = ended_s + max(LIST_S, LIST_SHARE * (ended_s - now_s))
         return await asyncio.shield(self._fragments[what][1])
 
     async def _make(self, asked: Asked) -> str:

@@ -4,7 +4,7 @@ SVG without styles, scripts or links to elsewhere: colours come by class from th
 and dark are its business. Each has a title that says in words what it shows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -36,7 +36,7 @@ def spark(done: Sequence[int], failed: Sequence[int], words: str) -> Markup:
     return _svg("spark", SPARK_WIDTH, SPARK_HEIGHT, words, parts)
 
 
-def chart(bars: dict[str, Sequence[int]], bin_s: int) -> Markup:
+def chart(bars: Mapping[str, Sequence[int]], bin_s: int) -> Markup:
     """Jobs per second over the window: done and failed as bars, those asked for as a line."""
     done, failed, asked = bars["succeeded"], bars["failed"], bars["admitted"]
     most = max(*(a + b for a, b in zip(done, failed, strict=True)), *asked, 1) / bin_s
