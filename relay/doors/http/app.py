@@ -82,11 +82,11 @@ def create_app(
 def _add_submits(app: FastAPI, door: Door) -> None:
     @app.post("/job", **paper.SUBMIT)
     async def submit(request: Request) -> Response:
-        return _answer(await door.submit(await request.body(), _grant(request)))
+        return _answer(await door.submit(await request.body(), _grant(request), _trace(request)))
 
     @app.post("/jobs", **paper.SUBMIT_MANY)
     async def submit_many(request: Request) -> Response:
-        return _answer(await door.submit_many(await request.body(), _grant(request)))
+        return _answer(await door.submit_many(await request.body(), _grant(request), _trace(request)))
 
 
 def _add_jobs(app: FastAPI, door: Door) -> None:
@@ -301,6 +301,10 @@ def _problem(problem: Problem) -> Response:
 def _grant(request: Request) -> Grant:
     grant: Grant = request.scope["grant"]
     return grant
+
+
+def _trace(request: Request) -> str | None:
+    return request.headers.get("traceparent")
 
 
 def _token(request: Request) -> str | None:

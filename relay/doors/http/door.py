@@ -36,6 +36,7 @@ from schemas.events import Command, Fact, Heartbeat, JobRequest, Schedule
 from schemas.keys import home
 from schemas.names import BadName, check_id, check_key, check_queue, likely_homes, new_id
 from schemas.records import replace
+from schemas.telemetry.spans import parse
 from schemas.times import format_time, parse_time
 from schemas.undecodable import shown
 from schemas.unique import read_unique, unique_key
@@ -107,13 +108,13 @@ class Door:
 
     # Asking for jobs.
 
-    async def submit(self, body: bytes, grant: Grant) -> Reply:
+    async def submit(self, body: bytes, grant: Grant, trace: str | None = None) -> Reply:
         """`POST /job`: 201 with the id, 200 with the job that exists, 409 if that is another one."""
         asked = read_ask(parse_body(body), _now_ms(), new_id)
         if isinstance(asked.what, Schedule):
             return await self.save_schedule(asked.what, grant)
         grant.check(Scope.SUBMIT, asked.what.queue)
-        request, ask = self._asking(asked.what)
+        request, ask = self._asking(asked.what, trace)
         if asked.what.id is None and asked.what.unique is None:  # nothing is left to be decided
             return await self._submit_new(request, ask, asked.wait_s)
         fact = (await self.desk.decide([ask], admits, DECIDED_S))[0]
@@ -125,7 +126,7 @@ class Door:
         await self.desk.ended(id, request.key or ask.id, ask.partition, asked.wait_s)
         return Reply(await self.pages.job(id, ask.job_key), reply.status, reply.headers)
 
-    async def submit_many(self, body: bytes, grant: Grant) -> Reply:
+    async def submit_many(self, body: bytes, grant: Grant, trace: str | None = None) -> Reply:
         """`POST /jobs`: all of them, or a problem that names the first that cannot be.
 
         207 if the state machine refused some whose ids were given; each says so by itself.
@@ -133,7 +134,7 @@ class Door:
         requests = read_asks(body, _now_ms(), new_id)
         for queue in {request.queue for request in requests}:
             grant.check(Scope.SUBMIT, queue)
-        made = [self._asking(request) for request in requests]
+        made = [self._asking(request, trace) for request in requests]
         open_ = [request.id is not None or request.unique is not None for request in requests]
         taken = [ask for is_open, (_, ask) in zip(open_, made, strict=True) if is_open]
         fresh = [ask for is_open, (_, ask) in zip(open_, made, strict=True) if not is_open]
@@ -177,8 +178,12 @@ class Door:
         where = {"Location": f"/job/{quote(id)}"}
         return Reply({**job, "outcome": "duplicate", **twin}, HTTPStatus.OK, where)
 
-    def _asking(self, request: JobRequest) -> tuple[JobRequest, Ask]:
-        """The request with its id, and its record: at the home of its key."""
+    def _asking(self, request: JobRequest, trace: str | None) -> tuple[JobRequest, Ask]:
+        """The request with its id, and its record: at the home of its key. `trace` is the header of the call,
+        which counts where the request says nothing of its own.
+        """
+        if trace is not None and request.trace is None and parse(trace) is not None:
+            request = replace(request, trace=trace[: defaults.TRACE_CHARS_MAX])
         partitions = self.desk.topics.partitions
         if request.key is None and request.unique is not None:  # equal ones must meet
             request = replace(request, key=unique_key(request, read_unique(request.unique)))

@@ -70,6 +70,9 @@ async def test_one_id_goes_through_all_of_them(place: Path) -> None:
     ]
     asked = next(line for line in lines if line["event.action"] == "POST /job")
     assert (asked["trace.id"], asked["http.response.status_code"]) == (trace, 201)
+    row = gateway.machine.job(id)
+    assert row is not None
+    assert row.spec.trace == headers["traceparent"]
     lost = next(line for line in lines if line["event.action"] == "GET none")
     assert (lost["event.outcome"], lost["http.response.status_code"]) == ("failure", 404)
 
