@@ -47,22 +47,16 @@ class Wrapped:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] == "lifespan":
-            await _live(receive, send)
-            return
-        assert scope["type"] == "http", f"wrap serves HTTP, got {scope['type']}"
+        await answer_asgi(self._answer, scope, receive, send)
+
+    async def _answer(self, body: bytes) -> tuple[int, Any]:
         try:
-            job = json.loads(await _body(receive))
+            job = json.loads(body)
         except ValueError:
             job = None
         if isinstance(job, dict):
-            status, answer = await self.handle(job)
-        else:
-            status, answer = 400, {"error": "the body must be a job as a JSON object"}
-        body = json.dumps(answer).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            return await self.handle(job)
+        return 400, {"error": "the body must be a job as a JSON object"}
 
     async def _run(self, args: Any) -> Any:
         positional: list[Any] = []
@@ -83,6 +77,21 @@ class Wrapped:
             body = json.dumps(receipt).encode()
             request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310  checked above
             await asyncio.to_thread(_post, request)
+
+
+async def answer_asgi(
+    answer: Callable[[bytes], Awaitable[tuple[int, Any]]], scope: Scope, receive: Receive, send: Send
+) -> None:
+    """One request of ASGI: the body goes to `answer`, whose status and JSON go back."""
+    if scope["type"] == "lifespan":
+        await _live(receive, send)
+        return
+    assert scope["type"] == "http", f"a function is served over HTTP, got {scope['type']}"
+    status, told = await answer(await _body(receive))
+    body = json.dumps(told).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def wrap(function: Callable[..., Any] | Function[..., Any]) -> Wrapped:

@@ -123,6 +123,13 @@ class Dues:
             if number * self._slot_ms <= until_ms
         )
 
+    def due(self, until_ms: int) -> Iterator[str]:
+        """The keys of the rows that may be due by `until_ms`, epoch ms, in no order."""
+        yield from [row for row, due_ms in self._earliest.items() if due_ms <= until_ms]
+        for number, slot in list(self._slots.items()):
+            if number * self._slot_ms <= until_ms:
+                yield from [row for due_ms, row in slot if due_ms <= until_ms]
+
     def _push(self, row: str, due_ms: int) -> None:
         self._earliest[row] = due_ms
         heappush(self._heap, (due_ms, row))

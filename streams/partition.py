@@ -79,6 +79,7 @@ from streams.core.lane import Lanes, Predecessor
 from streams.core.rejection import Rejection
 from streams.core.schedule_facts import ScheduleEvent, SchedulePut
 from streams.core.unique import Uniques
+from streams.duties import Duties
 from streams.observer import Observer
 from streams.outbox import Outbox
 from streams.queues import Queues
@@ -119,6 +120,8 @@ class Partition:
         """The last tick that was applied."""
         self._topics = topics
         self._queues = queues
+        self.duties = Duties()
+        """How what time asks was done."""
         self._held: dict[str, dict[str, None]] = {}  # by queue: ready jobs that may not be dispatched now
         self._unheard = True  # nobody listened to the leases until now
         self._lanes = Lanes(self.jobs)
@@ -609,6 +612,7 @@ class Partition:
 
         A row whose decision fails is not due any more, until something else happens to it.
         """
+        self.duties.checked(record.timestamp_ms)
         decided = 0
         put_off: list[str] = []
         while decided < DUES_PER_TICK_MAX and (key := self.rows.dues.take(record.timestamp_ms)) is not None:
@@ -629,7 +633,7 @@ class Partition:
         at_ms, offset = record.timestamp_ms, record.offset
         if kind == SCHEDULE_ROW:
             fire = schedule.due(self.schedules[id], at_ms, offset=offset)
-            return None if fire is None else partial(self._schedule_event, id, fire)
+            return None if fire is None else partial(self._fire_event, id, fire)
         row = self.jobs[id]
         event = job.due(row, at_ms, offset=offset, heard=heard)
         if event is None:
@@ -646,6 +650,11 @@ class Partition:
     def _time_event(self, id: str, event: TimeEvent) -> None:
         refusal = self._job_event(id, event)
         assert refusal is None, f"time never asks for what is refused: {refusal}"
+        self.duties.did(event, event.at_ms)
+
+    def _fire_event(self, id: str, event: ScheduleEvent) -> None:
+        self._schedule_event(id, event)
+        self.duties.did(None, event.at_ms)
 
     # Rows.
 

@@ -18,6 +18,7 @@ from schemas.events import ArgsRow, ConfigRow, FunctionConfig, JobRow, QueueConf
 from schemas.words import Phase, WaitReason
 from streams.core import job, schedule
 from streams.core.config import NOTHING_SAID, Config
+from streams.created import SLOT_MS, Created
 from streams.dues import Dues
 from streams.packing import Packing
 
@@ -90,6 +91,8 @@ class Jobs(Mapping[str, JobRow]):
         self.counts: Counter[Kind] = Counter()
         """How many there are, by queue and phase."""
         self._packing = packing
+        self.created = Created()
+        """Their ids by the time of their creation."""
         self.linked: set[str] = set()
         """Ids of those that say something of others too: members of lanes, unique ones, those without a
         minion. A restore must look at each.
@@ -156,7 +159,7 @@ class Jobs(Mapping[str, JobRow]):
             self.hot[id] = row
             self.hot.move_to_end(id)
             return
-        self.drop(id)
+        self._move(id, row.spec.created_at_ms)
         self.hot[id] = row
         self.counts[row.spec.queue, row.phase] += 1
         if len(self.hot) > HOT_JOBS_MAX:
@@ -169,7 +172,7 @@ class Jobs(Mapping[str, JobRow]):
         """The job with this row key is now so, and waits. `value` is its row encoded, `kept` that packed
         already, behind any head.
         """
-        self.drop(key[KIND_CHARS:])
+        self._move(key[KIND_CHARS:], row.spec.created_at_ms)
         kind = row.spec.queue, row.phase
         due_ms = NEVER_MS if due_ms is None else due_ms
         head = HEAD.pack(row.spec.created_at_ms, due_ms, self.kind_number(kind))
@@ -178,18 +181,57 @@ class Jobs(Mapping[str, JobRow]):
 
     def drop(self, id: str) -> bool:
         """The job is no more; False if it never was."""
+        created_ms = self._take_out(id)
+        if created_ms is None:
+            return False
+        self.created.remove(created_ms, self.__contains__)
+        return True
+
+    def load_cold(self, key: str, kept: bytes) -> int | None:
+        """A cold job as it was saved; when it is due, epoch ms."""
+        self.cold[key] = kept
+        self.counts[self.kind_of(kept)] += 1
+        created_ms, due_ms, _ = HEAD.unpack_from(kept)
+        self.created.add(key[KIND_CHARS:], created_ms)
+        return None if due_ms == NEVER_MS else due_ms
+
+    def glance(self, id: str) -> Glance | None:
+        """What a list sifts a job by; None: there is none. Unpacks nothing."""
+        row = self.hot.get(id)
+        if row is not None:
+            return Glance(row.spec.created_at_ms, id, row.spec.queue, row.phase)
+        kept = self.cold.get(JOB_ROW + id)
+        if kept is None:
+            return None
+        created_ms, _, kind = HEAD.unpack_from(kept)
+        return Glance(created_ms, id, *self.kinds[kind])
+
+    def _move(self, id: str, created_ms: int) -> None:
+        """Takes the row out, to be put elsewhere, and knows when its job was created: perhaps it is another
+        one than before, with the same id.
+        """
+        before_ms = self._take_out(id)
+        if before_ms != created_ms:
+            if before_ms is not None:
+                self.created.remove(before_ms, self.__contains__)
+            self.created.add(id, created_ms)
+
+    def _take_out(self, id: str) -> int | None:
+        """Takes the row out; when its job was created, epoch ms; None: there is none."""
         row = self.hot.pop(id, None)
         if row is not None:
             kind = row.spec.queue, row.phase
+            created_ms: int = row.spec.created_at_ms
         else:
             kept = self.cold.pop(JOB_ROW + id, None)
             if kept is None:
-                return False
+                return None
             kind = self.kind_of(kept)
+            created_ms = HEAD.unpack_from(kept)[0]
         self.counts[kind] -= 1
         if not self.counts[kind]:
             del self.counts[kind]
-        return True
+        return created_ms
 
     def kind_number(self, kind: Kind) -> int:
         """The number by which heads know a queue and phase."""
@@ -208,30 +250,27 @@ class Jobs(Mapping[str, JobRow]):
         found += [key[KIND_CHARS:] for key, kept in self.cold.items() if HEAD.unpack_from(kept)[2] in numbers]
         return found
 
+    def phase_of(self, id: str) -> str | None:
+        """The phase of a job, without unpacking it; None: there is none."""
+        row = self.hot.get(id)
+        if row is not None:
+            return row.phase
+        kept = self.cold.get(JOB_ROW + id)
+        return None if kept is None else self.kind_of(kept)[1]
+
     def kind_of(self, kept: bytes) -> Kind:
         """Queue and phase of a cold job."""
         number: int = HEAD.unpack_from(kept)[2]
         return self.kinds[number]
 
-    def glances(self) -> Iterator[Glance]:
-        """Every job that there is now, in no order; those that change meanwhile as they are then. Unpacks
-        none.
+    def glances(self, number: int) -> Iterator[Glance]:
+        """Every job that was created in that slot of time and is there now, in no order; those that change
+        meanwhile as they are then. Unpacks none.
         """
-        hot, cold, kinds, unpack = list(self.hot), list(self.cold), self.kinds, HEAD.unpack_from
-        for id in hot:
-            row = self.hot.get(id)
-            if row is not None:
-                yield Glance(row.spec.created_at_ms, id, row.spec.queue, row.phase)
-            elif (kept := self.cold.get(JOB_ROW + id)) is not None:
-                created_ms, _, kind = unpack(kept)
-                yield Glance(created_ms, id, *kinds[kind])
-        for key in cold:
-            kept = self.cold.get(key)
-            if kept is not None:
-                created_ms, _, kind = unpack(kept)
-                yield Glance(created_ms, key[KIND_CHARS:], *kinds[kind])
-            elif (row := self.hot.get(key[KIND_CHARS:])) is not None:
-                yield Glance(row.spec.created_at_ms, row.spec.id, row.spec.queue, row.phase)
+        for id in self.created.ids(number):
+            found = self.glance(id)
+            if found is not None and found.created_at_ms // SLOT_MS == number:
+                yield found
 
 
 class Rows:

@@ -15,7 +15,7 @@ from struct import Struct
 from typing import Final
 
 from schemas.codec import encode
-from streams.rows import ACTIVE, CONFIG_ROW, HEAD, JOB_ROW, KIND_CHARS, NEVER_MS, SCHEDULE_ROW, Rows
+from streams.rows import ACTIVE, CONFIG_ROW, HEAD, JOB_ROW, KIND_CHARS, SCHEDULE_ROW, Rows
 
 LAYOUT: Final = "jobs-5"
 """The name of this form. Another one for whatever an older or newer release would read wrongly."""
@@ -99,10 +99,8 @@ def _load_cold(rows: Rows, content: bytes) -> None:
     jobs, put = rows.jobs, rows.dues.put
     for key, kept in _frames(content):
         name = key.decode()
-        jobs.cold[name] = kept
-        jobs.counts[jobs.kind_of(kept)] += 1
-        due_ms = HEAD.unpack_from(kept)[1]
-        if due_ms != NEVER_MS:
+        due_ms = jobs.load_cold(name, kept)
+        if due_ms is not None:
             put(name, due_ms)
 
 

@@ -8,7 +8,9 @@ from jobstream.cli import (
     config_verbs,
     connect_verbs,
     doctoring,
+    gateway_verbs,
     jobs,
+    packaging,
     redriving,
     schedule_verbs,
     services,
@@ -49,6 +51,12 @@ app.command("top", rich_help_panel=_JOBS)(top_verb.top)
 app.command("cancel", rich_help_panel=_JOBS)(jobs.cancel)
 app.command("retry", rich_help_panel=_JOBS)(jobs.retry)
 app.command("reschedule", rich_help_panel=_JOBS)(jobs.reschedule)
+app.command("search", rich_help_panel=_JOBS)(gateway_verbs.search)
+app.command("history", rich_help_panel=_JOBS)(gateway_verbs.history)
+app.command("facts", rich_help_panel=_JOBS)(gateway_verbs.facts)
+app.command("queues", rich_help_panel=_JOBS)(gateway_verbs.queues)
+app.command("cancel-many", rich_help_panel=_JOBS)(gateway_verbs.cancel_many)
+app.add_typer(gateway_verbs.letters, rich_help_panel=_JOBS)
 app.command("redrive", rich_help_panel=_JOBS)(redriving.redrive)
 app.command("why", rich_help_panel=_JOBS)(doctoring.why)
 app.command("pause", rich_help_panel=_JOBS)(config_verbs.pause)
@@ -59,6 +67,7 @@ app.command("init", rich_help_panel=_RUN)(starting.init)
 app.command("up", rich_help_panel=_RUN)(services.up)
 app.command("demo", rich_help_panel=_RUN)(services.demo)
 app.command("minion", rich_help_panel=_RUN)(services.minion)
+app.command("package", rich_help_panel=_RUN)(packaging.package)
 app.command("relay", rich_help_panel=_RUN)(services.relay)
 app.command("gateway", rich_help_panel=_RUN)(services.gateway)
 app.command("gearman", rich_help_panel=_RUN)(services.gearman)

@@ -10,7 +10,7 @@ KAFKA_PORT = 9092
 """Where a Kafka address without a port leads."""
 
 _HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]{1,5}))?")
-_LATER = ("http", "https", "grpc", "grpcs")
+_LATER = ("grpc", "grpcs")
 
 
 def bootstrap_of(url: str) -> str:

@@ -63,7 +63,7 @@ TRIES = 3
 """How many tries fit into that time, if each takes as long as it may."""
 BY = "client"
 """Who asks, in commands."""
-DECIDED_WITHIN_S = 30.0
+ANSWER_WITHIN_S = 30.0
 """How long submit_decided waits for the service's answer."""
 REDRIVE_WITHIN_S = 30.0
 """How long redrive waits for the service's answer."""
@@ -132,6 +132,10 @@ class Job:
         """Asks to run it again now; see Client.retry."""
         return await self._client.retry(self, within=within)
 
+    async def reschedule(self, run_at: datetime, *, within: Seconds | None = None) -> Fact | None:
+        """Asks to run it at another time; see Client.reschedule."""
+        return await self._client.reschedule(self, run_at, within=within)
+
 
 # The client has a method called list, so its other methods need another name for the type.
 Jobs = list[Job]
@@ -171,15 +175,26 @@ class Client:
     loop it was opened in.
 
     Args:
-        url: `kafka://host:port`, several hosts separated by commas.
+        url: `kafka://host:port`, several hosts separated by commas; or `http://host:port` or `https://...`
+            of a gateway, which needs no Kafka (and the extra `http`).
         prefix: Of the topics' names.
         web: Address of the status pages.
         submit_timeout: How long a submit may take over all its tries, seconds or a timedelta.
         security: TLS and SASL, as `kafka_security` and the settings beside it say if left out.
+        token: Bearer token, for an address of HTTP.
 
     Raises:
         BadRequest: An address that cannot be read.
     """
+
+    def __new__(cls, url: str | None = None, **_: Any) -> Self:
+        """A client for the kind of address that it is given."""
+        if cls is Client and url is not None and url.startswith(("http://", "https://")):
+            from jobstream.client.http import HttpClient  # clients of Kafka need no httpx
+
+            made: Any = object.__new__(HttpClient)
+            return made  # type: ignore[no-any-return]
+        return object.__new__(cls)
 
     def __init__(
         self,
@@ -189,7 +204,10 @@ class Client:
         web: str | None = None,
         submit_timeout: Seconds = SUBMIT_TIMEOUT_S,
         security: Security | None = None,
+        token: str | None = None,
     ) -> None:
+        if token is not None:
+            raise BadRequest("a token is for an address of HTTP, and must be left out with kafka://")
         self._settings = settings = load({"prefix": prefix})[0]
         addresses = bootstrap_of(url if url is not None else f"kafka://{settings.bootstrap}")
         self._bootstrap = Brokers(addresses, settings.kafka.security if security is None else security)
@@ -300,7 +318,7 @@ class Client:
         function: str | Function[..., Any] | Submission,
         args: Any = None,
         *,
-        within: Seconds = DECIDED_WITHIN_S,
+        within: Seconds = ANSWER_WITHIN_S,
         **options: Unpack[Options],
     ) -> "Decided":
         """As submit, and waits for what the service makes of it: of use where a job is unique, or its id is
@@ -682,7 +700,7 @@ class Client:
             SubmitTimedOut, SubmitFailed: As submit.
         """
         records = declared_records(functions, declared_by)
-        known = await asyncio.to_thread(self._every_schedule)
+        known = await self._known_schedules()
         for record in records:
             await self._put_schedule(record, within)
         ids = {record.id for record in records}
@@ -693,6 +711,9 @@ class Client:
             reason = f"{declared_by} declares it no more"
             await self._ask_schedule(CommandName.ORPHAN_SCHEDULE, id, within=None, reason=reason)
         return Declared(tuple(sorted(ids)), tuple(orphans))
+
+    async def _known_schedules(self) -> Jsons:
+        return await asyncio.to_thread(self._every_schedule)
 
     def _every_schedule(self) -> Jsons:
         """The schedules of all workers. NotReachable if some partition's cannot be told."""

@@ -69,12 +69,17 @@ def key_of(submission: Submission) -> str | None:
 
 
 def request_record(submission: Submission, place: Place, topic: str, now_ms: int) -> Record:
-    """The record that asks for the job.
+    """The record that asks for the job, for the topic of requests. BadRequest as request_of."""
+    request = request_of(submission, place, now_ms)
+    return Record(topic, place.partition, place.key.encode(), encode(request))
+
+
+def request_of(submission: Submission, place: Place, now_ms: int) -> JobRequest:
+    """What is asked, as the service takes it.
 
     Args:
         submission: What is asked.
         place: Where the job will be.
-        topic: The topic of requests.
         now_ms: The time that a delay counts from, epoch ms.
 
     Raises:
@@ -92,7 +97,7 @@ def request_record(submission: Submission, place: Place, topic: str, now_ms: int
                 f"a job must be given run_at or delay, got both (delay {submission.delay_ms} ms)"
             )
         run_at_ms = now_ms + submission.delay_ms
-    request = JobRequest(
+    return JobRequest(
         id=place.id,
         function=submission.function,
         queue=submission.queue,
@@ -122,4 +127,3 @@ def request_record(submission: Submission, place: Place, topic: str, now_ms: int
         result_retention_ms=submission.result_retention_ms,
         unique=submission.unique,
     )
-    return Record(topic, place.partition, place.key.encode(), encode(request))

@@ -6,7 +6,7 @@ Owns the shapes that streams/README.md documents. Knows no HTTP.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import nlargest
 from itertools import islice
@@ -20,6 +20,8 @@ from schemas.times import format_time, parse_time
 from schemas.words import Phase, WaitReason
 from streams.core.config import Config
 from streams.core.status import job_status, schedule_status
+from streams.created import SLOT_MS
+from streams.duties import Duty, overdue
 from streams.partition import Partition
 from streams.rows import Glance
 from streams.shell import Shell
@@ -33,6 +35,9 @@ LOOKED_AT = 1_000
 
 LOOKED_AT_CLOSELY = 500
 """The same where rows must be looked into."""
+
+TOLD_AT_ONCE = 10
+"""Jobs told in full before other work of the event loop gets its turn."""
 
 TIME_DIGITS_MAX = 15
 """Of an epoch time in milliseconds."""
@@ -130,7 +135,12 @@ class Answers:
         seen = await self._newest(chosen, count + 1)
         now_ms = self._shell.ticker.now_ms()
         found = [(partition.jobs.get(glance.id), partition.rows.config) for glance, partition in seen[:count]]
-        shown = [_status(row, now_ms, config) for row, config in found if row is not None]
+        shown = []
+        for number, (row, config) in enumerate(found, 1):
+            if row is not None:
+                shown.append(_status(row, now_ms, config))
+            if number % TOLD_AT_ONCE == 0:
+                await asyncio.sleep(0)
         counts = self._counts()
         return {
             "now": format_time(now_ms),
@@ -192,6 +202,31 @@ class Answers:
             sentence = f"schedule {id} is in partition {at_home}, which this worker does not have"
             raise NoAnswer(NOT_NOW, sentence, (at_home,))
         raise NoAnswer(NOT_FOUND, f"no schedule {id} is kept")
+
+    def duties(self) -> Answer:
+        """What time asks of the worker, and how that was done: jobs that are due, what timed out, schedules
+        that recur, what is to be purged.
+
+        Raises:
+            NoAnswer: the worker recovers.
+        """
+        self._check_ready()
+        now_ms = self._shell.ticker.now_ms()
+        partitions = list(self._partitions())
+        late = sum((overdue(partition.rows, now_ms) for partition in partitions), Counter[Duty]())
+        return {
+            "now": format_time(now_ms),
+            "duties": {
+                duty: {
+                    "checked_at": _latest(partition.duties.checked_at_ms for partition in partitions),
+                    "last_at": _latest(partition.duties.last_at_ms.get(duty) for partition in partitions),
+                    "done": sum(partition.duties.done[duty] for partition in partitions),
+                    "overdue": late[duty],
+                }
+                for duty in Duty
+            },
+            **self._whose(),
+        }
 
     def health(self) -> Answer:
         """What the worker says of itself; `ready` tells whether it has recovered."""
@@ -258,24 +293,55 @@ class Answers:
         }
 
     async def _newest(self, chosen: "Chosen", count: int) -> list[Seen]:
-        """The newest jobs that fit, the newest first, and where they are."""
+        """The newest jobs that fit, the newest first, and where they are: looks at one slot of time after
+        another, back from the newest, until there are enough.
+        """
         best: list[Seen] = []
         at_once = LOOKED_AT_CLOSELY if chosen.sifts else LOOKED_AT
-        for partition in self._partitions():
-            glances = partition.jobs.glances()
-            while looked_at := list(islice(glances, at_once)):
-                oldest = best[-1][0] if len(best) == count else None
-                fits = [
-                    (glance, partition)
-                    for glance in looked_at
-                    if (oldest is None or glance > oldest)
-                    and chosen.takes(glance)
-                    and (not chosen.sifts or chosen.takes_row(partition.jobs.get(glance.id)))
-                ]
-                if fits:
-                    best = nlargest(count, (*best, *fits), key=itemgetter(0))
-                await asyncio.sleep(0)
+        left = self._fitting(chosen)
+        looked = 0
+        for number in self._slots(chosen):
+            for partition in self._partitions():
+                glances = partition.jobs.glances(number)
+                while looked_at := list(islice(glances, at_once - looked)):
+                    oldest = best[-1][0] if len(best) == count else None
+                    fits = [
+                        (glance, partition)
+                        for glance in looked_at
+                        if (oldest is None or glance > oldest)
+                        and chosen.takes(glance)
+                        and (not chosen.sifts or chosen.takes_row(partition.jobs.get(glance.id)))
+                    ]
+                    if fits:
+                        best = nlargest(count, (*best, *fits), key=itemgetter(0))
+                    looked += len(looked_at)
+                    if looked >= at_once:
+                        looked = 0
+                        await asyncio.sleep(0)
+            if len(best) >= min(count, left):
+                break
         return best
+
+    def _slots(self, chosen: "Chosen") -> list[int]:
+        """The slots of time in which jobs were created that may fit, the newest first."""
+        first_ms, last_ms = chosen.since_ms or 0, chosen.latest_ms
+        numbers = {number for partition in self._partitions() for number in partition.jobs.created.slots}
+        return sorted(
+            (
+                number
+                for number in numbers
+                if (number + 1) * SLOT_MS > first_ms and (last_ms is None or number * SLOT_MS <= last_ms)
+            ),
+            reverse=True,
+        )
+
+    def _fitting(self, chosen: "Chosen") -> int:
+        """How many jobs can fit at most, by queue and phase."""
+        return sum(
+            many
+            for (queue, phase), many in self._counts().items()
+            if chosen.queue in {None, queue} and chosen.phase in {None, phase}
+        )
 
 
 @dataclass(frozen=True)
@@ -313,6 +379,12 @@ class Chosen:
         return self.function is not None or self.key is not None or self.tag is not None
 
     @property
+    def latest_ms(self) -> int | None:
+        """The latest time at which a job that fits can have been created, epoch ms; None: any."""
+        before_ms = None if self.before is None else self.before[0]
+        return min((at_ms for at_ms in (self.until_ms, before_ms) if at_ms is not None), default=None)
+
+    @property
     def closely(self) -> bool:
         """Whether more than a queue and a phase chooses."""
         return self.sifts or self.since_ms is not None or self.until_ms is not None
@@ -348,6 +420,12 @@ def _time(name: str, text: str | None) -> int | None:
         )
     except ValueError as error:
         raise NoAnswer(BAD_QUESTION, f"{name}: {error}") from None
+
+
+def _latest(times_ms: Iterable[int | None]) -> str | None:
+    """The latest of these times; None if there is none."""
+    latest_ms = max((time_ms for time_ms in times_ms if time_ms is not None), default=None)
+    return None if latest_ms is None else format_time(latest_ms)
 
 
 def _status(row: JobRow, now_ms: int, config: Config, args: bytes | None = None) -> Answer:

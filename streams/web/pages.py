@@ -64,6 +64,11 @@ def add_pages(app: faust.App, shell: Shell, meter: Meter) -> None:
         text = await asyncio.to_thread(prometheus.text, meter.read())
         return view.text(text.decode(), headers={"Content-Type": prometheus.MEDIA})
 
+    @app.page(f"{ROOT}/duties", name="jobstream-duties")
+    async def duties(view: View, request: Request) -> Response:
+        """How what time asks was done: due, timed out, recurring, purge."""
+        return await _answer(view, request, (), answers.duties)
+
     @app.page(f"{ROOT}/health", name="jobstream-health")
     async def health(view: View, request: Request) -> Response:
         """Whether the worker is ready, and what it has."""

@@ -137,7 +137,9 @@ class RowsLikeADict(RuleBasedStateMachine):
         """Counts, lists, phases and due times say what the rows say."""
         rows = self.wanted.values()
         assert self.rows.counts == Counter((row.spec.queue, row.phase) for row in rows)
-        assert sorted(self.rows.jobs.glances()) == sorted(
+        jobs = self.rows.jobs
+        seen = [glance for number in list(jobs.created.slots) for glance in jobs.glances(number)]
+        assert sorted(seen) == sorted(
             Glance(row.spec.created_at_ms, row.spec.id, row.spec.queue, row.phase) for row in rows
         )
         for phase in Phase:

@@ -168,6 +168,7 @@ def _add_schedules(app: FastAPI, door: Door) -> None:
     add_command("pause", CommandName.PAUSE_SCHEDULE, paper.PAUSE_SCHEDULE)
     add_command("resume", CommandName.RESUME_SCHEDULE, paper.RESUME_SCHEDULE)
     add_command("trigger", CommandName.TRIGGER_SCHEDULE, paper.TRIGGER)
+    add_command("orphan", CommandName.ORPHAN_SCHEDULE, paper.ORPHAN)
     add_command("backfill", CommandName.BACKFILL_SCHEDULE, paper.BACKFILL)
 
     @app.put("/schedules/{id:path}", **paper.PUT_SCHEDULE)

@@ -406,6 +406,13 @@ _ASKED = {200: "What came of it", 202: "Kafka has the command; it is not decided
 PAUSE_SCHEDULE = _route("schedules", "No more fires for now", _ASKED, (404, 409, 503), body=REASON_SCHEMA)
 RESUME_SCHEDULE = _route("schedules", "Fires again, from now on", _ASKED, (404, 409, 503), body=REASON_SCHEMA)
 TRIGGER = _route("schedules", "One more fire, now", _ASKED, (404, 409, 503), body=TRIGGER_SCHEMA)
+ORPHAN = _route(
+    "schedules",
+    "The code that declared it does so no more: it goes on, and is shown as orphaned",
+    _ASKED,
+    (404, 409, 503),
+    body=REASON_SCHEMA,
+)
 BACKFILL = _route(
     "schedules",
     "The fires of a range in the past: after `since`, and until `until` with it",

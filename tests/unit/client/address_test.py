@@ -23,7 +23,6 @@ def test_hosts_are_read(url: str, servers: str) -> None:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("http://127.0.0.1:8088", "http:// is not served yet"),
         ("grpc://127.0.0.1:7071", "grpc:// is not served yet"),
         ("127.0.0.1:9092", "must be like kafka://127.0.0.1:9092, got '127.0.0.1:9092'"),
         ("redis://127.0.0.1", "must begin with kafka://, got 'redis://127.0.0.1'"),
