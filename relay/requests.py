@@ -69,9 +69,9 @@ class Requests:
         self._thread = threading.Thread(target=self._poll, name="relay-requests", daemon=True)
         self._thread.start()
 
-    def new_id(self) -> str:
-        """An id for a job that has no key of its own."""
-        return new_id()
+    def new_id(self, key: str | None = None) -> str:
+        """An id for a job, with its partition as a hint if it has a key of its own."""
+        return new_id(None if key is None else home(key, self._topics.partitions))
 
     def write(self, request: JobRequest, taken: Taken) -> None:
         """Hands a request with an id to Kafka, at home; Refused if it takes no more."""

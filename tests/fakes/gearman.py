@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Self
 
-from relay.doors.gearman.desk import Background, BadJob
+from relay.core.calls import Calls
+from relay.core.limits import Limits
+from relay.doors.gearman.desk import Background, BadJob, Standing, Unclear
 from relay.doors.gearman.door import Door
 from relay.doors.gearman.packets import HEADER, KINDS, RES, P, request
 from relay.switchboard import Switchboard
@@ -106,6 +108,7 @@ class FakeDesk:
     def __init__(self) -> None:
         self.jobs: list[Background] = []
         self.waiting: list[asyncio.Future[str | None]] = []
+        self.standings: dict[str, Standing] = {}
 
     def submit(self, job: Background, taken: Callable[[str | None], None]) -> str:
         """Keeps it."""
@@ -117,12 +120,25 @@ class FakeDesk:
         self.waiting.append(future)
         return f"job-{len(self.jobs)}"
 
+    async def standing(self, job: str) -> Standing:
+        """What a test put there; Unclear else."""
+        await asyncio.sleep(0)
+        if job not in self.standings:
+            raise Unclear("the pages are away")
+        return self.standings[job]
+
 
 class House:
     """A door in this event loop, and the connections that were made to it: `async with House() as house`."""
 
-    def __init__(self, *, desk: FakeDesk | None = None, timeouts_required: bool = False) -> None:
-        self.board = Switchboard()
+    def __init__(
+        self,
+        *,
+        desk: FakeDesk | None = None,
+        timeouts_required: bool = False,
+        limits: dict[str, int] | None = None,
+    ) -> None:
+        self.board = Switchboard(Calls(Limits(limits)))
         self.calls = self.board.calls
         self.stops: list[bool] = []
         self.door = Door(

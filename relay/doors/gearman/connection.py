@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from relay.core.call import CallOutcome, End, Priority, Run, Word, WordKind, Worker
 from relay.doors.gearman import areas, words
-from relay.doors.gearman.desk import BadJob
+from relay.doors.gearman.desk import BadJob, Unclear
 from relay.doors.gearman.packets import FAULT, TEXT, Code, Decoder, P, Said, error, packet
 from relay.doors.gearman.ticket import Entry, Ticket
 from relay.doors.gearman.work import number_of
@@ -90,6 +90,9 @@ class Connection(asyncio.Protocol):
         self._pending: deque[list[bytes | None]] = deque()
         self._later: deque[Said] = deque()
         self._paused = False
+        self._asleep = False
+        """Its worker waits for a NOOP, and was not sent one."""
+        self._asking: asyncio.Task[None] | None = None
 
     # The transport.
 
@@ -127,6 +130,8 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._later.clear()
         self._pending.clear()
+        if self._asking is not None:
+            self._asking.cancel()
         self.door.closed(self, "the connection was lost" if exc is None else str(exc))
         self.door.board.pump()
 
@@ -148,8 +153,10 @@ class Connection(asyncio.Protocol):
         """The limit of a run is another one; Gearman has no word for that."""
 
     def woken(self) -> None:
-        """There is something for its worker, which sleeps."""
-        self.write(NOOP)
+        """There is something for its worker, which sleeps; it is told once."""
+        if self._asleep:
+            self._asleep = False
+            self.write(NOOP)
 
     def dropped(self, jobs: set[str]) -> None:
         """These durable jobs are its worker's no longer."""
@@ -205,9 +212,13 @@ class Connection(asyncio.Protocol):
             assert self._transport is not None
             if at_once:
                 self._transport.abort()
-                return
-            if self._out:
-                self.flush()
+            else:
+                self.end()
+
+    def end(self) -> None:
+        """Ends the connection once it was sent what was written."""
+        if self._transport is not None and not self._transport.is_closing():
+            self.flush()
             self._transport.close()
 
     def _pause(self) -> None:
@@ -363,8 +374,24 @@ class Connection(asyncio.Protocol):
         self.door.board.pump()
 
     def _status(self, handle: bytes) -> None:
+        if self.door.must_ask(handle):
+            slot: list[bytes | None] = [None]
+            self._pending.append(slot)
+            self._asking = asyncio.get_running_loop().create_task(self._ask(slot, handle))
+            return
         known, running, done, total, _ = self.door.status_of(handle)
         self.write(packet(P.STATUS_RES, handle, known, running, done, total))
+
+    async def _ask(self, slot: list[bytes | None], handle: bytes) -> None:
+        """Asks how far a background job is; what the client says meanwhile waits."""
+        try:
+            slot[0] = packet(P.STATUS_RES, handle, *await self.door.standing(handle))
+        except Unclear as unclear:
+            slot[0] = error(Code.QUEUE_ERROR, str(unclear))
+        except Exception as fault:
+            log.exception("a fault of the door's own peer=%s", self.peer)
+            self.close(f"a fault of the door's own: {type(fault).__name__}")
+        self._settle_pending()
 
     def _status_unique(self, unique: bytes) -> None:
         known, running, done, total, clients = self.door.status_of_unique(unique)
@@ -406,6 +433,7 @@ class Connection(asyncio.Protocol):
             self.door.unable(self, self.worker, list(self.worker.functions))
 
     def _pre_sleep(self) -> None:
+        self._asleep = True
         self.door.sleep(self, self._as_worker())
 
     def _grab(self) -> None:
@@ -422,6 +450,7 @@ class Connection(asyncio.Protocol):
 
     def _grabbed(self) -> Entry | None:
         """What the worker is given; None: nothing, and that it was told."""
+        self._asleep = False
         if len(self.held) >= HELD_MAX:
             self.close(f"a worker holds at most {HELD_MAX} jobs, and came for one more")
             return None

@@ -20,10 +20,27 @@ class Background:
     unique: str
     priority: Priority
     run_at_ms: int | None
+    once: bool = False
+    """No second one with equal data until it has ended: its unique id is `-`."""
 
 
 class BadJob(ValueError):
     """No such job can be; the text is a sentence with the value found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a background job is."""
+
+    known: bool
+    """It has not ended."""
+    running: bool = False
+    done: int = 0
+    total: int = 0
+
+
+class Unclear(Exception):
+    """Nobody can tell how far a job is; the text is a sentence."""
 
 
 class Desk(Protocol):
@@ -35,3 +52,6 @@ class Desk(Protocol):
         `taken` is called later, on the event loop, with None once the job is durable, else with a sentence
         why nobody can say that it is.
         """
+
+    async def standing(self, job: str) -> Standing:
+        """How far a job is; Unclear if nobody can tell."""

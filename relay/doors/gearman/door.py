@@ -31,7 +31,7 @@ from relay.core.call import (
 )
 from relay.doors.gearman import delayed
 from relay.doors.gearman.areas import AREA_MS
-from relay.doors.gearman.connection import Connection
+from relay.doors.gearman.connection import NO_UNIQUE, Connection
 from relay.doors.gearman.desk import Background, BadJob, Desk
 from relay.doors.gearman.leases import Bridge, Leases
 from relay.doors.gearman.office import DoorOffice
@@ -119,8 +119,10 @@ class Door:
         """Listens no more, and ends all connections."""
         if self._server is not None:
             self._server.close()
+        if self.connections:
+            log.info("connections closed: %s connections=%d", reason, len(self.connections))
         for connection in list(self.connections.values()):
-            connection.close(reason)
+            connection.end()
         if self._leases is not None:
             self._leases.close()
         await asyncio.sleep(0)
@@ -291,6 +293,7 @@ class Door:
             unique_of(unique, data) if unique else "",
             priority,
             run_at_ms,
+            once=unique == NO_UNIQUE and bool(data),
         )
         handle = ""
 
@@ -305,10 +308,20 @@ class Door:
         if entry is not None:
             return _status(entry)
         if self._leases is not None and handle.startswith(DURABLE):
-            running = self._leases.running(handle.removeprefix(DURABLE).decode(errors="replace"))
+            running = self._leases.running(job_of(handle))
             if running is not None:
                 return b"1", b"1", b"%d" % running[0], b"%d" % running[1], b"0"
         return UNKNOWN
+
+    def must_ask(self, handle: bytes) -> bool:
+        """Whether `status_of` can't tell of a job by itself, and `standing` can."""
+        return self._desk is not None and handle.startswith(DURABLE) and self.status_of(handle) == UNKNOWN
+
+    async def standing(self, handle: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+        """Of a background job: known, running, done, total. Unclear if nobody can tell."""
+        assert self._desk is not None
+        found = await self._desk.standing(job_of(handle))
+        return b"%d" % found.known, b"%d" % found.running, b"%d" % found.done, b"%d" % found.total
 
     def status_of_unique(self, unique: bytes) -> tuple[bytes, bytes, bytes, bytes, bytes]:
         """The same of the job with a unique id."""
@@ -487,6 +500,11 @@ class Door:
     def pid(self) -> int:
         """Of this process."""
         return os.getpid()
+
+
+def job_of(handle: bytes) -> str:
+    """The id of a background job."""
+    return handle.removeprefix(DURABLE).decode(errors="replace")
 
 
 def _status(entry: Entry) -> tuple[bytes, bytes, bytes, bytes, bytes]:

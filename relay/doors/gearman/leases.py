@@ -70,6 +70,8 @@ class Shift:
     asleep: bool = False
     called: bool = False
     """It was last given a call."""
+    timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    """By job: when the worker's own limit for the function is over."""
 
 
 class Leases:
@@ -83,7 +85,8 @@ class Leases:
         self._connections: dict[Session, Connection] = {}
         self._others = bridge.wake
         bridge.wake = self._wake
-        self._looking = asyncio.get_running_loop().create_task(self._look())
+        self._loop = asyncio.get_running_loop()
+        self._looking = self._loop.create_task(self._look())
 
     def close(self) -> None:
         """Ends; connections are gone by then."""
@@ -105,7 +108,7 @@ class Leases:
         """True if a job goes before a call: one is kept for this worker, or it was last given a call."""
         shift = self._shift(connection)
         shift.asleep = False
-        return shift.called or self._waiting(shift)
+        return (shift.called and bool(self._edge.router.parcels)) or self._waiting(shift)
 
     def grab(self, connection: "Connection") -> Entry | None:
         """It comes for a job."""
@@ -113,7 +116,7 @@ class Leases:
         session = shift.session
         if session is None:
             return None
-        if not self._waiting(shift) and session.room() == 0:
+        if self._edge.router.parcels and not self._waiting(shift) and session.room() == 0:
             self._credit(session)
         while session.outbox.jobs:
             lease, dispatch = session.outbox.jobs.pop(0)
@@ -145,6 +148,7 @@ class Leases:
     def ended(self, connection: "Connection", lease: Lease, end: End) -> None:
         """A job is over."""
         shift = self._shifts[connection]
+        self._forget_timer(shift, lease.job)
         shift.numbers += 1
         receipt = relay_pb2.Receipt(
             number=shift.numbers,
@@ -176,6 +180,8 @@ class Leases:
         shift = self._shifts.pop(connection, None)
         if shift is None:
             return
+        for job in list(shift.timers):
+            self._forget_timer(shift, job)
         for session in [shift.session, *shift.older]:
             if session is not None:
                 self._end(session, reason)
@@ -255,8 +261,25 @@ class Leases:
             dispatch.trace or "",
             Priority.NORMAL,
         )
+        limit_ms = None if connection.worker is None else connection.worker.timeouts.get(dispatch.function)
+        if limit_ms is not None:
+            timer = self._loop.call_later(limit_ms / 1000, self._too_long, connection, lease, limit_ms)
+            self._shifts[connection].timers[lease.job] = timer
         log.debug("durable job assigned job=%s peer=%s", lease.job, connection.peer)
         return Entry(self._handle(), run, lease.job.encode(), counted=False, lease=lease)
+
+    def _too_long(self, connection: "Connection", lease: Lease, limit_ms: int) -> None:
+        """A job took longer than its worker said that the function may: it fails, as a call does."""
+        if connection in self._shifts and not lease.over:
+            connection.dropped({lease.job})
+            sentence = f"{lease.function} ran longer than the {limit_ms} ms that its worker gave for it"
+            end = End(CallOutcome.FAILED, error_type="Timeout", error_message=sentence)
+            self.ended(connection, lease, end)
+
+    def _forget_timer(self, shift: Shift, job: str) -> None:
+        timer = shift.timers.pop(job, None)
+        if timer is not None:
+            timer.cancel()
 
     # What the edge says.
 
@@ -269,7 +292,10 @@ class Leases:
         notes, session.outbox.notes = session.outbox.notes, []
         for note in notes:
             if note.WhichOneof("message") == "drop":
-                connection.dropped({lease.job for lease in note.drop.leases})
+                jobs = {lease.job for lease in note.drop.leases}
+                connection.dropped(jobs)
+                for job in jobs:
+                    self._forget_timer(self._shifts[connection], job)
         if session.outbox.closing is not None:
             connection.close(session.outbox.closing.sentence)
         elif session.outbox.jobs and self._shifts[connection].asleep:

@@ -1,6 +1,7 @@
 """The Gearman door within a relay: on its calls and, where it has Kafka, on its durable jobs too.
 
-Owns what the door needs beside the relay's own: the producer of requests. It ends with its relay.
+Owns what the door needs beside the relay's own: the producer of requests, and who tells how far jobs are.
+It ends with its relay.
 """
 
 import logging
@@ -13,6 +14,7 @@ from relay.doors.gearman.door import Door
 from relay.doors.gearman.kafka import KafkaDesk
 from relay.doors.gearman.serve import open_door, release
 from relay.requests import Requests
+from relay.standings import Standings
 from relay.switchboard import Switchboard
 from schemas.settings import Settings
 from schemas.topics import Topics
@@ -47,11 +49,11 @@ class Core(Protocol):
 class RelayedDoor:
     """A door that listens: `await RelayedDoor.open(...)`, and `stop` in the end."""
 
-    def __init__(self, door: Door, requests: Requests | None, address: str) -> None:
+    def __init__(self, door: Door, kafka: tuple[Requests, Standings] | None, address: str) -> None:
         self.door = door
         self.address = address
         """host:port where it listens, the port in force where 0 was asked for."""
-        self._requests = requests
+        self._kafka = kafka
 
     @classmethod
     async def open(
@@ -64,10 +66,10 @@ class RelayedDoor:
             core: The relay's.
             kafka: The settings of its clients, and its topics; None: it has none, and foreground jobs only.
         """
-        requests = None if kafka is None else Requests(*kafka)
+        clients = None if kafka is None else (Requests(*kafka), Standings(*kafka, core.clock))
         door = Door(
             core.board,
-            desk=None if requests is None else KafkaDesk(requests, core.clock),
+            desk=None if clients is None else KafkaDesk(*clients, core.clock),
             bridge=None if kafka is None else core,
             timeouts_required=settings.gearman_timeouts == "yes",
             version=release(),
@@ -75,20 +77,24 @@ class RelayedDoor:
         try:
             address = await open_door(door, settings.gearman, settings)
         except BaseException:
-            if requests is not None:
-                requests.abandon()
+            _abandon(clients)
             raise
         log.info("gearman door started address=%s kafka=%s", address, "no" if kafka is None else "yes")
-        return cls(door, requests, address)
+        return cls(door, clients, address)
 
     async def stop(self, reason: str) -> None:
         """Ends all connections and listens no more; what was asked of Kafka is waited for."""
-        if self._requests is not None:
-            await self._requests.stop()
+        if self._kafka is not None:
+            for each in self._kafka:
+                await each.stop()
         await self.door.stop(reason)
 
     async def abandon(self, reason: str) -> None:
         """Ends at once."""
-        if self._requests is not None:
-            self._requests.abandon()
+        _abandon(self._kafka)
         await self.door.stop(reason)
+
+
+def _abandon(clients: tuple[Requests, Standings] | None) -> None:
+    for each in clients or ():
+        each.abandon()

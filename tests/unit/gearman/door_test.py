@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from relay.doors.gearman.desk import Standing
 from relay.doors.gearman.door import RETRIES_MAX
 from relay.doors.gearman.packets import P, packet, request
 from tests.fakes.gearman import FakeDesk, House, Peer
@@ -509,6 +510,7 @@ async def test_background_jobs_are_created_when_they_are_durable() -> None:
             (b"2", "HIGH", ""),
             (b'{"a":3}', "LOW", ""),
         ]
+        assert not any(job.once for job in desk.jobs)
         assert [job.content_type for job in desk.jobs][1:] == ["application/octet-stream", "application/json"]
         for at in (2, 1, 0):
             desk.waiting[at].set_result(None)
@@ -546,6 +548,21 @@ async def test_background_jobs_without_kafka() -> None:
         client.say(P.SUBMIT_JOB_BG, b"f", b"", b"")
         _, sentence = await client.expect(P.ERROR, b"QUEUE_ERROR", None)
         assert sentence.startswith(b"background jobs need Kafka")
+
+
+async def test_how_far_a_background_job_is() -> None:
+    """GET_STATUS asks who knows, and what was asked behind it waits. Nobody who can tell is an error."""
+    desk = FakeDesk()
+    desk.standings = {"a": Standing(known=True, running=True, done=3, total=9), "b": Standing(known=False)}
+    async with House(desk=desk) as house:
+        client = await house.peer()
+        for handle in (b"J:a", b"J:b", b"J:c"):
+            client.say(P.GET_STATUS, handle)
+        client.say(P.ECHO_REQ, b"after")
+        await client.expect(P.STATUS_RES, b"J:a", b"1", b"1", b"3", b"9")
+        await client.expect(P.STATUS_RES, b"J:b", b"0", b"0", b"0", b"0")
+        await client.expect(P.ERROR, b"QUEUE_ERROR", b"the pages are away")
+        await client.expect(P.ECHO_RES, b"after")
 
 
 async def test_gearsloth() -> None:
@@ -690,3 +707,22 @@ async def test_packets_in_pieces() -> None:
             peer.raw(bytes([byte]))
             await asyncio.sleep(0)
         await peer.expect(P.ECHO_RES, b"slow")
+
+
+async def test_limits() -> None:
+    """A relay's limit holds for Gearman workers too: who sleeps is woken when a place is free again."""
+    async with House(limits={"function/f": 1}) as house:
+        client, worker = await house.pair(b"f")
+        other = await house.peer()
+        await other.works(b"f")
+        first = await client.submits(b"f", b"1")
+        await client.submits(b"f", b"2")
+        await worker.takes(b"1")
+        other.say(P.GRAB_JOB)
+        await other.expect(P.NO_JOB)
+        other.say(P.PRE_SLEEP)
+        await other.settled()
+        worker.say(P.WORK_COMPLETE, first, b"")
+        await client.expect(P.WORK_COMPLETE, first, b"")
+        await other.expect(P.NOOP)
+        await other.takes(b"2")

@@ -102,6 +102,22 @@ async def test_a_durable_job_that_waits_for_a_worker() -> None:
         await worker.expect(P.JOB_ASSIGN_UNIQ, None, b"f", job.job.encode(), b"1")
 
 
+async def test_a_worker_is_woken_once() -> None:
+    """However much waits for it, one NOOP is sent for one PRE_SLEEP."""
+    async with relay() as its:
+        client, worker = await its.peer(), await its.peer(b"f")
+        worker.say(P.GRAB_JOB)
+        await worker.expect(P.NO_JOB)
+        its.core.dispatch()
+        its.core.dispatch()
+        await client.submits(b"f")
+        worker.say(P.PRE_SLEEP)
+        await worker.expect(P.NOOP)
+        await worker.settled()
+        for _ in range(3):
+            await worker.takes()
+
+
 async def test_how_durable_jobs_fail() -> None:
     """WORK_FAIL and WORK_EXCEPTION are failures, which the state machine tries again; the latter says why."""
     async with relay() as its:
@@ -191,6 +207,21 @@ async def test_functions_that_come_and_go() -> None:
             worker.say(P.WORK_COMPLETE, each, b"")
         await its.until(lambda: len(its.core.receipts) == 2)
         assert [each.job for each in its.core.receipts] == [first.job, second.job]
+
+
+async def test_a_durable_job_that_exceeds_its_workers_timeout() -> None:
+    """CAN_DO_TIMEOUT holds for durable jobs too: the attempt fails, and what comes later is passed over."""
+    async with relay() as its:
+        worker = await its.peer()
+        worker.say(P.CAN_DO_TIMEOUT, b"f", b"30")
+        await worker.settled()
+        job = its.core.dispatch()
+        handle = await worker.takes()
+        await its.until(lambda: its.core.receipts)
+        (receipt,) = its.core.receipts
+        assert (receipt.job, receipt.outcome, receipt.error_type) == (job.job, Outcome.FAILURE, "Timeout")
+        worker.say(P.WORK_COMPLETE, handle, b"late")
+        await worker.settled()
 
 
 async def test_a_durable_job_that_is_taken_away() -> None:
