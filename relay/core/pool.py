@@ -85,16 +85,19 @@ class Pool:
         self._done += count
         self._owed = False
 
-    def timedout(self, count: int, now_ms: int) -> None:
+    def timedout(self, count: int, now_ms: int) -> int:
         """So many were given up, since no minion with their function was connected: whoever should be by now
-        is given up too, and one is owed to the jobs that wait elsewhere.
+        is given up too, and one is owed to the jobs that wait elsewhere. Calls may be given up much sooner,
+        to look elsewhere. How many minions were given up.
         """
         self.open = max(self.open - count, 0)
         self._owed = True
+        before = len(self._given_up)
         for number, instance in self.instances.items():
             if not instance.leaving and now_ms - instance.started_ms >= self.plan.answer_ms:
                 instance.leaving = True
                 self._given_up.append(number)
+        return len(self._given_up) - before
 
     def ended(self, number: int, now_ms: int, *, crashed: bool, again_after_ms: int = 0) -> None:
         """A minion is gone. One that ended well, but served nothing though there was work, counts as crashed:

@@ -100,13 +100,11 @@ class Pools(Scheduler):
         """A pool that has not brought what it should have."""
         del areas
         if keeper := self._by_function.get((queue, function)):
-            log.warning(
-                "no minion of pool %s has connected in time jobs=%d minions_started=%d",
-                keeper.pool.plan.name,
-                count,
-                len(keeper.pool.instances),
-            )
-            keeper.pool.timedout(count, _now_ms())
+            given_up = keeper.pool.timedout(count, _now_ms())
+            if given_up:
+                log.warning(
+                    "minions have not connected in time pool=%s minions=%d", keeper.pool.plan.name, given_up
+                )
             keeper.look_soon()
 
     def counts(self) -> Mapping[str, int]:

@@ -43,6 +43,8 @@ max = 2
 idle_ms = 500
 """
 PLAN = Plan("p", frozenset({"default"}), frozenset({FUNCTION}), most=2, jobs_each=200, idle_ms=500)
+URL_PLAN = replace(PLAN, leaves=True)
+"""Calls of a URL end when they are idle by themselves."""
 
 
 @function(name=FUNCTION)
@@ -250,8 +252,8 @@ async def test_ones_own_scheduler(log: Log, monkeypatch: pytest.MonkeyPatch) -> 
 async def test_functions_framework(log: Log) -> None:
     """Jobs of 10 ms are served by few long calls, from none and back to none, at an eighth of the bill."""
     with functions_framework() as url:
-        billed = Billed(called(url, PLAN))
-        pools = Pools([Kind(PLAN, billed)])
+        billed = Billed(called(url, URL_PLAN))
+        pools = Pools([Kind(URL_PLAN, billed)])
         async with relay_with(log, pools) as relay:
             for _ in range(2):
                 burst = jobs(log, 300)
@@ -266,7 +268,7 @@ async def test_functions_framework(log: Log) -> None:
 async def test_lambda(log: Log) -> None:
     """The same on Lambda's own runtime, whose containers are frozen between two calls."""
     with lambda_service("function_host.lambda_handler", ENVIRON, 60) as service:
-        pools = Pools([Kind(PLAN, called(service.url, PLAN))])
+        pools = Pools([Kind(URL_PLAN, called(service.url, URL_PLAN))])
         async with relay_with(log, pools) as relay:
             for _ in range(2):
                 burst = jobs(log, 300)
@@ -283,7 +285,7 @@ async def test_lambda(log: Log) -> None:
 async def test_a_call_leaves_before_its_time_is_up(log: Log) -> None:
     """Work for longer than a call may last: one call hands over to the next, none is killed, none lost."""
     limit_s = 3.0
-    plan = replace(PLAN, most=1, life_ms=int(limit_s * 600))
+    plan = replace(URL_PLAN, most=1, life_ms=int(limit_s * 600))
     with lambda_service("function_host.lambda_handler", ENVIRON, limit_s) as service:
         pools = Pools([Kind(plan, called(service.url, plan, concurrency=4, limit_s=limit_s))])
         async with relay_with(log, pools) as relay:
