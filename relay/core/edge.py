@@ -250,7 +250,8 @@ class Edge:
         if not window.deliver(offset, identity(dispatch)):
             return
         parcel = parcel_of(dispatch, window, offset, size_bytes, now_ms)
-        if offset < window.end_at_start and now_ms < window.hold_until_ms:
+        # What comes after one that is kept, in a lane, would be handed back again and again meanwhile.
+        if now_ms < window.hold_until_ms and (offset < window.end_at_start or in_order(parcel)):
             window.wait(size_bytes)
             self._kept.append(parcel)
         else:
@@ -647,6 +648,8 @@ class Edge:
                 self._acknowledge(session, said.number)
                 return
             lease = self._stray(session, said)
+            # Its lane has heard of an end already: of a lost one, say, which the state machine goes by.
+            lease.ordered = ending is None
         session.check_allowed(lease.queue, lease.function)
         self._end(lease, receipt_of_minion(said, lease, self.relay, now_ms), session, said.number)
 

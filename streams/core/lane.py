@@ -118,11 +118,22 @@ class Lanes:
         for id in islice(lane.members, AHEAD):
             if id in lane.offered:
                 before, offered = id, offered + 1
-            elif offered == len(lane.offered) and waits_for_turn(self._jobs[id]):
+            elif offered == len(lane.offered) and self._may_come(id, before):
                 return id, None if before is None else self._predecessor(before)
             else:
                 return None
         return None
+
+    def _may_come(self, id: str, before: str | None) -> bool:
+        """True if its turn has come: not twice behind the same dispatch. Handed back from there, its relay
+        does not
+        know whom it comes after (that one runs at another relay's minion, say), and would hand it back
+        again and again for as long as that takes.
+        """
+        row = self._jobs[id]
+        if not waits_for_turn(row):
+            return False
+        return before is None or (row.after_job, row.after_epoch) != self._predecessor(before)
 
     def _predecessor(self, id: str) -> Predecessor:
         return id, self._jobs[id].epoch

@@ -31,6 +31,9 @@ CAPACITY = 4
 AT_ONCE = 3
 """Rules that are tried at once, each with a minion of its own."""
 DEADLINE_S = 30.0
+REFUSALS = 5
+REFUSED_S = 0.3
+"""So many tries in a row that are refused take longer than this."""
 QUIET_S = 0.5
 """How long is waited for what must not come."""
 UNKNOWN_FIELD = b"\xfa\x06\x03new"
@@ -242,6 +245,24 @@ async def brings_its_leases_to_the_next_session(it: Subject) -> None:
     again.store()
     again.cancel(waits)
     await again.receipt(waits, DEADLINE_S)
+
+
+@rule
+async def tries_again_slower_after_refusals(it: Subject) -> None:
+    """Refusals, 21: it comes back, with pauses that grow, and brings what it holds as before."""
+    job = await it.session.give("wait")
+    await asyncio.sleep(QUIET_S)
+    it.relay.refuses = grpc.StatusCode.UNAUTHENTICATED
+    it.session.abort(grpc.StatusCode.UNAUTHENTICATED)
+    await until(lambda: len(it.relay.refused) >= REFUSALS)
+    tries = it.relay.refused
+    took_s = tries[-1] - tries[0]
+    assert took_s > REFUSED_S, f"{REFUSALS} tries must take {REFUSED_S:g} s at least, got {took_s:.2f} s"
+    it.relay.refuses = None
+    again = await it.relay.session(2, DEADLINE_S)
+    assert [held.job for held in again.hello.held] == [job.id]
+    again.cancel(job)
+    await again.receipt(job, DEADLINE_S)
 
 
 @rule

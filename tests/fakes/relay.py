@@ -208,6 +208,8 @@ class FakeRelay:
     Attributes:
         stores: True: every receipt is confirmed when it comes. False: when the test says so.
         welcomes: False: hellos are not answered.
+        refuses: Hellos are answered with this status, if any.
+        refused: When that was, monotonic seconds.
         sessions: Every session, the latest last.
         receipts: Receipts of all sessions, by (job, epoch).
         breaches: What the minion did against the protocol.
@@ -222,6 +224,8 @@ class FakeRelay:
     ) -> None:
         self.stores = True
         self.welcomes = True
+        self.refuses: grpc.StatusCode | None = None
+        self.refused: list[float] = []
         self.heartbeat_ms = heartbeat_ms
         self.heartbeat_timeout_ms = heartbeat_timeout_ms
         self._credentials = credentials
@@ -289,6 +293,9 @@ class FakeRelay:
         if first is EOF or first.WhichOneof("message") != "hello" or first.hello.protocol != 1:
             self.breaches.append(f"a stream must begin with a hello, got {first}")
             return
+        if self.refuses is not None:
+            self.refused.append(time.monotonic())
+            await context.abort(self.refuses, "the test said so")
         if not self.welcomes:
             await asyncio.Event().wait()
         session = FakeSession(self, first.hello, len(self.sessions) + 1)

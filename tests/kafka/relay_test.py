@@ -760,7 +760,7 @@ WORSE = {
     ),
     "an empty message": (
         FromMinion(),
-        "a message must be a hello, credit, receipts, beats, draining or recall, got none",
+        "a message must be a hello, credit, receipts, beats, draining, recall or runs, got none",
     ),
 }
 

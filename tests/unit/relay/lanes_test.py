@@ -1,5 +1,8 @@
 """Key order at the edge: one job of a key at a time, in order, going on only after success."""
 
+from dataclasses import replace
+
+from schemas.defaults import RESUME_GRACE_MS
 from schemas.events import Dispatch
 from schemas.proto.relay_pb2 import FAILURE, INTERRUPTED
 from tests.unit.relay.world import World, held
@@ -234,3 +237,33 @@ def test_the_next_of_a_key_begins_when_the_end_before_it_is_durable() -> None:
     assert world.sent(session) == []
     world.store()
     assert [job.id for job in world.sent(session)] == [second.job]
+
+
+def test_a_word_that_comes_after_lost_lets_nobody_go_on() -> None:
+    """The state machine goes by what it was told first: the job runs again, before what comes after it."""
+    world = World()
+    session = world.hello(credit=5)
+    first, second = chain(world, 2)
+    read(world, [first, second])
+    [job] = world.sent(session)
+    world.breaks(session)
+    world.wait(RESUME_GRACE_MS + 100)
+    assert ends(world) == [(first.job, "lost"), (second.job, "parked")]
+    again = world.hello(credit=5)
+    read(world, [replace(second, epoch=2, after_job=first.job, after_epoch=1)])
+    world.answer(again, job, lease=True)
+    assert world.sent(again) == []
+
+
+def test_what_comes_after_a_kept_dispatch_is_kept_too() -> None:
+    """While a new relay waits for minions to come back; else it would be handed back again and again."""
+    world = World()
+    first, second = chain(world, 2)
+    window = world.windows[first.partition]
+    window.end_at_start, window.hold_until_ms = 1, world.now_ms + 500
+    session = world.hello(credit=5)
+    read(world, [first, second])
+    assert (world.sent(session), world.receipts) == ([], [])
+    world.wait(600, session)
+    assert [job.id for job in world.sent(session)] == [first.job]
+    assert world.receipts == []

@@ -150,3 +150,13 @@ def test_an_operator_may_order_a_queue_while_it_runs() -> None:
     desk.config(QueueConfig(queue="default", order="none"))
     (plain,) = desk.request(id="after").dispatches
     assert plain.order is None
+
+
+def test_what_was_handed_back_does_not_come_twice_behind_the_same_dispatch() -> None:
+    """Its relay does not know that one, which runs at another's minion, say: it would be handed back for
+    ever.
+    """
+    desk = desk_with(2)
+    assert sent(desk.receipt("j1", outcome="parked")) == []
+    assert sent(desk.tick()) == []
+    assert sent(desk.receipt("j0")) == [("j1", 2, None)]
