@@ -442,7 +442,10 @@ class Cluster:
         ready = f"{self.http}/healthz"
         module = ("jobstream", "gateway")
         return self._service_plan(
-            "gateway", lambda: _answers(ready), f"jobs at http://{self.http}/job", module
+            "gateway",
+            lambda: _answers(ready),
+            f"dashboard at http://{self.http}/, jobs at http://{self.http}/job",
+            module,
         )
 
     def _service_plan(
