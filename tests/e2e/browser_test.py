@@ -39,9 +39,10 @@ pytestmark = pytest.mark.full
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 WINDOW: ViewportSize = {"width": 1280, "height": 860}
 PHONE: ViewportSize = {"width": 390, "height": 844}
-TRAFFIC_S, PICTURE_TRAFFIC_S = 4.0, 150.0
+TRAFFIC_S, PICTURE_TRAFFIC_S = 3.0, 110.0
 ROOMS = ("", "queues", "jobs", "schedules", "dead", "minions", "trail")
 PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 
 Ask = Callable[..., Any]
 
@@ -168,10 +169,12 @@ def test_every_page_is_clean(
     for room in (*ROOMS, *jobs, "jobs?q=queue:mail"):
         page.goto(f"/dashboard/{room}")
         expect(page.locator("h1")).to_be_visible()
-        check(page)
+        if size is WINDOW:  # what axe looks for is the same in a narrow one
+            check(page)
+        assert page.complaints == []  # type: ignore[attr-defined]
         wide = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert wide[0] <= wide[1], f"{room} is {wide[0]} wide in a window of {wide[1]}"
-        page.screenshot(path=tmp_path / f"{re.sub('[^a-z0-9]', '-', room) or 'overview'}.png", full_page=True)
+        page.screenshot(path=tmp_path / f"{re.sub('[^a-z0-9]', '-', room) or 'overview'}.png")
     context.close()
     assert len(list(tmp_path.glob("*.png"))) == len(ROOMS) + len(jobs) + 1
 
@@ -189,7 +192,7 @@ def test_the_story_of_a_job_is_told(page: Page) -> None:
     eventually(lambda: float(bar.get_attribute("value") or 0) > before, timeout_s=30)
     expect(page.get_by_text("reading orders").first).to_be_visible()
     page.goto("/dashboard/job/fax-1")
-    expect(page.get_by_text("no minion has fax.send")).to_be_visible()
+    expect(page.get_by_text("Waits for a minion of queue default with the function fax.send")).to_be_visible()
     expect(page.locator("pre", has_text="<script>alert(1)</script>")).to_be_visible()
     assert page.complaints == []  # type: ignore[attr-defined]
 
