@@ -1,5 +1,7 @@
 """Background jobs through the relay's Gearman door: durable, and run by Gearman workers and minions alike."""
 
+import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -47,6 +49,8 @@ async def test_a_background_job_on_a_gearman_worker(peer: Peer, cluster: Cluster
     await worker.works(b"e2e.gearman")
     peer.say(P.SUBMIT_JOB_BG, b"e2e.gearman", b"", b"hello")
     (handle,) = await peer.expect(P.JOB_CREATED, None)
+    peer.say(P.GET_STATUS, handle)
+    await peer.expect(P.STATUS_RES, handle, b"1", None, b"0", b"0")
     results = [(P.WORK_EXCEPTION, b"not yet"), (P.WORK_COMPLETE, b"done")]
     for word, data in results:
         worker.say(P.PRE_SLEEP)
@@ -55,6 +59,29 @@ async def test_a_background_job_on_a_gearman_worker(peer: Peer, cluster: Cluster
         worker.say(word, job, data)
     status = await succeeded(client, handle)
     assert (status["attempt"], status["result_base64"]) == (2, "ZG9uZQ==")
+    worker.close()
+    peer.say(P.GET_STATUS, handle)
+    await peer.expect(P.STATUS_RES, handle, b"0", b"0", b"0", b"0")
+
+
+async def test_equal_background_jobs(peer: Peer, cluster: Cluster) -> None:
+    """With `-` as unique id a second job with equal data is none until the first has ended."""
+    for data in (b"same", b"same", b"other"):
+        peer.say(P.SUBMIT_JOB_BG, b"e2e.once", b"-", data)
+        await peer.expect(P.JOB_CREATED, None)
+    worker = await Peer.connect(int(cluster.gearman.rpartition(":")[2]))
+    await worker.works(b"e2e.once")
+    taken = []
+    for _ in range(2):
+        worker.say(P.PRE_SLEEP)
+        await worker.expect(P.NOOP)
+        worker.say(P.GRAB_JOB)
+        handle, _, data = await worker.expect(P.JOB_ASSIGN, None, None, None)
+        taken.append(data)
+        worker.say(P.WORK_COMPLETE, handle, b"")
+    assert sorted(taken) == [b"other", b"same"]
+    worker.say(P.GRAB_JOB)
+    await worker.expect(P.NO_JOB)
     worker.close()
 
 
@@ -75,3 +102,46 @@ async def test_later_on_a_minion(peer: Peer, client: Client, start: Start) -> No
         assert status["result"] == result
         ended_ms = datetime.fromisoformat(str(status["ended_at"])).timestamp() * 1000
         assert ended_ms >= at_ms - EARLY_MS
+
+
+@pytest.mark.full
+async def test_accepted_jobs_survive_their_relay(cluster: Cluster) -> None:
+    """A relay is killed while background jobs are submitted: each that was answered by JOB_CREATED runs."""
+    port = int(cluster.gearman.rpartition(":")[2])
+    client = await Peer.connect(port)
+    for number in range(1_000):
+        client.say(P.SUBMIT_JOB_BG, b"e2e.survives", b"", b"%d" % number)
+    accepted = 0
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        while True:
+            if accepted == 300:
+                cluster.kill("relay")
+            await client.expect(P.JOB_CREATED, None)
+            accepted += 1
+    client.close()
+    assert accepted >= 300
+    cluster.wait_until_ready("relay")
+    worker = await eventually_async(lambda: connected(port), 30)
+    await worker.works(b"e2e.survives")
+    ran: set[bytes] = set()
+    async with asyncio.timeout(90):
+        while not ran >= {b"%d" % number for number in range(accepted)}:
+            worker.say(P.PRE_SLEEP)
+            await worker.expect(P.NOOP)
+            while True:
+                worker.say(P.GRAB_JOB)
+                found, said = await worker.hear()
+                if found is P.NO_JOB:
+                    break
+                if found is P.JOB_ASSIGN:
+                    ran.add(said[2])
+                    worker.say(P.WORK_COMPLETE, said[0], b"")
+    worker.close()
+
+
+async def connected(port: int) -> Peer:
+    """A connection, once the door is there again."""
+    try:
+        return await Peer.connect(port)
+    except OSError as error:
+        raise AssertionError(str(error)) from None
