@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 import jobstream
+from jobstream.client.pages import Pages
 from jobstream.client.schedules import Declared, declared_records
-from jobstream.errors import BadRequest, CommandRefused
+from jobstream.errors import BadRequest, CommandRefused, NotReachable
 from jobstream.functions import function
 from jobstream.testing import Jobs
 from schemas import events
@@ -152,6 +153,39 @@ async def test_what_code_declares_is_in_force_and_what_it_no_longer_does_is_orph
         await jobs.declare_schedules([second], "app")
         states = {each["id"]: each["state"] for each in (await jobs.schedules())["schedules"]}
         assert states == {"a": "orphaned", "b": "active", "by-hand": "active"}
+
+
+class Worker(Pages):
+    """The pages of one worker of several, which has these schedules."""
+
+    def __init__(self, partitions: list[int], *schedules: dict[str, Any]) -> None:
+        super().__init__("http://nowhere")
+        self.answer = {"partitions": partitions, "schedules": list(schedules)}
+
+    def schedules(self, id: str | None = None) -> dict[str, Any]:
+        """What it has."""
+        assert id is None
+        return self.answer
+
+
+class Several(Jobs):
+    """Jobs whose schedules several workers have."""
+
+    workers: tuple[Worker, ...] = ()
+
+    def _every_page(self) -> tuple[Worker, ...]:
+        return self.workers
+
+
+async def test_orphans_are_looked_for_at_every_worker() -> None:
+    """One that another worker has is found; while a partition cannot be told of, nothing is orphaned."""
+    async with Several() as jobs:
+        await jobs.schedule("gone", "@daily", "c")
+        jobs.workers = (Worker([]), Worker([0], {"id": "gone", "declared_by": "app"}))
+        assert await jobs.declare_schedules([], "app") == Declared((), ("gone",))
+        jobs.workers = (Worker([], {"id": "gone", "declared_by": "app"}),)
+        with pytest.raises(NotReachable, match="the schedules of 0 of 1 partitions can be told of"):
+            await jobs.declare_schedules([], "app")
 
 
 async def test_a_client_pauses_resumes_triggers_and_backfills() -> None:
