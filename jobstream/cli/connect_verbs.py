@@ -1,4 +1,4 @@
-"""The verbs about the log as tables in PostgreSQL: connect up, apply, status, replay, plugins."""
+"""The verbs about the log as tables in PostgreSQL: connect up, apply, status, replay, plugins, image."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -113,7 +113,8 @@ def apply(
     worker = Worker(settings.connect)
     made = applying.apply(worker, place, settings.kafka, with_outbox=outbox)
     show.talk(f"{' and '.join(made)} run at {worker.url}, into {place.database.shown}, schema {place.schema}")
-    return keep_running(worker, made, show.talk) if keep else Exit.OK
+    keeper = applying.Keeper(worker, place, settings.kafka, made, show.talk)
+    return keep_running(keeper) if keep else Exit.OK
 
 
 @app.command()
@@ -162,10 +163,6 @@ def replay(*, prefix: Prefix = None, connect: Address = None) -> int:
 @app.command()
 def plugins(
     folder: Annotated[Path, typer.Argument(help="Made if it is not there.", show_default=False)],
-    *,
-    runtime: Annotated[
-        bool, typer.Option("--runtime", help="Connect's own class path too, in the folder `runtime` of it.")
-    ] = False,
 ) -> int:
     """Fetch the connectors, the driver and the converter into a folder, for the `plugin.path` of a worker.
 
@@ -173,11 +170,31 @@ def plugins(
     jobstream connect plugins /opt/connect/plugins
     ```
     """
-    from jobstream.connect.worker import lay_out, lay_out_runtime
+    from jobstream.connect.worker import lay_out
 
     lay_out(folder, show.talk)
-    if runtime:
-        lay_out_runtime(folder / "runtime", show.talk)
+    return Exit.OK
+
+
+@app.command()
+def image(
+    folder: Annotated[Path, typer.Argument(help="Made if it is not there.", show_default=False)],
+    *,
+    bootstrap: Bootstrap = "kafka:19092",
+    connect: Address = "connect:8083",
+    prefix: Prefix = None,
+) -> int:
+    """Fetch all that an image of a worker needs into a folder: docker-compose.yml builds one from it.
+
+    ```
+    jobstream connect image deploy/connect/image
+    ```
+    """
+    from jobstream.connect.worker import lay_out_image
+
+    settings = settings_of(bootstrap=bootstrap, connect=connect, prefix=prefix)
+    home = Path("/opt/connect")
+    lay_out_image(folder, home, settings.bootstrap, settings.prefix, settings.connect, show.talk)
     return Exit.OK
 
 

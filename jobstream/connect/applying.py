@@ -7,7 +7,7 @@ records; then the connectors, until they run.
 import time
 from collections.abc import Callable
 
-from jobstream.connect import connectors, names, tables
+from jobstream.connect import connectors, names, rescue, tables
 from jobstream.connect.connectors import Place
 from jobstream.connect.rest import ConnectFailed, Worker
 from schemas import defaults
@@ -77,10 +77,22 @@ def _make_topic(bootstrap: str, name: str, retention_ms: int) -> None:
 
 
 class Keeper:
-    """Starts tasks again that have failed, more slowly each time, and says why they did."""
+    """Starts tasks again that have failed, more slowly each time, and says why they did.
 
-    def __init__(self, worker: Worker, connectors: tuple[str, ...], say: Callable[[str], None]) -> None:
+    A sink that fails twice for the same reason is helped over what the database refuses, if that is it.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        place: Place,
+        bootstrap: str,
+        connectors: tuple[str, ...],
+        say: Callable[[str], None],
+    ) -> None:
         self._worker = worker
+        self._place = place
+        self._bootstrap = bootstrap
         self._connectors = connectors
         self._say = say
         self._failures: dict[str, tuple[str, int, float]] = {}
@@ -105,4 +117,21 @@ class Keeper:
         if time.monotonic() >= due_s:
             pause_s = BACKOFF_S[min(count + 1, len(BACKOFF_S) - 1)]
             self._failures[name] = (state.why, count + 1, time.monotonic() + pause_s)
+            if count and name == names.sink(self._place.topics.prefix) and self._helped():
+                return
             self._worker.restart_failed(name)
+
+    def _helped(self) -> bool:
+        """Whether the sink stood at records that the database refuses, and goes on behind them now."""
+        from confluent_kafka import KafkaException
+        from psycopg import Error
+
+        try:
+            count = rescue.help_over(self._worker, self._place, self._bootstrap)
+        except (ConnectFailed, KafkaException, Error) as error:
+            self._say(f"the records that the sink stands at cannot be looked at now: {error}")
+            return False
+        if count:
+            where = names.refused(self._place.topics.prefix)
+            self._say(f"the database refuses {count} records: they are in {where}")
+        return count > 0

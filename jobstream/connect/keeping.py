@@ -2,17 +2,15 @@
 
 import signal
 import threading
-from collections.abc import Callable
 from types import FrameType
 
 from jobstream.connect.applying import Keeper
-from jobstream.connect.rest import Worker
 
 KEEP_S = 2.0
 """How often is looked whether a task has failed."""
 
 
-def keep_running(worker: Worker, connectors: tuple[str, ...], say: Callable[[str], None]) -> int:
+def keep_running(keeper: Keeper) -> int:
     """Looks after connectors until SIGTERM or Ctrl-C; the exit code."""
     told = threading.Event()
 
@@ -21,7 +19,6 @@ def keep_running(worker: Worker, connectors: tuple[str, ...], say: Callable[[str
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, hear)
-    keeper = Keeper(worker, connectors, say)
     while not told.wait(KEEP_S):
         keeper.look()
     return 0

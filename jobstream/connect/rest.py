@@ -24,6 +24,7 @@ NOT_FOUND = 404
 REASON_CHARS_MAX = 400
 FAILED = "FAILED"
 RUNNING = "RUNNING"
+STOPPED = "STOPPED"
 
 
 class ConnectFailed(JobstreamError):
@@ -94,12 +95,39 @@ class Worker:
 
     def forget_offsets(self, name: str, *, patience_s: float = 60.0) -> None:
         """Has a sink read its topics again from their beginning (KIP-875)."""
-        path = f"/connectors/{quote(name)}"
-        self._ask("PUT", f"{path}/stop", {})
+        self._ask("PUT", f"/connectors/{quote(name)}/stop", {})
         try:
-            self._ask("DELETE", f"{path}/offsets", patience_s=patience_s)
+            self._ask("DELETE", f"/connectors/{quote(name)}/offsets", patience_s=patience_s)
         finally:
-            self._ask("PUT", f"{path}/resume", {})
+            self.resume(name)
+
+    def stop(self, name: str, *, patience_s: float) -> None:
+        """Ends a connector's tasks, and returns when they have ended; what it has written stays (KIP-875).
+
+        Raises:
+            ConnectFailed: They have not in time.
+        """
+        self._ask("PUT", f"/connectors/{quote(name)}/stop", {})
+        ends_s = time.monotonic() + patience_s
+        while (state := self.state(name)) is None or state.connector != STOPPED or state.tasks:
+            if time.monotonic() > ends_s:
+                raise ConnectFailed(f"the connector {name} did not stop within {patience_s:g} s")
+            time.sleep(PAUSE_S)
+
+    def resume(self, name: str) -> None:
+        """Has a connector that was stopped go on."""
+        self._ask("PUT", f"/connectors/{quote(name)}/resume", {})
+
+    def go_on_at(self, name: str, offsets: Mapping[tuple[str, int], int], *, patience_s: float) -> None:
+        """Has a sink that is stopped go on at these offsets, by topic and partition (KIP-875)."""
+        told = [
+            {
+                "partition": {"kafka_topic": topic, "kafka_partition": partition},
+                "offset": {"kafka_offset": offset},
+            }
+            for (topic, partition), offset in offsets.items()
+        ]
+        self._ask("PATCH", f"/connectors/{quote(name)}/offsets", {"offsets": told}, patience_s=patience_s)
 
     def _ask(
         self, method: str, path: str, body: Any = ..., *, missing: Any = ..., patience_s: float = 0

@@ -160,20 +160,30 @@ begin
     insert into jobs as kept (
         job, key, partition, function, queue, phase, attempt, epoch, created_at, next_at, ended_at, purged_at,
         minion, result, result_type, error_type, error_message, reason, scheduled_by, parent, updated_at, record_offset)
-    select distinct on (job, key)
-        job, key, partition, function, queue, phase, attempt, epoch,
-        at_of(created_at_ms), at_of(next_at_ms), at_of(ended_at_ms),
-        case when fact = 'purged' then at end,
-        -- Only some facts tell these: the last word on each.
-        first_value(minion) over (partition by job, key order by minion is null, record_offset desc),
-        first_value(result) over (partition by job, key order by result is null, record_offset desc),
-        first_value(result_type) over (partition by job, key order by result_type is null, record_offset desc),
-        first_value(error_type) over (partition by job, key order by error_type is null, record_offset desc),
-        first_value(error_message) over (partition by job, key order by error_type is null, record_offset desc),
+    select job, key, partition, function, queue, phase, attempt, epoch, created_at, next_at, ended_at, purged_at,
+        minion, result, result_type,
+        case when phase is distinct from 'succeeded' then error_type end,
+        case when phase is distinct from 'succeeded' then error_message end,
         reason, scheduled_by, parent, at, record_offset
-    from told
-    where fact not in ('rejected', 'deduplicated') and not starts_with(fact, 'schedule_')
-    order by job, key, record_offset desc
+    from (
+        select distinct on (job, key) job, key, partition, function, queue, attempt, epoch,
+            at_of(created_at_ms) as created_at, at_of(next_at_ms) as next_at, at_of(ended_at_ms) as ended_at,
+            case when fact = 'purged' then at end as purged_at,
+            -- Only some facts tell these: the last word on each.
+            first_value(phase) over (partition by job, key order by phase is null, record_offset desc) as phase,
+            first_value(minion) over (partition by job, key order by minion is null, record_offset desc) as minion,
+            first_value(result) over (partition by job, key order by result is null, record_offset desc) as result,
+            first_value(result_type) over (
+                partition by job, key order by result_type is null, record_offset desc) as result_type,
+            first_value(error_type) over (
+                partition by job, key order by error_type is null, record_offset desc) as error_type,
+            first_value(error_message) over (
+                partition by job, key order by error_type is null, record_offset desc) as error_message,
+            reason, scheduled_by, parent, at, record_offset
+        from told
+        where fact not in ('rejected', 'deduplicated') and not starts_with(fact, 'schedule_')
+        order by job, key, record_offset desc
+    ) as said
     on conflict (job, key) do update set
         phase = coalesce(excluded.phase, kept.phase),
         attempt = excluded.attempt,
@@ -184,8 +194,9 @@ begin
         minion = coalesce(excluded.minion, kept.minion),
         result = coalesce(excluded.result, kept.result),
         result_type = coalesce(excluded.result_type, kept.result_type),
-        error_type = coalesce(excluded.error_type, kept.error_type),
-        error_message = case
+        error_type = case when excluded.phase = 'succeeded' then null
+            else coalesce(excluded.error_type, kept.error_type) end,
+        error_message = case when excluded.phase = 'succeeded' then null
             when excluded.error_type is null then kept.error_message else excluded.error_message end,
         reason = coalesce(excluded.reason, kept.reason),
         updated_at = excluded.updated_at,

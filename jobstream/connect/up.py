@@ -124,6 +124,16 @@ class Connect:
         """Ends a part with SIGKILL, as a crash would; it is started again."""
         self._running(name).kill()
 
+    def end(self, name: str) -> None:
+        """Ends a part, and leaves it so, until `begin`."""
+        self._parts[name].stop()
+
+    def begin(self, name: str) -> None:
+        """Starts a part again that was ended, and waits until it answers."""
+        part = self._begin(self._parts[name].plan)
+        part.wait_until_ready()
+        part.mind()
+
     def stop(self) -> None:
         """Ends all of it, in order. Safe to call again."""
         self._stopping.set()
@@ -154,9 +164,8 @@ class Connect:
         began_s = time.monotonic()
         make_logs(self.logs)
         worker.fetch(self._say)
-        starting = [self._begin(self._worker_plan())]
-        if own_database:
-            starting.append(self._begin(self._postgres_plan()))
+        plans = [self._postgres_plan()] if own_database else []
+        starting = [self._begin(plan) for plan in (*plans, self._worker_plan())]  # ended in the other order
         while starting:
             starting = [part for part in starting if not part.became_ready()]
             time.sleep(POLL_S)
@@ -169,7 +178,7 @@ class Connect:
         self._say(f"{' and '.join(connectors)} run after {took_s:.1f} s; logs are in {self.logs}")
 
     def _keep(self, connectors: tuple[str, ...]) -> None:
-        keeper = applying.Keeper(self.worker, connectors, self._say)
+        keeper = applying.Keeper(self.worker, self.place, self.settings.kafka, connectors, self._say)
         while not self._stopping.wait(KEEP_S):
             keeper.look()
 

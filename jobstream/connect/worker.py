@@ -57,6 +57,7 @@ def settings(bootstrap: str, prefix: str, address: str, plugins: Path) -> Mappin
         "session.timeout.ms": str(SESSION_MS),
         "heartbeat.interval.ms": str(SESSION_MS // 4),
         "scheduled.rebalance.max.delay.ms": "0",
+        "task.shutdown.graceful.timeout.ms": "3000",
         # So that `${env:PGPASSWORD}` may stand for a password.
         "config.providers": "env",
         "config.providers.env.class": "org.apache.kafka.common.config.provider.EnvVarConfigProvider",
@@ -98,12 +99,18 @@ def lay_out(folder: Path, tell: Say) -> Path:
     return folder
 
 
-def lay_out_runtime(folder: Path, tell: Say) -> Path:
-    """Puts Connect's own class path into a folder, for images; returns it."""
-    folder.mkdir(parents=True, exist_ok=True)
+def lay_out_image(folder: Path, home: Path, bootstrap: str, prefix: str, address: str, tell: Say) -> None:
+    """Puts all that an image of a worker needs into a folder, which the image has at `home`.
+
+    Raises:
+        ArtifactsMissing: Something of it can be had neither from the cache nor from the repository.
+    """
+    lay_out(folder / "plugins", tell)
+    (folder / "runtime").mkdir(exist_ok=True)
     for jar in class_path(tell, CONNECT):
-        shutil.copyfile(jar, folder / jar.name)
-    return folder
+        shutil.copyfile(jar, folder / "runtime" / jar.name)
+    told = settings(bootstrap, prefix, address, home / "plugins")
+    (folder / "worker.properties").write_text(as_properties(told))
 
 
 def start(data: Path, log: Path, bootstrap: str, prefix: str, address: str, tell: Say) -> Child:
