@@ -375,6 +375,9 @@ class Settings:
         "Where streams workers write a line of JSON for each fact",
         "file, or - for standard output",
     )
+    cloudevents: str = _setting(
+        "no", _yes, "Whether facts have the headers of CloudEvents, for routers of events", "yes or no"
+    )
     metrics: str = _setting(
         "127.0.0.1:9464",
         _maybe(_address),

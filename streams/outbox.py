@@ -18,6 +18,7 @@ from schemas.keys import home
 from schemas.records import replace
 from schemas.topics import Topics
 from schemas.words import FactKind, Phase
+from streams.cloudevents import HeadersOf
 from streams.core import facts, records, schedule_fold
 from streams.core.effect import TellRelays
 from streams.core.events import Source
@@ -48,8 +49,17 @@ Mark = tuple[int, int, int]
 class Outbox:
     """What one record asks to write."""
 
-    def __init__(self, number: int, topics: Topics, observer: Observer | None = None) -> None:
-        """`number` is the partition whose decisions these are; `observer` is told of what is new in them."""
+    def __init__(
+        self,
+        number: int,
+        topics: Topics,
+        observer: Observer | None = None,
+        headers_of: HeadersOf | None = None,
+    ) -> None:
+        """`number` is the partition whose decisions these are; `observer` is told of what is new in them;
+        `headers_of` makes the headers of facts, if they shall have some.
+        """
+        self._headers_of = headers_of
         self._number = number
         self._observer = observer
         self._topics = topics
@@ -131,7 +141,8 @@ class Outbox:
         self._tell(replace(told, fact=ENDS[Phase(row.phase)]), self._then)
 
     def _tell(self, fact: Fact, stage: list[Out]) -> None:
-        stage.append(Out(self._topics.facts, fact.partition, fact.key.encode(), encode(fact)))
+        headers = () if self._headers_of is None else self._headers_of(fact)
+        stage.append(Out(self._topics.facts, fact.partition, fact.key.encode(), encode(fact), headers))
 
     # Refusals.
 

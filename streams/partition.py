@@ -51,6 +51,7 @@ from schemas.words import (
     RejectCode,
     WaitReason,
 )
+from streams.cloudevents import HeadersOf
 from streams.core import admission, commands, config, job, records, schedule, schedule_rule
 from streams.core.admission import Position
 from streams.core.effect import (
@@ -107,9 +108,17 @@ TRACEPARENT = "traceparent"
 class Partition:
     """The rows of one partition, and the machine that changes them."""
 
-    def __init__(self, number: int, topics: Topics, queues: Queues, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        number: int,
+        topics: Topics,
+        queues: Queues,
+        observer: Observer | None = None,
+        headers_of: HeadersOf | None = None,
+    ) -> None:
         """An empty partition; `queues` tells which queues exist, and is asked for those that do not;
-        `observer` is told of what is decided.
+        `observer` is told of what is decided; `headers_of` makes the headers of facts, if they shall have
+        some.
         """
         self.number = number
         self.rows = Rows(number)
@@ -129,7 +138,7 @@ class Partition:
         self._uniques = Uniques()
         self._unserved: dict[tuple[str, str], dict[str, None]] = {}  # no minion, by function
         self._served: dict[str, None] = {}  # those of them that are to be offered now
-        self._outbox = Outbox(number, topics, observer)
+        self._outbox = Outbox(number, topics, observer, headers_of)
         self._apply: dict[str, Callable[[Record], None]] = {
             topics.requests: self._on_request,
             topics.receipts: self._on_receipt,

@@ -17,6 +17,7 @@ from schemas.events import Worker
 from schemas.settings import Settings, lanes
 from schemas.topics import Topics
 from streams.broker import Broker
+from streams.cloudevents import headers_of
 from streams.configs import Configs
 from streams.crash import crash
 from streams.observer import Observer
@@ -55,6 +56,7 @@ class Shell:
         told of what is decided.
         """
         self._observer = observer
+        self._headers_of = headers_of(settings.prefix) if settings.cloudevents == "yes" else None
         self.rebalances = 0
         """How often its partitions were assigned anew, and restored."""
         self.topics = Topics(settings.prefix, settings.partitions)
@@ -97,7 +99,8 @@ class Shell:
             self._sent_again = 0
         self.recovered_line = None
         self.ticker.forget(number)
-        partition = self.partitions[number] = Partition(number, self.topics, self.queues, self._observer)
+        partition = Partition(number, self.topics, self.queues, self._observer, self._headers_of)
+        self.partitions[number] = partition
         return partition
 
     def revoke(self, partition: Partition) -> None:

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from schemas.codec import encode
+from schemas.events import JobRequest
 from schemas.settings import Settings
 from schemas.telemetry import catalogue, logs, spans
 from schemas.telemetry.meter import Spread, value_of
 from schemas.telemetry.process import Telemetry
 from schemas.telemetry.spans import Span
+from streams.cloudevents import headers_of
 from streams.hotkeys import HotKeys
+from streams.partition import Partition
 from streams.telling import Telling
 from tests.fakes.desk import KEYS, Desk
 
@@ -177,3 +181,25 @@ def test_a_hot_key_is_found() -> None:
     assert shares["even"] < 0.1
     assert shares["none"] == 0
     assert "few" not in shares
+
+
+def test_facts_as_cloud_events() -> None:
+    """Where it is wanted each fact has the headers of the binary mode, and one that is told again the same
+    id; elsewhere it has none.
+    """
+    desk = Desk()
+    partition = Partition(desk.number, desk.topics, desk.queues, None, headers_of("jobs."))
+    begins = dict.fromkeys(partition.positions(), 0)
+    partition.begin(begins, begins)
+    request = encode(JobRequest(id="j1", key=KEY, function="f"))
+    writes = partition.apply(desk.write(desk.topics.requests, None, request))
+    (out,) = [out for out in writes.first if out.topic == desk.topics.facts]
+    headers = dict(out.headers)
+    assert headers["ce_type"] == b"jobstream.admitted"
+    assert headers["ce_specversion"] == b"1.0"
+    assert headers["ce_subject"] == b"j1"
+    assert headers["ce_source"] == f"/jobstream/jobs./{desk.number}".encode()
+    assert headers["ce_id"].startswith(b"j1/")
+    assert headers["ce_time"].endswith(b"Z")
+    told = [out for out in desk.request(id="j2").first if out.topic == desk.topics.facts]
+    assert [out.headers for out in told] == [()]
