@@ -140,11 +140,22 @@ class Metadata:
         return lags
 
     def _offsets(self, parts: list[TopicPartition], spec: OffsetSpec) -> dict[tuple[str, int], int]:
+        """Asks again while a partition is just being made, or gets a leader."""
         asked: dict[TopicPartition, Any] = dict.fromkeys(parts, spec)
-        answers = self._admin.list_offsets(asked, request_timeout=ANSWER_S)
-        return {
-            (part.topic, part.partition): answer.result(ANSWER_S).offset for part, answer in answers.items()
-        }
+        ends_at = time.monotonic() + ANSWER_S
+        while True:
+            answers = self._admin.list_offsets(asked, request_timeout=ANSWER_S)
+            try:
+                return {
+                    (part.topic, part.partition): answer.result(ANSWER_S).offset
+                    for part, answer in answers.items()
+                }
+            except KafkaException as exception:
+                if exception.args[0].code() not in _MOVING or time.monotonic() > ends_at:
+                    raise
+            time.sleep(MOVING_S)
+            with contextlib.suppress(KafkaException):  # else librdkafka goes on with the leader's old epoch
+                self._admin.list_topics(timeout=ANSWER_S)
 
     def _unreachable(self, error: KafkaError) -> NotReachable:
         return NotReachable(

@@ -10,6 +10,7 @@ from typing import Any
 from jobstream import Client
 from jobstream.client.metadata import Metadata
 from jobstream.cluster.up import Cluster
+from jobstream.errors import NotReachable
 from schemas.topics import Topics
 from tests.e2e.conftest import Start
 from tests.e2e.functions import echo, flaky
@@ -80,7 +81,10 @@ async def test_lag_follows_the_backlog(cluster: Cluster, client: Client, start: 
     topics, metadata = Topics(cluster.prefix), Metadata(cluster.bootstrap)
 
     def lag() -> int:
-        return metadata.lags(f"{cluster.prefix}relay", topics.queue_of).get("backlog", -1)
+        try:
+            return metadata.lags(f"{cluster.prefix}relay", topics.queue_of).get("backlog", -1)
+        except NotReachable as being_made:
+            raise AssertionError(str(being_made)) from None
 
     jobs = [await client.submit(echo.submit_with(queue="backlog").request(number)) for number in range(20)]
     await eventually_async(lambda: asyncio.to_thread(_is, lag, 20), RUN_S)
