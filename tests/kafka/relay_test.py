@@ -309,6 +309,12 @@ async def test_no_more_jobs_than_credits(log: Log, relay: Relay) -> None:
         assert len({job.id for job in first + second}) == 8
 
 
+async def has_credits(relay: Relay, count: int) -> bool:
+    """True if the relay has taken so many from its minions: a job that is assigned before spills over."""
+    reply = await asyncio.to_thread(relay_status.ask, relay.address, Wire())
+    return sum(session.credits for session in reply.sessions) == count
+
+
 async def test_the_same_key_goes_to_the_same_minion(log: Log, relay: Relay) -> None:
     """Two minions share the keys; each job of a key goes to the one that had its first, and none
     is spilled.
