@@ -24,6 +24,7 @@ def gauges(
     for outcome, many in edge.outcomes.items():
         yield catalogue.RECEIPTS, (str(outcome),), many
     yield from _minions(edge)
+    yield from _calls(edge, now_ms)
     waiting: Counter[tuple[str, str]] = Counter()
     for each in edge.router.status():
         waiting[each.queue, each.function] += each.waiting
@@ -39,6 +40,20 @@ def gauges(
             lag = max(0, end - window.point)
             yield catalogue.RELAY_LAG, (window.queue, str(window.partition)), lag
     yield catalogue.RELAY_PAUSED, (), paused
+
+
+def _calls(edge: Edge, now_ms: int) -> Iterator[Sample]:
+    """Foreground calls."""
+    calls = edge.calls
+    for outcome, many in calls.outcomes.items():
+        yield catalogue.CALLS, (str(outcome),), many
+    yield catalogue.CALLS_SHARED, (), calls.coalesced
+    yield catalogue.CALLS_KNOWN, (), calls.cached
+    running = sum(run.worker is not None for run in calls.runs.values())
+    yield catalogue.CALLS_RUNNING, (), running
+    yield catalogue.CALLS_WAITING, (), len(calls.runs) - running
+    for each in calls.unserved.values():
+        yield catalogue.CALLS_UNSERVED, (each.function,), max(0, now_ms - each.since_ms) / MS
 
 
 def _minions(edge: Edge) -> Iterator[Sample]:

@@ -165,6 +165,9 @@ class FunctionRunner:
         lease.task = None
         if task is not None:
             self._tasks.discard(task)
+        if lease.foreground:  # somebody waits: a turn of the loop counts
+            self.ended(((lease, receipt),))
+            return
         if not self._done:
             self._loop.call_soon(self._tell_done)
         self._done.append((lease, receipt))

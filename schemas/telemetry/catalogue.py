@@ -231,6 +231,37 @@ RELAY_PAUSED = _gauge(
 RELAY_REBALANCES = _counter(
     "jobstream_relay_rebalances_total", (), Service.RELAY, "How often partitions came or went."
 )
+CALLS = _counter(
+    "jobstream_relay_calls_total",
+    ("outcome",),
+    Service.RELAY,
+    "Foreground calls that ended here, by outcome.",
+)
+CALLS_SHARED = _counter(
+    "jobstream_relay_calls_shared_total",
+    (),
+    Service.RELAY,
+    "Foreground calls that joined the run of an equal one.",
+)
+CALLS_KNOWN = _counter(
+    "jobstream_relay_calls_known_total",
+    (),
+    Service.RELAY,
+    "Foreground calls that were answered from the cache.",
+)
+CALLS_RUNNING = _gauge(
+    "jobstream_relay_calls_running", (), Service.RELAY, "Foreground calls that minions run."
+)
+CALLS_WAITING = _gauge(
+    "jobstream_relay_calls_waiting", (), Service.RELAY, "Foreground calls that wait for one."
+)
+CALLS_UNSERVED = _gauge(
+    "jobstream_relay_unserved_seconds",
+    ("function",),
+    Service.RELAY,
+    "For how long a function has been called that no worker here has.",
+    "s",
+)
 UNCONFIRMED = _gauge(
     "jobstream_relay_unconfirmed_records", (), Service.RELAY, "Records written that Kafka has not confirmed."
 )

@@ -1,5 +1,6 @@
 """What a relay shows of itself when someone asks."""
 
+from relay.core.call import Call
 from relay.gauges import gauges
 from schemas.telemetry import catalogue
 from tests.unit.relay.world import World
@@ -40,3 +41,19 @@ def test_what_a_relay_shows() -> None:
     }
     assert told[catalogue.RECEIPTS.name, ("success",)] == 1
     assert not any(name == catalogue.RELAY_LAG.name for name, _ in told)
+
+
+def test_what_a_relay_shows_of_calls() -> None:
+    """Their ends by outcome, what runs and waits, and for how long a function has been asked for in vain."""
+    world = World()
+    world.hello("m1", credit=1, capacity=4, calls=True)
+    for function, routing_ms in (("f", None), ("f", 0), ("nobody", None)):
+        world.edge.calls.ask(Call(function, routing_ms=routing_ms), world.now_ms)
+    told = {
+        (metric.name, labels): value
+        for metric, labels, value in gauges(world.edge, (), {}, world.now_ms + 3_000)
+    }
+    assert told[catalogue.CALLS.name, ("routing_timeout",)] == 1
+    assert told[catalogue.CALLS_RUNNING.name, ()] == 1
+    assert told[catalogue.CALLS_WAITING.name, ()] == 1
+    assert told[catalogue.CALLS_UNSERVED.name, ("nobody",)] == 3
