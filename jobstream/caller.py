@@ -71,6 +71,12 @@ FRESH_S = 0.1
 AWAY_S = 1.0
 """A relay that could not be reached, or was silent, is asked last for so long."""
 
+SIGN_EVERY_S = 1.0
+"""While calls are under way a relay that said nothing for so long is asked for a sign of life."""
+
+SIGN_WITHIN_S = 4.0
+"""One that said nothing for so long while calls were under way is away, and has lost them."""
+
 ROUND_MIN_S = 0.05
 """A round over relays that all say no at once takes so long at least."""
 
@@ -212,7 +218,8 @@ class _Line:
         self._ready: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._behind_ms: int | None = None
-        self._heard_s = 0.0
+        self._heard_s = self._pinged_s = 0.0
+        self._cut = ""
         self._sign: asyncio.Future[None] | None = None
         """Ends with the next word of the relay, while one is waited for."""
 
@@ -284,7 +291,7 @@ class _Line:
 
     async def _run(self, ready: asyncio.Future[None]) -> None:
         """One stream, from its beginning to its end."""
-        why = "its stream ended"
+        why, self._cut = "its stream ended", ""
         try:
             async with self._wire.channel(self.address, CHANNEL_OPTIONS) as channel:
                 method: Any = channel.stream_stream(
@@ -295,22 +302,40 @@ class _Line:
                 token = self._wire.shown()
                 call = method(metadata=(("authorization", f"Bearer {token}"),) if token else None)
                 writer = asyncio.create_task(self._write(call))
+                watch = asyncio.create_task(self._watch(call))
                 try:
                     await self._read(call, ready)
                 finally:
                     writer.cancel()
+                    watch.cancel()
                     call.cancel()
-                    await asyncio.wait({writer})
+                    await asyncio.wait({writer, watch})
         except grpc.aio.AioRpcError as error:
             why = f"{error.code().name}: {error.details()}"
         except asyncio.CancelledError:
-            why = "the client was closed"
-            raise
+            why = self._cut or "the client was closed"
+            if not self._cut:
+                raise
         except Exception as error:
             log.exception("a caller's stream failed relay=%s", self.address)
             why = f"{type(error).__name__}: {error}"
         finally:
             self._broke(ready, why)
+
+    async def _watch(self, call: Any) -> None:
+        """Ends the stream of a relay that gives no sign of life while it has calls."""
+        while True:
+            await asyncio.sleep(SIGN_EVERY_S)
+            silent_s = time.monotonic() - self._heard_s
+            if not self._asked or silent_s < SIGN_EVERY_S:
+                continue
+            if silent_s > SIGN_WITHIN_S and self._pinged_s > self._heard_s:
+                self._cut = f"it gave no sign of life for {silent_s:.1f} s"
+                call.cancel()
+                return
+            self._pinged_s = time.monotonic()
+            self._more.ping = True
+            self._something.set()
 
     async def _read(self, call: Any, ready: asyncio.Future[None]) -> None:
         async for message in call:
