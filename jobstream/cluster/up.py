@@ -436,7 +436,10 @@ class Cluster:
         )
 
     def _relay_plan(self) -> Plan:
-        return self._service_plan("relay", lambda: connects(self.relay), f"minions connect to {self.relay}")
+        told = f"minions connect to {self.relay}"
+        if self.gearman:
+            told += f", Gearman's clients and workers to {self.gearman}"
+        return self._service_plan("relay", lambda: connects(self.relay), told)
 
     def _gateway_plan(self) -> Plan:
         ready = f"{self.http}/healthz"
