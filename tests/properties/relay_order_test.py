@@ -14,7 +14,7 @@ from relay.core.window import Window
 from schemas.codec import decode, encode
 from schemas.events import Dispatch, Receipt
 from schemas.proto.relay_pb2 import FAILURE, INTERRUPTED, SUCCESS, Job
-from schemas.words import LanePolicy, Phase
+from schemas.words import LanePolicy, Outcome, Phase
 from tests.fakes.desk import HOME, KEYS, Desk
 from tests.unit.relay.world import World, held
 
@@ -116,7 +116,8 @@ class OrderMachine(RuleBasedStateMachine):
 
         What is durable is also committed here, and no relay dies while it waits for minions to come back:
         what
-        ended in the last commit interval, or was told to such a relay, may run again, whatever came after it.
+        ended in the last commit interval, or was told to such a relay, may run again, whatever came after
+        it. Nor does a minion bring what the relay before had given up: its success would come too late.
         """
         arrived = data.draw(st.integers(0, len(self.world.unstored)))
         for each in self.world.unstored[:arrived]:
@@ -148,8 +149,11 @@ class OrderMachine(RuleBasedStateMachine):
         for offset, dispatch in enumerate(self._log()):
             self.world.edge.dispatched(window, offset, dispatch, 100, self.world.now_ms)
         self.world.settle()
+        given_up = {each.job for each in old.receipts if each.outcome == Outcome.LOST}
         for minion in self.minions:
             minion.session = None
+            minion.jobs = {id: job for id, job in minion.jobs.items() if id not in given_up}
+            minion.kept = [each for each in minion.kept if each[1].id not in given_up]
         self._go_on()
 
     @invariant()
@@ -274,4 +278,7 @@ class OrderMachine(RuleBasedStateMachine):
 
 
 TestOrder = OrderMachine.TestCase
-TestOrder.settings = settings(max_examples=settings().max_examples // 8, stateful_step_count=30)
+# The same histories each time: more of them are for whoever works on this.
+TestOrder.settings = settings(
+    derandomize=True, max_examples=settings().max_examples // 12, stateful_step_count=30
+)
