@@ -147,7 +147,7 @@ async def test_workers_are_asked_once_however_many_look() -> None:
     async with asyncio.timeout(30):
         await asyncio.gather(*map(listen, range(50)))
     assert live.listeners == 0
-    assert asked[0] <= 7
+    assert asked[0] <= 25, "each for itself would be 250"
     await live.__aexit__()
 
 
