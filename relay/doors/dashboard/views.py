@@ -21,11 +21,14 @@ from relay.doors.dashboard.trail import Trail
 from relay.doors.http.door import Door
 from relay.doors.http.letters import Letters
 from relay.doors.http.moment import duration_ms, moment_ms
-from relay.doors.http.problem import Problem
+from relay.doors.http.problem import Problem, unavailable
 from schemas.times import format_time, parse_time
 from schemas.words import Phase
 
 ROOT = "/dashboard"
+
+LIST_ANSWER_S = 8.0
+"""How long a list may take; workers look into every row for a function, key or tag."""
 
 JOBS_SHOWN = 50
 """Jobs on a page of a list."""
@@ -178,7 +181,13 @@ class Views:
         shows: dict[str, Any] = {"query": query, "text": search_text(query), "phases": list(Phase)}
         if set(query) == {"function"}:  # one bare word: perhaps it is the id of a job
             await self._move_if_job(query["function"], asked)
-        found = await self.door.jobs({**sent, "limit": str(JOBS_SHOWN)}, asked.grant)
+        try:
+            async with asyncio.timeout(LIST_ANSWER_S):
+                found = await self.door.jobs({**sent, "limit": str(JOBS_SHOWN)}, asked.grant)
+        except TimeoutError:
+            raise unavailable(
+                f"the list was not made within {LIST_ANSWER_S:g} s; choose by queue, phase or time, which is quicker"
+            ) from None
         shows |= found.body
         if found.body["next"]:
             more = {**{name: value for name, value in query.items() if value}, "after": found.body["next"]}
