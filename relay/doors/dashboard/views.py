@@ -186,7 +186,7 @@ class Views:
                 found = await self.door.jobs({**sent, "limit": str(JOBS_SHOWN)}, asked.grant)
         except TimeoutError:
             raise unavailable(
-                f"the list was not made within {LIST_ANSWER_S:g} s; choose by queue, phase or time, which is quicker"
+                f"the list was not made within {LIST_ANSWER_S:g} s; choose by queue, phase or time"
             ) from None
         shows |= found.body
         if found.body["next"]:
