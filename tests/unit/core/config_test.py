@@ -100,3 +100,13 @@ def test_a_queue_is_paused_by_its_entry() -> None:
     assert not NOTHING_SAID.paused("mail")
     assert not Config.of([MAIL]).paused("mail")
     assert Config.of([PAUSED]).paused("mail")
+
+
+def test_what_an_entry_says_has_the_order_of_its_queue() -> None:
+    """Which is no option of one job; what it leaves to others is left out."""
+    assert config.said_of(QueueConfig(queue="mail", order="key", timeout_ms=5)) == {
+        "timeout_ms": 5,
+        "order": "key",
+    }
+    assert config.said_of(QueueConfig(queue="mail")) == {}
+    assert config.said_of(FunctionConfig(function="f", lost_max=2)) == {"lost_max": 2}
