@@ -135,6 +135,9 @@ def relay(
     --scheduler names who does. With --calls-only it needs no Kafka, keeps nothing, and has foreground calls
     only.
 
+    Beyond loopback it wants tokens, or certificates of its minions (`relay_tokens`, `relay_clients`), unless
+    `relay_open` is yes.
+
     ```
     jobstream relay --bootstrap kafka-1:9092 --relay 0.0.0.0:7071
     jobstream relay --scheduler shop.fleet:Fleet
