@@ -10,7 +10,7 @@ from enum import StrEnum
 from relay.core.call import Run, Worker
 from relay.core.tokens import EVERYTHING, Denied, Grant, Scope
 from relay.core.window import Progress, Window
-from schemas.events import Dispatch
+from schemas.events import Beat, Dispatch
 from schemas.proto import relay_pb2
 
 KEPT_SHARE = 4
@@ -81,6 +81,7 @@ class Lease:
     announced: bool = False  # `started` was written, perhaps not yet durable
     told: bool = False  # `started` is durable
     beating: bool = False  # has its place in the wheel of alive beats
+    alive: Beat | None = None  # its last alive beat, said again as long as it is true
     over: bool = False
 
     @property

@@ -135,19 +135,22 @@ def beat(lease: Lease, kind: BeatKind) -> Beat:
     is.
     """
     if kind is BeatKind.ALIVE:
-        return Beat(
-            job=lease.job,
-            key=lease.key,
-            epoch=lease.epoch,
-            attempt=lease.attempt,
-            kind=kind.value,
-            minion=lease.session.minion,
-            session=lease.session.id,
-            assigned_at_ms=lease.assigned_at_ms,
-            started_at_ms=lease.started_at_ms,
-            deadline_ms=lease.deadline_ms,
-            spilled=lease.spilled,
-        )
+        said = lease.alive
+        if said is None or (said.session, said.started_at_ms) != (lease.session.id, lease.started_at_ms):
+            said = lease.alive = Beat(
+                job=lease.job,
+                key=lease.key,
+                epoch=lease.epoch,
+                attempt=lease.attempt,
+                kind=kind.value,
+                minion=lease.session.minion,
+                session=lease.session.id,
+                assigned_at_ms=lease.assigned_at_ms,
+                started_at_ms=lease.started_at_ms,
+                deadline_ms=lease.deadline_ms,
+                spilled=lease.spilled,
+            )
+        return said
     return Beat(
         job=lease.job,
         key=lease.key,

@@ -9,7 +9,6 @@ stays with it. The raw gRPC stream that it is held against has the same batches 
 import asyncio
 import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,7 +23,7 @@ import grpc
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from jobstream.cluster import Broker, free_port
+from jobstream.cluster import Broker, Child, free_port
 from schemas.codec import encode
 from schemas.defaults import PARTITIONS
 from schemas.events import Dispatch
@@ -233,12 +232,11 @@ def relay(bootstrap: str, prefix: str) -> Iterator[tuple[str, int]]:
         "JOBSTREAM_PREFIX": prefix,
         "JOBSTREAM_RELAY": address,
     }
-    child = subprocess.Popen([sys.executable, "-m", "relay"], env=environ, stderr=subprocess.DEVNULL)
+    child = Child.start([sys.executable, "-m", "relay"], log=Path(os.devnull), env=environ)
     try:
         yield address, child.pid
     finally:
-        child.terminate()
-        child.wait()
+        child.stop()
 
 
 def cpu_s(pid: int) -> float:
@@ -348,7 +346,9 @@ def bare_stream(address: str, jobs: int) -> None:
 async def limit(jobs: int, *, answers: bool) -> float:
     """Jobs a second of the raw gRPC stream to the same minion, with its receipts going back or without."""
     address = f"127.0.0.1:{free_port()}"
-    child = multiprocessing.get_context("spawn").Process(target=bare_stream, args=(address, jobs))
+    child = multiprocessing.get_context("spawn").Process(
+        target=bare_stream, args=(address, jobs), daemon=True
+    )
     child.start()
     try:
         minion = Minion(address, answers=answers)

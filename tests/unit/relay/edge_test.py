@@ -722,3 +722,21 @@ def test_unspent_credits_can_be_recalled() -> None:
     world.edge.recall(session, 1)
     assert [note.recalled.count for note in world.notes(session)] == [0]
     world.credit(session, 100)
+
+
+def test_an_alive_beat_tells_who_holds_the_lease_now() -> None:
+    """It is said again and again as it was, until the lease has another session or was begun."""
+    world = World()
+    first = world.hello(credit=1)
+    world.read(world.dispatch())
+    [job] = world.sent(first)
+    world.wait(3 * HEARTBEAT_MS, first)
+    world.beat(first, Beat(job=job.id, epoch=1, started_at_ms=7))
+    world.wait(2 * HEARTBEAT_MS, first)
+    world.breaks(first)
+    second = world.hello(held=(held(job),))
+    world.wait(2 * HEARTBEAT_MS, second)
+    alive = [(beat.session, beat.started_at_ms) for beat in world.beats if beat.kind == "alive"]
+    assert alive[0] == (first.id, None)
+    assert (first.id, 7) in alive
+    assert alive[-1] == (second.id, 7)
