@@ -401,6 +401,8 @@ def _environment() -> Environment:
         do_url=lambda name, target, **query: ACTIONS[name].url(quote(target, safe=""), query),
         url=_url,
     )
+    for name in environment.list_templates():  # compiled now, not while somebody waits for the first page
+        environment.get_template(name)
     return environment
 
 
