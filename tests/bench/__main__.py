@@ -18,6 +18,7 @@ from rich.table import Table
 
 from tests.bench import (
     agents,
+    calls,
     gearman,
     jobs,
     kills,
@@ -66,6 +67,7 @@ BENCHMARKS: Final = (
     Benchmark(listing.NAMES, listing.measure),
     Benchmark(agents.NAMES, agents.measure),
     Benchmark(gearman.NAMES, gearman.measure),
+    Benchmark(calls.NAMES, calls.measure),
     Benchmark(("minion_jobs_per_s", "minion_cpu_us_per_job"), minions.measure),
     *(
         Benchmark(
@@ -82,6 +84,8 @@ BENCHMARKS: Final = (
 )
 RATIOS: Final = (
     ("gearman_calls_per_s", "gearmand_calls_per_s"),
+    ("call_ms_p50", "grpc_ping_ms_p50"),
+    ("call_ms_p99", "grpc_ping_ms_p99"),
     ("gearman_call_us_p50", "gearmand_call_us_p50"),
     ("gearman_background_per_s", "gearmand_background_sqlite_per_s"),
     ("relay_push_per_s", "grpc_push_per_s"),
