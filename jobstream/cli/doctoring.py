@@ -112,7 +112,7 @@ def _facts(settings: "Settings", id: str, key: str | None) -> "list[Fact]":
     topics = Topics(settings.prefix, settings.partitions)
     homes = [home(key, topics.partitions)] if key else list(likely_homes(id, topics.partitions))
     found = []
-    for message in read(settings.bootstrap, topics.facts, homes):
+    for message in read(settings.kafka, topics.facts, homes):
         try:
             fact = decode(message.value() or b"", (Fact,))
         except Undecodable:

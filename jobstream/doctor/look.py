@@ -55,10 +55,10 @@ def look(settings: Settings) -> Seen:
     Raises:
         NotReachable: Kafka does not answer.
     """
-    metadata = Metadata(settings.bootstrap)
+    metadata = Metadata(settings.kafka)
     topics = Topics(settings.prefix, settings.partitions)
     seen = Seen(settings.partitions, time.time_ns() // 1_000_000, version())
-    seen.topic_faults = check(settings.bootstrap, topics)
+    seen.topic_faults = check(settings.kafka, topics)
     seen.brokers = metadata.brokers()
     try:
         adopt(settings, patience_s=ANSWER_S)
@@ -113,7 +113,7 @@ def _workers(settings: Settings, topics: Topics, now_ms: int) -> list[str]:
     """
     told: dict[bytes, Worker | None] = {}
     try:
-        for message in read(settings.bootstrap, topics.workers, [0]):
+        for message in read(settings.kafka, topics.workers, [0]):
             value = message.value()
             told[message.key() or b""] = None if value is None else decode(value, (Worker,))
     except (TopicsMissing, Undecodable):
@@ -159,7 +159,7 @@ def _asked(settings: Settings, topics: Topics) -> deque[Asked]:
     found: deque[Asked] = deque(maxlen=ASKED_MAX)
     since_ms = time.time_ns() // 1_000_000 - FACTS_MS
     try:
-        for message in read(settings.bootstrap, topics.facts, range(topics.partitions), since_ms):
+        for message in read(settings.kafka, topics.facts, range(topics.partitions), since_ms):
             fact = _fact(message.value())
             if fact is not None and fact.fact == FactKind.ADMITTED:
                 found.append(
