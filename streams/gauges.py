@@ -31,7 +31,7 @@ def gauges(shell: Shell, ends: Ends) -> Iterator[Sample]:
     """All of them. `ends`: of source partitions."""
     partitions = list(shell.partitions.values())
     now_ms = shell.ticker.now_ms()
-    yield catalogue.READY, (), shell.recovered_line is not None
+    yield catalogue.READY, (), int(shell.recovered_line is not None)
     yield catalogue.OWNED, (), len(partitions)
     yield catalogue.REBALANCES, (), shell.rebalances
     yield catalogue.ROWS, (), sum(len(partition.rows) for partition in partitions)

@@ -147,7 +147,7 @@ class Meter:
             for metric, labels, value in self._ask(look, loop):
                 family = families.setdefault(metric.name, Family(metric))
                 if labels in family.values or len(family.values) < metric.series_max:
-                    family.values[labels] = value
+                    family.values[labels] = float(value)  # a truth is a number too, but not to OTLP
         for counter in list(self._counters.values()):
             family = families.setdefault(counter.metric.name, Family(counter.metric))
             family.values.update({labels: cell[0] for labels, cell in list(counter.cells.items())})

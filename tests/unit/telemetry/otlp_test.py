@@ -23,7 +23,7 @@ def meter() -> Meter:
     made = Meter()
     made.counter(catalogue.FACTS).add(("admitted", "q", "f"), 3)
     made.histogram(catalogue.RUN_TIME).observe(("q", "f"), 0.2)
-    made.watch(lambda: [(catalogue.ROWS, (), 7)])
+    made.watch(lambda: [(catalogue.ROWS, (), 7), (catalogue.READY, (), True)])
     return made
 
 
@@ -50,7 +50,8 @@ def test_what_a_collector_gets(meter: Meter) -> None:
         )
         facts = kept.metrics["jobstream_facts"]
         assert (facts.sum.is_monotonic, facts.sum.data_points[0].as_int) == (True, 3)
-        assert kept.metrics["jobstream_rows"].gauge.data_points[0].as_int == 7
+        assert kept.metrics["jobstream_rows"].gauge.data_points[0].as_double == 7
+        assert kept.metrics["jobstream_ready"].gauge.data_points[0].as_double == 1
         times = kept.metrics["jobstream_run"]
         assert times.histogram.data_points[0].count == 1
         assert tuple(times.histogram.data_points[0].explicit_bounds) == catalogue.SECONDS
