@@ -28,11 +28,13 @@ from jobstream.errors import (
     CallLost,
     CallNotTaken,
     CallTimedOut,
+    WaitTimedOut,
 )
 from jobstream.functions import BYTES_TYPE, Function, Seconds, encode_json, milliseconds
 from jobstream.minion.session import CHANNEL_OPTIONS
 from jobstream.minion.wire import Wire, wire_of
 from schemas.defaults import CALL_BYTES_MAX, CONTENT_TYPE, ROUTING_MS_MAX
+from schemas.names import new_id
 from schemas.proto import relay_pb2
 from schemas.proto.relay_pb2 import (
     AreaStep,
@@ -76,6 +78,9 @@ SIGN_EVERY_S = 1.0
 
 SIGN_WITHIN_S = 4.0
 """One that said nothing for so long while calls were under way is away, and has lost them."""
+
+TAKEN_S = 5.0
+"""How long a relay may take to have the request of a durable call in Kafka, before another one is asked."""
 
 ROUND_MIN_S = 0.05
 """A round over relays that all say no at once takes so long at least."""
@@ -179,6 +184,10 @@ class _Wish:
     trace: str
     caller: str
     said: Listener | None
+    job: str = ""
+    """Id of the job of a durable call; empty: it is none."""
+    key: str = ""
+    queue: str = ""
 
     def request(self, routing_ms: int) -> CallRequest:
         """As a relay gets it, that looks so long."""
@@ -194,6 +203,10 @@ class _Wish:
             trace=self.trace,
             caller=self.caller,
             words=self.said is not None,
+            durable=bool(self.job),
+            job=self.job,
+            key=self.key,
+            queue=self.queue,
         )
 
     def looking_s(self, routing_ms: int) -> float:
@@ -530,6 +543,75 @@ class Caller:
                 return answer
             if not again:
                 raise CallLost(name, reply.error_message)
+
+    async def job(  # noqa: PLR0913  # as answer
+        self,
+        function: str | Function[..., Any],
+        args: Any = None,
+        *,
+        id: str | None = None,
+        key: str = "",
+        queue: str = "",
+        limit: Seconds | None = None,
+        priority: Priority = "normal",
+        within: Seconds | None = None,
+        content_type: str | None = None,
+        trace: str = "",
+    ) -> Answer:
+        """A durable call: asks for a job, which is kept and retried as any other, and waits for its end
+        over the same connection. A relay that dies meanwhile costs nothing: another one is asked for the
+        same job.
+
+        Args:
+            function: As of a call.
+            args: As of a call.
+            content_type: As of a call.
+            priority: As of a call.
+            trace: As of a call.
+            id: Of the job; made if left out. Calling again with it gives the end of the job that exists.
+            key: Of the job.
+            queue: Of the job.
+            limit: How long one attempt may run.
+            within: How long to wait in all; None: as long as it takes. The job goes on all the same.
+
+        Raises:
+            CallFailed: The job is dead, expired or was rejected; `error_type` and `message` say why.
+            CallCancelled: It was cancelled.
+            WaitTimedOut: It had not ended in time.
+            BadRequest: It cannot be asked for.
+        """
+        name = function.name if isinstance(function, Function) else function
+        encoded, media_type = _encoded(args, content_type)
+        limit_ms = milliseconds("limit", limit) or 0
+        id = id or new_id()
+        wish = _Wish(
+            name, encoded, media_type, "", (), limit_ms, priority, trace, self._name, None, id, key, queue
+        )
+        within_ms = milliseconds("within", within)
+        try:
+            async with asyncio.timeout(None if within_ms is None else within_ms / 1_000):
+                return await self._end_of_job(wish)
+        except TimeoutError:
+            raise WaitTimedOut(f"job {id} had not ended within {within} s") from None
+
+    async def _end_of_job(self, wish: _Wish) -> Answer:
+        """Asks relays for it until one has its end."""
+        tries = 0
+        pause_s = ROUND_MIN_S
+        while True:
+            for line in self._order():
+                tries += 1
+                try:
+                    reply = await line.ask(wish, int(TAKEN_S * 1_000), TAKEN_S)
+                except (_Elsewhere, _Broken) as away:
+                    log.info("durable call goes on elsewhere job_id=%s reason=%s", wish.job, away)
+                    line.away_until_s = time.monotonic() + AWAY_S
+                    continue
+                answer = _answer(wish, line, reply, tries)
+                if answer is not None:
+                    return answer
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * GROWTH, AWAY_S)
 
     async def _taken(self, wish: _Wish, search: _Search, *, again: bool) -> tuple[_Line, CallReply]:
         """Asks relays until one has somebody who takes the call: how it ended there."""

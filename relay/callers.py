@@ -17,8 +17,10 @@ from google.protobuf.message import DecodeError
 from relay.core.call import BadCall, Call, Priority, Word, WordKind
 from relay.core.call_session import REPLIES
 from relay.core.tokens import Denied
+from relay.durable import BadDurable, CannotSay, Durables, reply_of_fact
 from relay.switchboard import Switchboard
 from schemas.defaults import CONTENT_TYPE, MIB, NAME_CHARS_MAX, ROUTING_MS
+from schemas.proto import relay_pb2
 from schemas.proto.relay_pb2 import CallReply, CallRequest, CallWord, FromCaller, RunStatus, ToCaller
 
 DOOR = "grpc"
@@ -144,9 +146,13 @@ class Asked:
 class CallerStream:
     """All calls of one stream."""
 
-    def __init__(self, board: Switchboard, peer: str, may: Callable[[str], None]) -> None:
+    def __init__(
+        self, board: Switchboard, peer: str, may: Callable[[str], None], durables: Durables | None = None
+    ) -> None:
         """`may` raises Denied for a function that this caller may not call."""
         self.calls: dict[int, Call] = {}
+        self.jobs: dict[int, asyncio.Task[None]] = {}
+        """Durable calls."""
         self.closed = False
         self.refusal = ""
         """Why the stream is cut off; empty: it is not."""
@@ -159,6 +165,7 @@ class CallerStream:
         self._board = board
         self._peer = peer
         self._may = may
+        self._durables = durables
         self._words: deque[tuple[CallWord, int]] = deque()
         self._bytes = 0
 
@@ -176,14 +183,15 @@ class CallerStream:
     def over(self, number: int) -> None:
         """A call is over."""
         self.calls.pop(number, None)
-        if self._asks_no_more and not self.calls:
-            self.idle.set()
-            self.something.set()
+        self._look_idle()
 
     def asks_no_more(self) -> None:
         """The caller has ended its side."""
         self._asks_no_more = True
-        if not self.calls:
+        self._look_idle()
+
+    def _look_idle(self) -> None:
+        if self._asks_no_more and not self.calls and not self.jobs:
             self.idle.set()
             self.something.set()
 
@@ -201,6 +209,8 @@ class CallerStream:
             call = self.calls.get(number)
             if call is not None:
                 self._board.leave(call, "its caller called it off")
+            if number in self.jobs:
+                self.jobs[number].cancel()
 
     def messages(self, relay: str = "") -> list[ToCaller]:
         """What waits for the caller, taken out, as messages."""
@@ -222,15 +232,20 @@ class CallerStream:
         self.closed = True
         for call in list(self.calls.values()):
             self._board.leave(call)
+        for job in list(self.jobs.values()):
+            job.cancel()
         self._words.clear()
 
     def _ask(self, number: int, request: CallRequest, since_ms: int | None) -> None:
-        if number in self.calls:
+        if number in self.calls or number in self.jobs:
             raise CutOff(
                 f"the number of a call must not be that of another one under way, got {number} twice"
             )
-        if len(self.calls) >= OPEN_MAX:
+        if len(self.calls) + len(self.jobs) >= OPEN_MAX:
             raise CutOff(f"a stream must have at most {OPEN_MAX} calls under way, got one more")
+        if request.durable:
+            self._wait_for_job(number, request)
+            return
         call = call_of(request, self._peer, Asked(self, number, words=request.words), since_ms)
         self.calls[number] = call
         try:
@@ -239,6 +254,33 @@ class CallerStream:
         except (BadCall, Denied) as bad:
             self.over(number)
             self.say(CallWord(call=number, bad=str(bad)), 0)
+
+    def _wait_for_job(self, number: int, request: CallRequest) -> None:
+        """A durable call: it is Kafka's, and this stream only waits."""
+        try:
+            self._may(request.function)
+        except Denied as denied:
+            self.say(CallWord(call=number, bad=str(denied)), 0)
+            return
+        if self._durables is None:
+            self.say(CallWord(call=number, bad="this relay has no Kafka, and no durable calls"), 0)
+            return
+        self.jobs[number] = asyncio.create_task(self._job(number, request, self._durables))
+
+    async def _job(self, number: int, request: CallRequest, durables: Durables) -> None:
+        try:
+            ended = await durables.taken(request)
+            self.say(CallWord(call=number, assigned=True), 0)
+            reply = reply_of_fact(await ended)
+            self.say(CallWord(call=number, end=reply), len(reply.result))
+        except BadDurable as bad:
+            self.say(CallWord(call=number, bad=str(bad)), 0)
+        except CannotSay as why:
+            lost = CallReply(outcome=relay_pb2.CALL_LOST, error_message=str(why))
+            self.say(CallWord(call=number, end=lost), 0)
+        finally:
+            self.jobs.pop(number, None)
+            self._look_idle()
 
     def _change_limit(self, number: int, call: Call, running_ms: int | None) -> None:
         try:
@@ -260,12 +302,14 @@ def _worded(number: int, word: Word) -> CallWord:
             return CallWord(call=number, exception=word.data)
 
 
-async def serve_stream(board: Switchboard, context: Any, may: Callable[[str], None]) -> None:
+async def serve_stream(
+    board: Switchboard, context: Any, may: Callable[[str], None], durables: Durables | None
+) -> None:
     """A caller's stream, from its beginning to its end. grpc.aio.AbortError when it is cut off.
 
     `may` raises Denied for a function that this caller may not call.
     """
-    line = CallerStream(board, context.peer(), may)
+    line = CallerStream(board, context.peer(), may, durables)
     reader = asyncio.create_task(_read(line, context))
     writer = asyncio.create_task(_write(line, context, board.relay))
     line.cut_off = reader.cancel

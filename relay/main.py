@@ -26,6 +26,7 @@ from relay.bridge import Bridge
 from relay.broker import GivenUp, RelayFailed, find_topics, session_timeout_ms
 from relay.doors.gearman.relayed import RelayedDoor
 from relay.doors.gearman.serve import CannotListen
+from relay.durable import Durables
 from relay.lock import Lock
 from relay.scheduler.hooks import Scheduler
 from relay.scheduler.settings import SECTION, scheduler_of
@@ -81,6 +82,7 @@ class Relay:
         self._drain_s = drain_s
         self._failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._bridge: Bridge | None = None
+        self._durables: Durables | None = None
         self._alone: Alone | None = None
         """In its place, where there is no Kafka."""
         self._server: Server | None = None
@@ -150,7 +152,7 @@ class Relay:
             told = await self._join_kafka(name)
         core = self._alone or self._bridge
         assert core is not None
-        self._server = Server(core, lock, self._into)
+        self._server = Server(core, lock, self._into, self._durables)
         try:
             port_in_force = await self._server.start(self._settings.relay)
         except RuntimeError as error:
@@ -187,6 +189,7 @@ class Relay:
         topics = await asyncio.to_thread(find_topics, admin, self._settings, self._given_up.is_set)
         patience_ms = await asyncio.to_thread(session_timeout_ms, admin)
         self._kafka = config, topics
+        self._durables = Durables(config, topics)
         self._bridge = Bridge(
             config,
             topics,
@@ -237,6 +240,8 @@ class Relay:
         if self._gearman is not None:
             await self._gearman.stop("the relay went away")
         await self._server.stop("the relay went away")
+        if self._durables is not None:
+            await self._durables.stop()
         if self._bridge is not None:
             await self._bridge.stop()
         if self._alone is not None:
@@ -250,6 +255,8 @@ class Relay:
             await self._gearman.abandon("the relay failed")
         if self._server is not None:
             await self._server.stop("the relay failed")
+        if self._durables is not None:
+            self._durables.abandon()
         if self._bridge is not None:
             self._bridge.abandon()
         if self._alone is not None:

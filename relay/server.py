@@ -24,6 +24,7 @@ from relay.core.hello import PROTOCOL
 from relay.core.session import Breach, Lease, Refusal, Session
 from relay.core.tokens import Credential, Denied, Scope
 from relay.core.translate import add_job
+from relay.durable import Durables
 from relay.lock import Lock, credential_of
 from relay.services import Services
 from schemas.defaults import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, MIB, NAME_CHARS_MAX
@@ -158,10 +159,17 @@ class Stream:
 class Server:
     """Serves minions at one address."""
 
-    def __init__(self, bridge: Bridge | Alone, lock: Lock, into: grpc.aio.Server | None = None) -> None:
+    def __init__(
+        self,
+        bridge: Bridge | Alone,
+        lock: Lock,
+        into: grpc.aio.Server | None = None,
+        durables: Durables | None = None,
+    ) -> None:
         """`into` is a server of somebody else's that it takes part in, with its address, TLS and options;
-        None: it has one of its own.
+        None: it has one of its own. `durables` are for calls that go through Kafka; None: there is none.
         """
+        self._durables = durables
         self._is_guest = into is not None
         self._bridge = bridge
         self._lock = lock
@@ -260,7 +268,9 @@ class Server:
         credential = _bearer(context)
         try:
             self._lock.grant(credential).check(Scope.SUBMIT)
-            await serve_stream(self._bridge.board, context, partial(self._may_call, credential))
+            await serve_stream(
+                self._bridge.board, context, partial(self._may_call, credential), self._durables
+            )
         except grpc.aio.AbortError:
             raise
         except Denied as denied:

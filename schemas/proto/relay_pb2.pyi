@@ -1068,6 +1068,10 @@ class CallRequest(_message.Message):
     TRACE_FIELD_NUMBER: _builtins.int
     CALLER_FIELD_NUMBER: _builtins.int
     WORDS_FIELD_NUMBER: _builtins.int
+    DURABLE_FIELD_NUMBER: _builtins.int
+    JOB_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
     function: _builtins.str
     args: _builtins.bytes
     content_type: _builtins.str
@@ -1085,6 +1089,14 @@ class CallRequest(_message.Message):
     """who asks, for the access log"""
     words: _builtins.bool
     """data, status, warnings and exceptions are wanted too"""
+    durable: _builtins.bool
+    """through Kafka: the job is kept and retried, and its end told here too; only on Calls"""
+    job: _builtins.str
+    """its id; the same one may be asked for again, at any relay"""
+    key: _builtins.str
+    """its key; empty: its id"""
+    queue: _builtins.str
+    """its queue; empty: default"""
     @_builtins.property
     def areas(self) -> _containers.RepeatedCompositeFieldContainer[Global___AreaStep]:
         """where to look first"""
@@ -1103,10 +1115,14 @@ class CallRequest(_message.Message):
         trace: _builtins.str = ...,
         caller: _builtins.str = ...,
         words: _builtins.bool = ...,
+        durable: _builtins.bool = ...,
+        job: _builtins.str = ...,
+        key: _builtins.str = ...,
+        queue: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_routing_ms", b"_routing_ms", "routing_ms", b"routing_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_routing_ms", b"_routing_ms", "areas", b"areas", "args", b"args", "caller", b"caller", "content_type", b"content_type", "function", b"function", "priority", b"priority", "routing_ms", b"routing_ms", "running_ms", b"running_ms", "trace", b"trace", "unique", b"unique", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_routing_ms", b"_routing_ms", "areas", b"areas", "args", b"args", "caller", b"caller", "content_type", b"content_type", "durable", b"durable", "function", b"function", "job", b"job", "key", b"key", "priority", b"priority", "queue", b"queue", "routing_ms", b"routing_ms", "running_ms", b"running_ms", "trace", b"trace", "unique", b"unique", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__routing_ms: _TypeAlias = _typing.Literal["routing_ms"]  # noqa: Y015
     _WhichOneofArgType__routing_ms: _TypeAlias = _typing.Literal["_routing_ms", b"_routing_ms"]  # noqa: Y015

@@ -1,0 +1,258 @@
+"""Durable foreground calls: a request through Kafka, and its end told over the connection that asked.
+
+Owns a producer of requests and a reader of all facts, both made when the first such call comes, and who
+waits for which job. A job has nothing to do with who waits for it: one that waits at a relay that dies asks
+another relay for the same id, and hears of the job that exists, also if it has ended by then.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from relay.requests import Refused, Requests
+from schemas.codec import Undecodable, decode
+from schemas.defaults import ARGS_BYTES_MAX, CONTENT_TYPE, QUEUE
+from schemas.events import Fact, JobRequest
+from schemas.names import BadName, check_function, check_id, check_key, check_queue
+from schemas.proto import relay_pb2
+from schemas.proto.relay_pb2 import CallReply, CallRequest
+from schemas.topics import Topics
+from schemas.words import PHASES_TERMINAL, FactKind, Phase, RejectCode
+
+log = logging.getLogger("relay.durable")
+
+POLL_S = 0.1
+"""How long the thread waits for facts at a time; it is woken by each."""
+
+BATCH_RECORDS = 500
+
+ENDS_S = 10.0
+"""How long Kafka may take to say where the facts end."""
+
+WAITING_MAX = 50_000
+"""Callers that wait at once."""
+
+ENDS = frozenset({FactKind.SUCCEEDED, FactKind.DIED, FactKind.CANCELLED, FactKind.EXPIRED})
+
+_OF_COMMANDS = frozenset(
+    {RejectCode.WRONG_EPOCH, RejectCode.NOT_NOW, RejectCode.UNKNOWN_JOB, RejectCode.UNKNOWN_SCHEDULE}
+)
+"""Rejections that are not about the request itself."""
+
+_PRIORITIES = {relay_pb2.PRIORITY_HIGH: "high", relay_pb2.PRIORITY_LOW: "low"}
+
+
+class BadDurable(Exception):
+    """No such job can be asked for; the text is a sentence with the value that was found."""
+
+
+class CannotSay(Exception):
+    """Kafka did not take it, or did not answer: nobody knows whether it has the request. Asking again for
+    the same id is safe.
+    """
+
+
+class Durables:
+    """All that waits at one relay. Bound to the event loop that it is made in."""
+
+    def __init__(self, config: Mapping[str, Any], topics: Topics) -> None:
+        self._config = config
+        self._topics = topics
+        self._loop = asyncio.get_running_loop()
+        self._requests: Requests | None = None
+        self._reading: asyncio.Future[None] | None = None
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._waiting: dict[str, list[asyncio.Future[Fact]]] = {}
+
+    async def taken(self, asked: CallRequest) -> "asyncio.Future[Fact]":
+        """Returns once Kafka has the request, with what will end with the job; CannotSay or BadDurable if
+        not.
+        """
+        request = request_of(asked)
+        assert request.id is not None
+        if sum(map(len, self._waiting.values())) >= WAITING_MAX:
+            raise BadDurable(f"this relay has {WAITING_MAX} callers that wait for jobs, and takes no more")
+        await self._read()
+        assert self._requests is not None
+        ended: asyncio.Future[Fact] = self._loop.create_future()
+        self._waiting.setdefault(request.id, []).append(ended)
+        ended.add_done_callback(lambda _: self._leave(request.id, ended))
+        written: asyncio.Future[str | None] = self._loop.create_future()
+
+        def tell(why: str | None) -> None:
+            if not written.done():
+                written.set_result(why)
+
+        try:
+            self._requests.write(request, tell)
+            why = await written
+        except Refused as refused:
+            ended.cancel()
+            raise CannotSay(str(refused)) from None
+        except asyncio.CancelledError:
+            ended.cancel()
+            raise
+        if why is not None:
+            ended.cancel()
+            raise CannotSay(why)
+        return ended
+
+    async def stop(self) -> None:
+        """Ends the threads; who waits hears nothing more here."""
+        self._stopping = True
+        if self._requests is not None:
+            await self._requests.stop()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+
+    def abandon(self) -> None:
+        """Lets the threads end by themselves."""
+        self._stopping = True
+        if self._requests is not None:
+            self._requests.abandon()
+
+    def _leave(self, id: str | None, ended: "asyncio.Future[Fact]") -> None:
+        assert id is not None
+        left = [each for each in self._waiting.get(id, ()) if each is not ended]
+        if left:
+            self._waiting[id] = left
+        else:
+            self._waiting.pop(id, None)
+
+    async def _read(self) -> None:
+        """Returns when facts are read from an end that was before now."""
+        if self._reading is None:
+            self._reading = self._loop.create_future()
+            self._requests = Requests(self._config, self._topics)
+            self._thread = threading.Thread(target=self._run, name="relay-facts", daemon=True)
+            self._thread.start()
+        try:
+            await asyncio.shield(self._reading)
+        except KafkaException as error:
+            raise CannotSay(f"the facts cannot be read: {error}") from None
+
+    def _take(self, facts: list[Fact]) -> None:
+        for fact in facts:
+            for ended in self._waiting.get(fact.job, ()):
+                if not ended.done():
+                    ended.set_result(fact)
+
+    # The thread.
+
+    def _run(self) -> None:
+        consumer = Consumer(
+            {
+                **self._config,
+                "group.id": f"{self._topics.facts}.waiting",  # required by the client, joined by nobody
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 50,
+            },
+            logger=logging.getLogger("relay.kafka"),
+        )
+        try:
+            places = [TopicPartition(self._topics.facts, number) for number in range(self._topics.partitions)]
+            for place in places:
+                place.offset = consumer.get_watermark_offsets(place, ENDS_S)[1]
+            consumer.assign(places)
+        except KafkaException as error:
+            self._call(self._fail, error)
+            consumer.close()
+            return
+        self._call(self._began)
+        while not self._stopping:
+            messages = consumer.consume(BATCH_RECORDS, POLL_S)
+            if self._waiting:
+                found = [fact for each in messages if (fact := self._end_in(each)) is not None]
+                if found:
+                    self._call(self._take, found)
+        consumer.close()
+
+    def _end_in(self, message: Any) -> Fact | None:
+        """The end of a job that somebody waits for, if the record tells of one."""
+        if message.error() is not None or message.value() is None:
+            return None
+        try:
+            fact = decode(message.value(), (Fact,))
+        except Undecodable:
+            return None
+        return fact if fact.job in self._waiting and ends(fact) else None
+
+    def _began(self) -> None:
+        assert self._reading is not None
+        self._reading.set_result(None)
+
+    def _fail(self, error: KafkaException) -> None:
+        """The next one tries again."""
+        assert self._reading is not None
+        reading, self._reading = self._reading, None
+        reading.set_exception(error)
+        reading.exception()
+        assert self._requests is not None
+        self._requests.abandon()
+
+    def _call(self, what: Any, *args: Any) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(what, *args)
+
+
+def request_of(asked: CallRequest) -> JobRequest:
+    """The request for a job that a durable call is; BadDurable if it cannot be one."""
+    try:
+        check_function(asked.function)
+        check_id(asked.job)
+        check_queue(asked.queue or QUEUE)
+        if asked.key:
+            check_key(asked.key)
+    except BadName as bad:
+        raise BadDurable(str(bad)) from None
+    if len(asked.args) > ARGS_BYTES_MAX:
+        raise BadDurable(f"arguments of a job must be at most {ARGS_BYTES_MAX} bytes, got {len(asked.args)}")
+    return JobRequest(
+        id=asked.job,
+        function=asked.function,
+        queue=asked.queue or QUEUE,
+        key=asked.key or None,
+        args=asked.args or None,
+        content_type=asked.content_type or CONTENT_TYPE,
+        timeout_ms=asked.running_ms or None,
+        priority=_PRIORITIES.get(asked.priority),
+        trace=asked.trace or None,
+    )
+
+
+def ends(fact: Fact) -> bool:
+    """True if a fact tells the end of its job: one that has just come, or of a job that was asked for
+    twice.
+    """
+    if fact.fact == FactKind.DEDUPLICATED:
+        return fact.phase in PHASES_TERMINAL
+    if fact.fact == FactKind.REJECTED:
+        return fact.error_type not in _OF_COMMANDS
+    return fact.fact in ENDS
+
+
+def reply_of_fact(fact: Fact) -> CallReply:
+    """How a job ended, for its caller."""
+    message = fact.error_message or fact.reason or ""
+    if fact.phase == Phase.SUCCEEDED and fact.fact != FactKind.REJECTED:
+        return CallReply(
+            outcome=relay_pb2.COMPLETE,
+            result=fact.result or b"",
+            result_type=fact.result_type or "",
+            minion=fact.minion or "",
+        )
+    if fact.phase == Phase.CANCELLED:
+        return CallReply(outcome=relay_pb2.CALL_CANCELLED, error_message=message)
+    return CallReply(
+        outcome=relay_pb2.FAILED,
+        error_type=fact.error_type or str(fact.phase or fact.fact),
+        error_message=message,
+        minion=fact.minion or "",
+        non_retryable=True,
+    )
