@@ -217,7 +217,7 @@ begin
         job, key, epoch, attempt, function, queue, offered_at, started_at, ended_at, outcome, queued_ms, start_ms,
         run_ms, minion, session, relay, step, done, total, error_type, error_message)
     select
-        job, key, epoch, max(attempt), max(function), max(queue), min(offered_at), min(started_at), min(ended_at),
+        job, key, epoch, min(attempt), max(function), max(queue), min(offered_at), min(started_at), min(ended_at),
         (array_agg(outcome order by record_offset) filter (where outcome is not null))[1],
         max(queued_ms), max(start_ms), max(run_ms), max(minion), max(session), max(relay),
         (array_agg(step order by record_offset desc) filter (where step is not null))[1],

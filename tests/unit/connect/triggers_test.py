@@ -13,8 +13,9 @@ import pytest
 from psycopg.rows import dict_row
 
 from jobstream.cluster import free_port
-from jobstream.connect import postgres, tables
+from jobstream.connect import postgres, rescue, tables
 from jobstream.connect.names import Database
+from schemas.events import Fact
 
 pytestmark = pytest.mark.slow
 
@@ -145,6 +146,27 @@ def test_an_offer_that_nobody_ended(connection: Connection) -> None:
     assert one(connection, "select job from jobs")["job"] == "a"
 
 
+@pytest.mark.parametrize("together", [True, False], ids=["in one statement", "one by one"])
+def test_attempts_count_up(connection: Connection, *, together: bool) -> None:
+    """Each retry is a row with its own number, and keeps the error it ended with."""
+    story = (
+        fact(1, "admitted", "ready", 1, 1),
+        fact(2, "failed", "retrying", 1, 1, error_type="A", run_ms=1),
+        fact(3, "readied", "ready", 2, 2),
+        fact(4, "failed", "retrying", 2, 2, error_type="B", run_ms=1),
+        fact(5, "readied", "ready", 3, 3),
+        fact(6, "succeeded", "succeeded", 3, 3, run_ms=1),
+    )
+    for rows in [story] if together else [(row,) for row in story]:
+        write(connection, *rows)
+    found = connection.execute("select attempt, outcome, error_type from attempts order by epoch").fetchall()
+    assert [tuple(row.values()) for row in found] == [
+        (1, "failed", "A"),
+        (2, "failed", "B"),
+        (3, "succeeded", None),
+    ]
+
+
 def test_schedules_add_up(connection: Connection) -> None:
     """Fires are counted once each, whatever is written again; the state is the last one that was told."""
     rows = (
@@ -193,3 +215,14 @@ def test_an_outbox_row_is_a_request(connection: Connection) -> None:
     row = one(connection, "select * from outbox")
     assert row["payload"] == {"id": str(row["id"]), "function": "f", "args": {"a": None}, "queue": "q"}
     assert row["aggregateid"] == str(row["id"])
+
+
+def test_what_the_database_refuses(connection: Connection) -> None:
+    """A record whose text has a NUL is refused with a reason, and the rows beside it are written."""
+    told = Fact(fact="admitted", job="a", key="k", partition=0, at_ms=T0_MS, phase="ready")
+    records = [told, replace(told, error_message="a\0b"), replace(told, job="b" * 200)]
+    said = [rescue._refusal(connection, "facts", each, offset) for offset, each in enumerate(records)]
+    assert [bool(why) for why in said] == [False, True, False]
+    assert "NUL" in said[1]
+    written = connection.execute("select record_offset from facts order by 1").fetchall()
+    assert [row["record_offset"] for row in written] == [0, 2]
