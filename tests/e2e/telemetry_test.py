@@ -58,10 +58,11 @@ async def test_a_job_is_one_trace_through_all_processes(
         wanted = ["attempt e2e.flaky"] * 2 + ["dispatch default"] * 2 + ["job e2e.flaky"]
         wanted += ["receipt default"] * 2 + ["run e2e.flaky"] * 2
 
-        async def complete() -> None:
+        async def complete() -> bool:
             assert told.names() == wanted, told.names()
             for metric in (catalogue.FACTS, catalogue.ASSIGNED, catalogue.ATTEMPTS, catalogue.HTTP_STREAMS):
                 assert otlp_name(metric) in told.metrics
+            return True
 
         await eventually_async(complete, TOLD_S)
     finally:
