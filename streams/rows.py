@@ -74,6 +74,10 @@ def split(key: str) -> tuple[str, str]:
     return key[:KIND_CHARS], key[KIND_CHARS:]
 
 
+def _listed_as(row: JobRow) -> tuple[str, str, int]:
+    return row.phase, row.spec.queue, row.spec.created_at_ms
+
+
 def _is_linked(row: JobRow) -> bool:
     spec = row.spec
     return spec.lane is not None or spec.unique is not None or row.wait_reason == WaitReason.UNSERVED
@@ -155,7 +159,7 @@ class Jobs(Mapping[str, JobRow]):
     def keep_hot(self, id: str, row: JobRow) -> None:
         """The job is now so, and something is to happen to it soon."""
         before = self.hot.get(id)
-        if before is not None and (before.phase, before.spec.queue) == (row.phase, row.spec.queue):
+        if before is not None and _listed_as(before) == _listed_as(row):
             self.hot[id] = row
             self.hot.move_to_end(id)
             return

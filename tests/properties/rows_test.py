@@ -157,6 +157,17 @@ class RowsLikeADict(RuleBasedStateMachine):
 TestRowsLikeADict = RowsLikeADict.TestCase
 
 
+def test_another_job_with_the_same_id_is_listed_where_it_belongs() -> None:
+    """As when one was dropped and asked for again: also if both are hot, and alike in all but their times."""
+    rows = Rows(3)
+    for created_at_ms in (200_000, 0):
+        rows.keep_job("j1", job_row("j1", Phase.READY, created_at_ms, "mail"))
+    found = [
+        glance.created_at_ms for number in rows.jobs.created.slots for glance in rows.jobs.glances(number)
+    ]
+    assert found == [0]
+
+
 @given(st.lists(st.binary(max_size=50), max_size=20), st.integers(1, 400))
 def test_packed_and_unpacked(values: list[bytes], times: int) -> None:
     """A value comes back as it was, whichever dictionary was in use, and none of any kind is too odd to learn
