@@ -244,10 +244,11 @@ class _Line:
             await self._alive(max(looking_s, ROUND_MIN_S))
         number = next(self._numbers)
         loop = asyncio.get_running_loop()
-        asked = self._asked[number] = _Asked(loop.create_future(), wish.said)
         behind_ms = self._behind_ms
         at_ms = 0 if behind_ms is None else _monotonic_ms() + behind_ms
-        self._asks.append(Ask(call=number, request=wish.request(routing_ms), asked_at_ms=at_ms))
+        ask = Ask(call=number, request=wish.request(routing_ms), asked_at_ms=at_ms)
+        asked = self._asked[number] = _Asked(loop.create_future(), wish.said)
+        self._asks.append(ask)
         self._something.set()
         silent = loop.call_later(wish.looking_s(routing_ms) + SLACK_S, self._silent, asked)
         try:
@@ -376,7 +377,11 @@ class _Line:
             if not asked.ended.done():
                 asked.ended.set_exception(BadRequest(word.bad))
         elif kind != "assigned" and asked.said is not None:
-            asked.said(_said(kind, word), OpenCall(self, number))
+            try:
+                asked.said(_said(kind, word), OpenCall(self, number))
+            except Exception as error:  # noqa: BLE001  # the caller's own; other calls have part in the stream
+                if not asked.ended.done():
+                    asked.ended.set_exception(error)
 
     async def _write(self, call: Any) -> None:
         """Sends what gathered; what gathers meanwhile goes with the next message."""

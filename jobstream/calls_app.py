@@ -30,6 +30,7 @@ from jobstream.errors import (
     CallNotTaken,
     CallTimedOut,
 )
+from schemas.asgi import BodyRefused, Gone, Message, Receive, read_body
 from schemas.defaults import CALL_BYTES_MAX, CONTENT_TYPE
 
 log = logging.getLogger(__name__)
@@ -63,8 +64,6 @@ STATUSES: dict[type[CallEnded], HTTPStatus] = {
 }
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 Check = Callable[[Scope, str], None]
@@ -78,10 +77,6 @@ class Refusal(Exception):
         super().__init__(sentence)
         self.status = status
         self.more = more
-
-
-class _Gone(Exception):
-    """Who asked hung up."""
 
 
 @dataclass
@@ -128,7 +123,7 @@ class CallsApp:
                 await self._serve(scope, receive, send)
             except Refusal as refusal:
                 await _refuse(refusal, send)
-            except _Gone:
+            except Gone:
                 log.debug("a client hung up path=%s", scope["path"])
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -136,7 +131,8 @@ class CallsApp:
         if self._check is not None:
             self._check(scope, asked.function)
         asked.headers = {name.lower(): value for name, value in scope["headers"]}
-        asked.body = await _body(receive, asked)
+        length = asked.headers.get(b"content-length", b"").decode("latin-1")
+        asked.body = await _body(receive, asked, length)
         if asked.whole:
             answer = await _unless_gone(self._whole(asked), receive)
             await _send_whole(answer, send)
@@ -240,7 +236,7 @@ async def _unless_gone(work: Awaitable[Any], receive: Receive) -> Any:
         await asyncio.wait({working, listening}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
-        raise _Gone
+        raise Gone
     finally:
         working.cancel()
         listening.cancel()
@@ -251,29 +247,12 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _body(receive: Receive, asked: _Asked) -> bytes:
+async def _body(receive: Receive, asked: _Asked, length: str) -> bytes:
     limit = WHOLE_BYTES_MAX if asked.whole else CALL_BYTES_MAX
-    parts: list[bytes] = []
-    size = 0
     try:
-        async with asyncio.timeout(BODY_S):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise _Gone
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > limit:
-                    raise Refusal(
-                        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                        f"the body must be at most {limit} bytes, got {size}",
-                    )
-                if not message.get("more_body", False):
-                    return b"".join(parts)
-    except TimeoutError:
-        raise Refusal(
-            HTTPStatus.REQUEST_TIMEOUT, f"the body must come within {BODY_S:g} s, got {size} bytes by then"
-        ) from None
+        return await read_body(receive, length, limit, BODY_S)
+    except BodyRefused as refused:
+        raise Refusal(refused.status, refused.sentence) from None
 
 
 def _options(query: str) -> dict[str, Any]:

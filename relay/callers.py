@@ -19,7 +19,7 @@ from relay.core.call_session import REPLIES
 from relay.core.tokens import Denied
 from relay.durable import BadDurable, CannotSay, Durables, reply_of_fact
 from relay.switchboard import Switchboard
-from schemas.defaults import CONTENT_TYPE, MIB, NAME_CHARS_MAX, ROUTING_MS
+from schemas.defaults import CONTENT_TYPE, MIB, NAME_CHARS_MAX, QUEUE, ROUTING_MS
 from schemas.proto import relay_pb2
 from schemas.proto.relay_pb2 import CallReply, CallRequest, CallWord, FromCaller, RunStatus, ToCaller
 
@@ -49,6 +49,10 @@ WORD_BYTES = 100
 _EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]  # its types forgot it
 
 PRIORITIES = {0: Priority.NORMAL, 1: Priority.HIGH, 2: Priority.LOW}
+
+
+May = Callable[[str, str | None], None]
+"""Raises Denied unless who calls may call the function; the queue is that of a durable call."""
 
 
 class CutOff(Exception):
@@ -146,9 +150,7 @@ class Asked:
 class CallerStream:
     """All calls of one stream."""
 
-    def __init__(
-        self, board: Switchboard, peer: str, may: Callable[[str], None], durables: Durables | None = None
-    ) -> None:
+    def __init__(self, board: Switchboard, peer: str, may: May, durables: Durables | None = None) -> None:
         """`may` raises Denied for a function that this caller may not call."""
         self.calls: dict[int, Call] = {}
         self.jobs: dict[int, asyncio.Task[None]] = {}
@@ -249,7 +251,7 @@ class CallerStream:
         call = call_of(request, self._peer, Asked(self, number, words=request.words), since_ms)
         self.calls[number] = call
         try:
-            self._may(call.function)
+            self._may(call.function, None)
             self._board.ask(call)
         except (BadCall, Denied) as bad:
             self.over(number)
@@ -258,7 +260,7 @@ class CallerStream:
     def _wait_for_job(self, number: int, request: CallRequest) -> None:
         """A durable call: it is Kafka's, and this stream only waits."""
         try:
-            self._may(request.function)
+            self._may(request.function, request.queue or QUEUE)
         except Denied as denied:
             self.say(CallWord(call=number, bad=str(denied)), 0)
             return
@@ -302,9 +304,7 @@ def _worded(number: int, word: Word) -> CallWord:
             return CallWord(call=number, exception=word.data)
 
 
-async def serve_stream(
-    board: Switchboard, context: Any, may: Callable[[str], None], durables: Durables | None
-) -> None:
+async def serve_stream(board: Switchboard, context: Any, may: May, durables: Durables | None) -> None:
     """A caller's stream, from its beginning to its end. grpc.aio.AbortError when it is cut off.
 
     `may` raises Denied for a function that this caller may not call.

@@ -250,10 +250,13 @@ class Server:
         except DecodeError:
             sentence = f"a message must be a CallRequest, got {len(raw)} bytes that are not"
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, sentence)
+        if request.durable:
+            sentence = "a durable call must be on a stream (Calls), which waits for it; got it alone (Call)"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, sentence)
         waiter = Waiter()
         call = call_of(request, context.peer(), waiter)
         try:
-            self._may_call(_bearer(context), request.function)
+            self._may_call(_bearer(context), request.function, None)
             return reply_of(await wait_for(self._bridge.board, call, waiter)).SerializeToString()
         except BadCall as bad:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(bad))
@@ -279,9 +282,9 @@ class Server:
             self._bridge.fault(error)
             raise
 
-    def _may_call(self, credential: Credential, function: str) -> None:
-        """Raises Denied unless who calls may."""
-        self._lock.grant(credential).check(Scope.SUBMIT, None, function)
+    def _may_call(self, credential: Credential, function: str, queue: str | None) -> None:
+        """Raises Denied unless who calls may; `queue` is that of a durable call."""
+        self._lock.grant(credential).check(Scope.SUBMIT, queue, function)
 
     # One stream.
 

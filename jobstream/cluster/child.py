@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-_TETHER = Path(__file__).with_name("tether.py")
-
 
 class Child:
     """One running process, with its output in a file.
@@ -43,7 +41,11 @@ class Child:
         kernel sends the parent-death signal when the *thread* that started the process ends (prctl(2)). So a
         thread of its own starts each child and then waits for its end, and callers may come from any thread.
         """
-        argv = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), *command]
+        import relay
+
+        program = Path(relay.__file__).with_name("tether.py")
+        tether = [sys.executable, "-I", "-S", str(program), str(int(signal.SIGKILL)), str(os.getpid())]
+        argv = [*tether, *command]
         outcome: list[Self | BaseException] = []
         decided = threading.Event()
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jobstream.caller import Caller
-from jobstream.calls_app import CallsApp, Check, Receive, Refusal, Scope, Send
+from jobstream.calls_app import CallsApp, Check, Refusal, Scope, Send
+from schemas.asgi import Receive
 from schemas.settings import Settings
 
 if TYPE_CHECKING:

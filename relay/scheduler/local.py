@@ -21,7 +21,7 @@ RELAY_VARIABLE = "JOBSTREAM_RELAY"
 NAME_VARIABLE = "JOBSTREAM_MINION"
 """Where a command finds the name that its minion shall have."""
 
-TETHER = str(Path(__file__).with_name("tether.py"))
+TETHER = str(Path(__file__).parent.with_name("tether.py"))
 
 PLACES = ("{relay}", "{minion}")
 """What is filled into a command's arguments: the relay's address, and the minion's name."""
@@ -50,11 +50,11 @@ class Local:
         values = dict(zip(PLACES, (relay, name), strict=True))
         command = [_filled(part, values) for part in self.command]
         environ = {**os.environ, **self.environ, RELAY_VARIABLE: relay, NAME_VARIABLE: name}
-        tethered = [sys.executable, "-I", "-S", TETHER, str(os.getpid()), *command]
+        tether = [sys.executable, "-I", "-S", TETHER, str(int(signal.SIGTERM)), str(os.getpid())]
         try:
             # In a group of its own: a terminal's Ctrl-C is for the relay, which lets its minions go in order.
             child = await asyncio.create_subprocess_exec(
-                *tethered, env=environ, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
+                *tether, *command, env=environ, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
             )
         except OSError as error:
             raise LaunchFailed(f"no process can be started: {error}") from None

@@ -167,7 +167,8 @@ class Meter:
         asked = on_loop()
         with contextlib.suppress(TimeoutError, CancelledError, RuntimeError):
             return asyncio.run_coroutine_threadsafe(asked, loop).result(LOOK_S)
-        asked.close()
+        with contextlib.suppress(ValueError):  # it runs just now, and will end by itself
+            asked.close()
         self.late += 1
         return []
 

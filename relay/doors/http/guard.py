@@ -4,7 +4,6 @@ An ASGI layer. It reads the whole body within its limits before anything parses 
 nor a creeping one costs more than its bytes. Every refusal is a problem document.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -19,6 +18,7 @@ from relay.doors.http.problem import MEDIA, Problem
 from relay.doors.http.tokens import grant_of, problem_of
 from relay.listen import is_loopback
 from schemas import defaults
+from schemas.asgi import BodyRefused, Gone, Message, Receive, read_body
 
 log = logging.getLogger("gateway")
 
@@ -43,14 +43,8 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """What may be asked without a token: it tells nothing about jobs."""
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-
-class Gone(Exception):
-    """Who asks went away before the question was complete."""
 
 
 class Guard:
@@ -89,6 +83,8 @@ class Guard:
             await self._admit(scope, receive, sent)
         except Problem as problem:
             await _refuse(problem, sent)
+        except BodyRefused as refused:
+            await _refuse(_unread(refused), sent)
         except Denied as denied:
             await _refuse(problem_of(denied), sent)
         except Gone:
@@ -108,7 +104,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         limit = MANY_BYTES_MAX if scope["path"] == "/jobs" else FORM_BYTES_MAX if pages else BODY_BYTES_MAX
-        body = await _body(receive, headers, limit)
+        body = await read_body(receive, headers.get(b"content-length", ""), limit, BODY_S)
         if body:
             _check_media(headers, "application/x-www-form-urlencoded" if pages else "application/json")
         await self._app(scope, _Replayed(body, receive), send)
@@ -161,39 +157,10 @@ class _Replayed:
         return {"type": "http.request", "body": body, "more_body": False}
 
 
-async def _body(receive: Receive, headers: dict[bytes, str], limit: int) -> bytes:
-    said = headers.get(b"content-length", "")
-    if said.isascii() and said.isdigit() and int(said[:18]) > limit:
-        raise _too_large(limit, said)
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(BODY_S):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Gone
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > limit:
-                    raise _too_large(limit, f"{size} so far")
-                if not message.get("more_body", False):
-                    return b"".join(parts)
-    except TimeoutError:
-        raise Problem(
-            HTTPStatus.REQUEST_TIMEOUT,
-            f"the body must come within {BODY_S:g} seconds, got {size} bytes by then",
-            headers={"Connection": "close"},
-        ) from None
-
-
-def _too_large(limit: int, found: str) -> Problem:
-    return Problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"the body must be at most {limit} bytes, got {found:.40}",
-        "oversize",
-        headers={"Connection": "close"},
-    )
+def _unread(refused: BodyRefused) -> Problem:
+    """The rest of a body that is not read would be taken for the next question, so the connection ends."""
+    code = "oversize" if refused.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else None
+    return Problem(refused.status, refused.sentence, code, headers={"Connection": "close"})
 
 
 def _is_page(path: str) -> bool:

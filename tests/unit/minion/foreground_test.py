@@ -148,6 +148,21 @@ async def test_what_is_said_meanwhile_comes_in_order() -> None:
         assert heard == [Said("data", b"in a thread")]
 
 
+async def test_who_fails_to_listen_fails_alone() -> None:
+    """What a caller's own function raises ends that call; others on the same stream go on."""
+
+    def burst(_said: Said, _call: OpenCall) -> None:
+        raise KeyError("my own")
+
+    async with relay() as at, minion(at), Caller(at.address) as caller:
+        beside = asyncio.ensure_future(caller.call("waits"))
+        await until(lambda: "waits" in RAN)
+        with pytest.raises(KeyError, match="my own"):
+            await caller.call("tells", said=burst)
+        GATES["g"].set()
+        assert await beside == "g"
+
+
 async def test_ends_that_are_no_answer() -> None:
     """Each has its own error, with a sentence."""
     async with relay() as at, minion(at), Caller(at.address) as caller:
@@ -307,6 +322,8 @@ async def test_a_single_call_needs_no_stream() -> None:
             await method(CallRequest(function="add", routing_ms=31_536_000_000))
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert refused.value.details() == "routing timeout must be 0 to 3600000 ms, got 31536000000"
+        with pytest.raises(grpc.aio.AioRpcError, match="a durable call must be on a stream"):
+            await method(CallRequest(function="add", durable=True))
         missing = await method(CallRequest(function="nobody", routing_ms=20))
         assert missing.error_message.startswith("no worker took nobody within")
         status = await calls_of(at)

@@ -23,7 +23,7 @@ DRAINS = (
 )
 PARENT = (
     "import os, subprocess, sys;"
-    "subprocess.Popen([sys.executable, sys.argv[1], str(os.getpid()), *sys.argv[2:]]); input()"
+    "subprocess.Popen([sys.executable, sys.argv[1], sys.argv[2], str(os.getpid()), *sys.argv[3:]]); input()"
 )
 
 
@@ -82,7 +82,8 @@ def test_one_whose_relay_is_killed_drains(tmp_path: Path) -> None:
     """The relay cannot tell it any more; the kernel does."""
     state = tmp_path / "state"
     relay = subprocess.Popen(
-        [sys.executable, "-c", PARENT, TETHER, *program(DRAINS, state)], stdin=subprocess.PIPE
+        [sys.executable, "-c", PARENT, TETHER, str(int(signal.SIGTERM)), *program(DRAINS, state)],
+        stdin=subprocess.PIPE,
     )
     eventually(lambda: state.exists() and state.read_text() == "ready")
     relay.send_signal(signal.SIGKILL)

@@ -11,10 +11,13 @@ from typing import Any
 import grpc
 import pytest
 
+from jobstream import Caller
 from jobstream.cli import relay_status
+from jobstream.errors import BadRequest
 from jobstream.functions import function
 from jobstream.minion import Minion, Wire
 from relay.lock import Lock
+from relay.main import Relay
 from relay.watched import BadFile
 from schemas.proto.relay_pb2 import INTERRUPTED, Job
 from schemas.settings import Settings
@@ -119,6 +122,20 @@ async def test_a_lease_of_another_queue_cannot_be_smuggled_in(tokens: Path, way:
         assert "token mail is for the queues mail, got web" in ended[1]
         assert not relay.receipts
         assert not beside.ended.done()
+
+
+async def test_a_durable_call_is_for_the_queues_of_its_token(tokens: Path) -> None:
+    """It is a job in a queue, and who may not ask for one there may not call for one either."""
+    write(tokens, entry("asks", MAIL, "submit", queues='["mail"]'))
+    settings = locked(tokens, calls_only="yes")
+    async with Relay(settings, drain_s=0.2) as relay, Caller(relay.address, wire=Wire(MAIL)) as caller:
+        for queue, sentence in (
+            ("", "token asks is for the queues mail, got default"),
+            ("web", "token asks is for the queues mail, got web"),
+            ("mail", "this relay has no Kafka"),
+        ):
+            with pytest.raises(BadRequest, match=sentence):
+                await caller.job("f", queue=queue, within=30)
 
 
 async def test_tokens_are_exchanged_without_a_restart(tokens: Path) -> None:
