@@ -31,9 +31,13 @@ REGISTRY = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?", re.ASCII)
 PREFIX_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 
+URL = "URL"
+"""The unit of what may have a password in it."""
 FROM_FILE = "@"
 """Before the name of the file that has a secret."""
 HIDDEN = "(set)"
+_PASSWORD = re.compile(r"(?<=://)([^:@/?#\s]*:).*(?=@)|([?&](?:ssl)?password=)[^&\s]*")
+"""Of a URL: all between the user and the host, and what libpq takes as parameters."""
 
 
 class BadSetting(ValueError):
@@ -246,10 +250,15 @@ def _secret(found: str) -> str:
     return found
 
 
+def without_password(text: str) -> str:
+    """A URL as it may be told; what is none stays as it is."""
+    return _PASSWORD.sub(lambda found: (found[1] or found[2]) + HIDDEN, text)
+
+
 def _setting(default: Any, read: Callable[[str], Any], doc: str, unit: str = "") -> Any:
     secret = read is _secret
     metadata = {"read": read, "doc": doc, "unit": unit, "secret": secret}
-    return dataclasses.field(default=default, repr=not secret, metadata=metadata)
+    return dataclasses.field(default=default, repr=not secret and unit != URL, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -403,14 +412,14 @@ class Settings:
         "function=every|1/n|aggregate|off,*=...",
     )
     registry: str = _setting(
-        "", _registry, "Schema registry whose ids are written; the shipped ids without one", "URL"
+        "", _registry, "Schema registry whose ids are written; the shipped ids without one", URL
     )
     connect: str = _setting("127.0.0.1:8083", _address, "Where Kafka Connect's REST API is", "host:port")
     database: str = _setting(
         "",
         _maybe(_database),
         "PostgreSQL for the log as tables; `jobstream connect up` starts one without",
-        "URL",
+        URL,
     )
 
     @property
@@ -435,11 +444,13 @@ class Settings:
             raise BadSetting(f"kafka_security and the settings beside it must go together: {error}") from None
 
     def shown(self, name: str) -> str:
-        """The value of a setting, for people: of a secret only whether there is one, or which file has it."""
+        """The value of a setting, for people: of a secret only whether there is one, or which file has it; of
+        a URL all but its password.
+        """
         value = str(getattr(self, name))
         field = next(field for field in dataclasses.fields(self) if field.name == name)
         secret = field.metadata["secret"] and value and not value.startswith(FROM_FILE)
-        return HIDDEN if secret else value
+        return HIDDEN if secret else without_password(value)
 
 
 NAMES = tuple(field.name for field in dataclasses.fields(Settings))
@@ -544,5 +555,5 @@ def _read(name: str, origin: str, found: object, read: Callable[[str], Any]) -> 
     try:
         return read(text)
     except ValueError as error:
-        got = HIDDEN if read is _secret else f"{found!r:.100}"
+        got = HIDDEN if read is _secret else without_password(repr(found))[:100]
         raise BadSetting(f"{name} must be {error}, got {got} (from {origin})") from None

@@ -82,6 +82,31 @@ def test_secrets_are_not_shown() -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "url", "told"),
+    [
+        ("database", "postgresql://me:s3cret@db-1/shop", "postgresql://me:(set)@db-1/shop"),
+        ("database", "postgresql://me:s3/c@ret@db-1/shop", "postgresql://me:(set)@db-1/shop"),
+        (
+            "database",
+            "postgresql://db-1/shop?password=s3cret&x=1",
+            "postgresql://db-1/shop?password=(set)&x=1",
+        ),
+        ("database", "postgresql://me@db-1/shop", "postgresql://me@db-1/shop"),
+        ("registry", "http://me:s3cret@registry:8081", "http://me:(set)@registry:8081"),
+    ],
+)
+def test_passwords_in_urls_are_not_shown(name: str, url: str, told: str) -> None:
+    """Of a URL all is told but its password, also of one that cannot be."""
+    settings, _ = resolve({}, {f"JOBSTREAM_{name.upper()}": url}, None)
+    assert getattr(settings, name) == url
+    assert settings.shown(name) == told
+    assert "s3" not in repr(settings)
+    with pytest.raises(BadSetting) as caught:
+        resolve({}, {f"JOBSTREAM_{name.upper()}": f"ftp{url}"}, None)
+    assert "s3" not in str(caught.value)
+
+
 def test_relays_may_be_several() -> None:
     """For minions: a list, with names that stand for all their addresses."""
     settings, _ = resolve({"relay": "a:1, dns:b.c:2"}, {}, None)
