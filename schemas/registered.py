@@ -100,6 +100,15 @@ def known_by(settings: Settings, ask: Ask) -> tuple[dict[int, int], set[int]]:
     return ids, taken
 
 
+def knows(url: str, number: int, *, patience_s: float = ASK_S) -> bool:
+    """Whether the registry at a URL has a schema under an id.
+
+    Raises:
+        RegistryFailed: It does not answer.
+    """
+    return _asker(url, patience_s)("GET", f"/schemas/ids/{number}", None)[0] != _NOT_FOUND
+
+
 def _latest(name: str) -> Any:
     return [schema for schema in registry.shipped().values() if schema["name"] == name][-1]
 

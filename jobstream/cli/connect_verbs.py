@@ -111,6 +111,8 @@ def apply(
     settings = settings_of(bootstrap=bootstrap, prefix=prefix, connect=connect, database=database)
     place = _place(settings, schema, settings.registry or schemas, confluent=confluent)
     worker = Worker(settings.connect)
+    if keep:
+        applying.learn(settings)
     made = applying.apply(worker, place, settings.kafka, with_outbox=outbox)
     show.talk(f"{' and '.join(made)} run at {worker.url}, into {place.database.shown}, schema {place.schema}")
     keeper = applying.Keeper(worker, place, settings.kafka, made, show.talk)

@@ -10,8 +10,11 @@ from collections.abc import Callable
 from jobstream.connect import connectors, names, rescue, tables
 from jobstream.connect.connectors import Place
 from jobstream.connect.rest import ConnectFailed, Worker
+from jobstream.errors import NotReachable
 from schemas import defaults
 from schemas.kafka import librdkafka
+from schemas.registered import RegistryFailed, adopt
+from schemas.settings import Settings
 
 PATIENCE_S = 60.0
 """How long the database, the worker, and the connectors may take."""
@@ -22,6 +25,18 @@ HEARTBEATS_MS = defaults.HOUR_MS
 """Nobody reads them."""
 BACKOFF_S = (0.0, 2.0, 5.0, 10.0, 30.0)
 """Pauses before a task is started again, for each time that it failed for the same reason."""
+
+
+def learn(settings: Settings) -> None:
+    """Has this process know the ids of the configured registry, before a Keeper reads records.
+
+    Raises:
+        NotReachable: It does not answer, or has other schemas.
+    """
+    try:
+        adopt(settings, patience_s=PATIENCE_S)
+    except RegistryFailed as failed:
+        raise NotReachable(str(failed)) from None
 
 
 def apply(worker: Worker, place: Place, bootstrap: str, *, with_outbox: bool) -> tuple[str, ...]:

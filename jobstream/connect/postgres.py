@@ -24,8 +24,8 @@ PACKAGES = Path("/usr/lib/postgresql")
 INIT_S = 60.0
 STOP_S = 15.0
 SETTINGS = {
-    "listen_addresses": f"'{LOOPBACK}'",
-    "unix_socket_directories": "''",
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
     "wal_level": "logical",  # an outbox is read from its log
     "max_connections": "50",
     "log_min_messages": "warning",
@@ -71,7 +71,7 @@ def start(data: Path, log: Path, port: int) -> Child:
     home, be = programs(), _as_another()
     if not (data / "PG_VERSION").exists():
         _make(data, home, be)
-    settings = [f"-c{name}={value.strip(chr(39))}" for name, value in SETTINGS.items()]
+    settings = [f"-c{name}={value}" for name, value in SETTINGS.items()]
     return Child.start([*be, str(home / "postgres"), "-D", str(data), f"-p{port}", *settings], log=log)
 
 

@@ -3,7 +3,8 @@
 Debezium's sink puts aside what cannot be read, but ends at what the database does not take, and would end
 there at each start. So whoever looks after it stops it, writes the records it stands at one by one in the
 same way, puts those that are refused into the topic of refused records with the reason, and has it go on
-behind them. Owns that detour alone; must never put a record aside because the database is away.
+behind them. Owns that detour alone; must never put a record aside because the database is away, or because
+only the converter knows its schema. Whoever calls it has adopted the registry's ids before.
 """
 
 import time
@@ -14,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 from jobstream.connect import connectors, names
 from jobstream.connect.connectors import Place
 from jobstream.connect.rest import ConnectFailed, Worker
-from schemas.codec import decode
+from schemas.codec import WIRE_HEAD_BYTES, WIRE_MAGIC, decode
 from schemas.events import DeadLetter, Fact
 from schemas.kafka import librdkafka
+from schemas.registered import RegistryFailed, knows
 from schemas.undecodable import Undecodable
+from schemas.words import RejectCode
 
 if TYPE_CHECKING:
     import psycopg
@@ -92,6 +95,7 @@ def _follow(place: Place, bootstrap: str, name: str, connection: "psycopg.Connec
                 try:
                     why = _refusal(connection, table, decode(message.value() or b"", (kind,)), offset)
                 except Undecodable as junk:
+                    insist_on_junk(place.registry, message.value() or b"", junk)
                     why = str(junk)  # as the sink itself would put it aside
                 if why:
                     walk.refused.append((message, why))
@@ -99,6 +103,26 @@ def _follow(place: Place, bootstrap: str, name: str, connection: "psycopg.Connec
     finally:
         reader.close()
     return walk
+
+
+def insist_on_junk(registry: str, value: bytes, junk: Undecodable) -> None:
+    """Returns if the converter cannot read it either.
+
+    Raises:
+        ConnectFailed: It can, by a schema of a later release than this process is of; or nobody knows.
+    """
+    if junk.code is not RejectCode.UNKNOWN_SCHEMA or value[:1] != WIRE_MAGIC:
+        return
+    number = int.from_bytes(value[1:WIRE_HEAD_BYTES], "big")
+    try:
+        known = knows(registry, number)
+    except RegistryFailed as failed:
+        raise ConnectFailed(str(failed)) from None
+    if known:
+        raise ConnectFailed(
+            f"the sink stands at one of schema {number}, which the registry has and this process does not;"
+            " run `connect apply --keep` of the release that writes it"
+        )
 
 
 def _batches(reader: "Consumer", topic: str) -> Iterator["Message"]:

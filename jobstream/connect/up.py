@@ -79,6 +79,7 @@ class Connect:
         Raises:
             ClusterError, JobstreamError: One sentence for the person at the terminal; nothing runs then.
         """
+        applying.learn(settings)
         held = ExitStack()
         try:
             if free_ports:

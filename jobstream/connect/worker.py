@@ -24,7 +24,6 @@ MAIN = "org.apache.kafka.connect.cli.ConnectDistributed"
 PLUGINS = "jobstream"
 """The folder under the plugin path."""
 _CONVERTER = "io.apicurio.registry.utils.converter.AvroConverter"
-_STRINGS = "org.apache.kafka.connect.storage.StringConverter"
 _SERVICES = "META-INF/services/org.apache.kafka.connect.storage.Converter"
 
 Say = Callable[[str], None]
