@@ -13,7 +13,7 @@ from schemas.telemetry import catalogue, logs, spans
 from schemas.telemetry.meter import Counter, Sample
 from schemas.telemetry.process import FULL, OFF, Telemetry
 from schemas.telemetry.spans import Span, Tracer
-from schemas.words import PHASES_TERMINAL, FactKind, Outcome, Phase, RejectCode, Verdict
+from schemas.words import FactKind, Outcome, Phase, RejectCode, Verdict
 from streams.core import facts
 from streams.core.facts import End
 from streams.hotkeys import HotKeys
@@ -31,6 +31,8 @@ _RETRIED: Final = {
 """Facts that another attempt follows, and why, where their end says no more."""
 
 _ERRORS: Final = frozenset({FactKind.FAILED, FactKind.DIED, FactKind.LOST})
+_ENDS: Final = frozenset({FactKind.SUCCEEDED, FactKind.DIED, FactKind.CANCELLED, FactKind.EXPIRED})
+"""Facts that end a job; others may follow on one that has ended."""
 _TIMEOUTS: Final = frozenset({Verdict.TIMEOUT, Verdict.SILENT})
 _GOOD: Final = frozenset({Outcome.SUCCESS, Outcome.SNOOZE, Outcome.INTERRUPTED, Outcome.PARKED})
 
@@ -152,7 +154,7 @@ class Telling:
 
     def _trace(self, tracer: Tracer, told: Fact, end: End | None, row: JobRow) -> None:
         spec = row.spec
-        over = row.phase in PHASES_TERMINAL and told.fact != FactKind.DEDUPLICATED
+        over = told.fact in _ENDS
         if end is None and not over:
             return
         trace = tracer.of_job(spec.trace, spec.id, spec.created_at_ms, spec.function)

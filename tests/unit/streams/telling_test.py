@@ -116,6 +116,18 @@ def test_a_job_is_one_trace() -> None:
     assert job.start_ns <= first.start_ns < first.end_ns <= second.start_ns <= job.end_ns
 
 
+def test_a_job_has_one_span_whatever_comes_after_its_end() -> None:
+    """Its result is dropped before the job itself: that ends nothing."""
+    told = Told()
+    told.desk.request(id="j1", result_retention_ms=60_000)
+    told.run("j1", result=b"7", result_type="application/json")
+    told.desk.tick(told.desk.now_ms + 61_000)
+    assert told.count(catalogue.FACTS, "result_dropped", "default", "mail.send") == 1
+    assert told.telemetry.tracer is not None
+    told.telemetry.tracer.settle()
+    assert [span.name for span in told.telemetry.tracer.take(100)].count("job mail.send") == 1
+
+
 def test_a_job_without_a_submitters_trace_has_its_own() -> None:
     """Its span is the root; a dead one is an error."""
     told = Told()
