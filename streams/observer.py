@@ -13,8 +13,8 @@ class Observer(Protocol):
     def fact(self, told: Fact, fact: facts.Fact, before: JobRow | None, after: JobRow | None) -> None:
         """A fact about a job."""
 
-    def schedule_fact(self, told: Fact) -> None:
-        """A fact about a schedule."""
+    def other_fact(self, told: Fact) -> None:
+        """A fact about no job of this partition: about a schedule, or a request that was refused."""
 
     def refused(self, code: RejectCode) -> None:
         """A record was refused."""

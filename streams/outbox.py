@@ -121,7 +121,11 @@ class Outbox:
 
     def duplicate(self, spec: JobSpec, row: JobRow, at_ms: int) -> None:
         """A request asked for nothing new: the job with its unique key is the answer."""
-        self._tell(records.duplicate_record(spec, row, at_ms), self._first)
+        told = records.duplicate_record(spec, row, at_ms)
+        self._tell(told, self._first)
+        if self._observer is not None:
+            answer = facts.Deduplicated(at_ms, Source.REQUESTS, row.applied_requests)
+            self._observer.fact(told, answer, row, row)
 
     def schedule_fact(
         self, before: ScheduleRow | None, fact: ScheduleFact, after: ScheduleRow | None
@@ -131,7 +135,7 @@ class Outbox:
             told = records.schedule_fact_record(before, fact, after)
             self._tell(told, self._first)
             if self._observer is not None:
-                self._observer.schedule_fact(told)
+                self._observer.other_fact(told)
 
     def end_again(self, row: JobRow) -> None:
         """The fact that told the end of a job that has ended, once more, from its row alone."""
@@ -185,6 +189,8 @@ class Outbox:
             reason=rejection.reason,
         )
         self._tell(fact, self._first)
+        if self._observer is not None:
+            self._observer.other_fact(fact)
 
     # What makes something run.
 

@@ -101,8 +101,8 @@ class Telling:
         self._lateness = meter.histogram(catalogue.TIMER_LATENESS)
         self._series: dict[tuple[str | None, str | None], _Series] = {}
 
-    def schedule_fact(self, told: Fact) -> None:
-        """A fact about a schedule."""
+    def other_fact(self, told: Fact) -> None:
+        """A fact about no job of the partition: about a schedule, or a request that was refused."""
         logs.fact(told)
         self.facts.add((told.fact, told.queue or "", told.function or ""))
 

@@ -78,6 +78,17 @@ def test_refusals_are_counted_by_code() -> None:
     assert told.count(catalogue.REFUSED, "unknown_field") == 1
 
 
+def test_what_is_answered_or_refused_is_a_fact_too() -> None:
+    """A request that another job answers, and one that is refused with an id, are counted as what they are."""
+    told = Told()
+    told.desk.request(id="j1", unique="{}")
+    told.desk.request(id="j2", unique="{}")
+    told.desk.request(id="j3", priority="soon")
+    assert told.count(catalogue.FACTS, "deduplicated", "default", "mail.send") == 1
+    assert told.count(catalogue.FACTS, "rejected", "", "") == 1
+    assert told.count(catalogue.REFUSED, "bad_field") == 1
+
+
 @pytest.mark.parametrize(("measure", "facts", "times"), [("full", 1, 1), ("counters", 1, 0), ("off", 0, 0)])
 def test_closeness(measure: str, facts: int, times: int) -> None:
     """A function may be measured in full, by counters alone, or not at all."""
