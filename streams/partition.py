@@ -320,12 +320,10 @@ class Partition:
     def _submit(self, record: Record, request: JobRequest, spec: JobSpec) -> Rejection | None:
         """A new job, or one that exists; where its queue has key order, as a member of its lane."""
         policy = self.rows.config.lane(spec.queue, self._queues.lane_policy(spec.queue))
-        turn, after = True, None
         if policy is not None:
             if PRIORITIES[request.priority or Priority.NORMAL] != defaults.PRIORITY:
                 return _no_priority(spec)
             spec = replace(spec, lane=policy, priority=Priority.NORMAL)
-            turn, after = self._lanes.turn((spec.queue, spec.key))
         replaced = None
         if request.unique is not None and spec.id not in self.jobs:
             unique = read_unique(request.unique)
@@ -334,6 +332,9 @@ class Partition:
                 self._outbox.duplicate(spec, found, record.timestamp_ms)
                 return None
             replaced = None if found is None else self._cancel_for(record, spec, found.spec.id)
+        turn, after = True, None
+        if policy is not None:  # now that one that is replaced has left the lane
+            turn, after = self._lanes.turn((spec.queue, spec.key))
         event = Submitted(record.timestamp_ms, Source.REQUESTS, record.offset, spec, turn, replaced)
         args = request.args if spec.args_apart else None
         return self._job_event(spec.id, event, args, after)

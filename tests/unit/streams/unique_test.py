@@ -67,6 +67,17 @@ def test_a_job_that_waits_is_replaced() -> None:
     assert told.replaced == "d"
 
 
+def test_in_a_lane_the_new_job_does_not_come_after_the_one_it_replaces() -> None:
+    """That one will never succeed: the new one comes after whoever was before it, or begins the lane."""
+    desk = Desk(lanes={"default": LanePolicy.GOES_ON})
+    desk.request(id="a", unique=REPLACE)
+    (alone,) = desk.request(id="b", unique=REPLACE).dispatches
+    assert (alone.job, alone.after_job) == ("b", None)
+    desk.request(id="c", unique=REPLACE, args=b"[2]")
+    (behind,) = desk.request(id="d", unique=REPLACE, args=b"[2]").dispatches
+    assert (behind.job, behind.after_job) == ("d", "b")
+
+
 @pytest.mark.parametrize("snapshot", [False, True])
 def test_a_restart_knows_what_is_unique(*, snapshot: bool) -> None:
     """From the log, and from a snapshot, where what waits for long lies packed."""
