@@ -117,7 +117,10 @@ class Requests:
 
 def _tell(done: list[tuple[Taken, str | None]]) -> None:
     for taken, why in done:
-        taken(why)
+        try:
+            taken(why)
+        except Exception:  # one who asked; the others wait for their own word
+            log.exception("a fault of the relay's own, in what follows a request")
 
 
 def _on_error(error: KafkaError) -> None:

@@ -90,6 +90,8 @@ class Connection(asyncio.Protocol):
         self._pending: deque[list[bytes | None]] = deque()
         self._later: deque[Said] = deque()
         self._paused = False
+        self._settling = False
+        """Answers are given out just now, further up: what is answered meanwhile comes behind them."""
         self._asleep = False
         """Its worker waits for a NOOP, and was not sent one."""
         self._asking: asyncio.Task[None] | None = None
@@ -115,10 +117,8 @@ class Connection(asyncio.Protocol):
                     self._later.append(said)
                 else:
                     self._take(said)
-        except Exception as fault:
-            log.exception("a fault of the door's own peer=%s", self.peer)
-            self.close(f"a fault of the door's own: {type(fault).__name__}")
-            self.door.faults += 1
+        except Exception as fault:  # noqa: BLE001 - one connection's, and no other's
+            self._own_fault(fault)
         self.door.board.pump()
         if decoder.broken is not None:
             self.close(decoder.broken)
@@ -214,6 +214,12 @@ class Connection(asyncio.Protocol):
                 self._transport.abort()
             else:
                 self.end()
+
+    def _own_fault(self, fault: Exception) -> None:
+        """Ends the connection for what went wrong here."""
+        log.error("a fault of the door's own peer=%s", self.peer, exc_info=fault)
+        self.door.faults += 1
+        self.close(f"a fault of the door's own: {type(fault).__name__}")
 
     def end(self) -> None:
         """Ends the connection once it was sent what was written."""
@@ -363,15 +369,28 @@ class Connection(asyncio.Protocol):
 
     def _settle_pending(self) -> None:
         """Gives out the answers that are known, in order, and goes on with what waited for them."""
-        pending = self._pending
-        while pending and (known := pending[0][0]) is not None:
-            self.write(known)
-            pending.popleft()
-        while self._later and not (pending and self._later[0][0] not in BACKGROUND):
-            self._take(self._later.popleft())
-        if len(pending) + len(self._later) < PENDING_MAX // 2:
+        if self._settling:
+            return
+        self._settling = True
+        try:
+            self._settle()
+        except Exception as fault:  # noqa: BLE001 - one connection's, and no other's
+            self._own_fault(fault)
+        finally:
+            self._settling = False
+        if len(self._pending) + len(self._later) < PENDING_MAX // 2:
             self._resume()
         self.door.board.pump()
+
+    def _settle(self) -> None:
+        pending, later = self._pending, self._later
+        while True:
+            while pending and (known := pending[0][0]) is not None:
+                self.write(known)
+                pending.popleft()
+            if not later or (pending and later[0][0] not in BACKGROUND):
+                return
+            self._take(later.popleft())
 
     def _status(self, handle: bytes) -> None:
         if self.door.must_ask(handle):
@@ -388,9 +407,8 @@ class Connection(asyncio.Protocol):
             slot[0] = packet(P.STATUS_RES, handle, *await self.door.standing(handle))
         except Unclear as unclear:
             slot[0] = error(Code.QUEUE_ERROR, str(unclear))
-        except Exception as fault:
-            log.exception("a fault of the door's own peer=%s", self.peer)
-            self.close(f"a fault of the door's own: {type(fault).__name__}")
+        except Exception as fault:  # noqa: BLE001 - one connection's, and no other's
+            self._own_fault(fault)
         self._settle_pending()
 
     def _status_unique(self, unique: bytes) -> None:

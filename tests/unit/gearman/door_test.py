@@ -541,6 +541,25 @@ async def test_background_jobs_that_cannot_be() -> None:
         await client.expect(P.ERROR, b"ARGUMENT_TOO_LARGE", None)
 
 
+async def test_many_answers_behind_one_that_is_awaited() -> None:
+    """However many jobs were refused behind one that Kafka has not confirmed, all are answered, in order."""
+    desk = FakeDesk()
+    many = 3_000
+    async with House(desk=desk) as house:
+        client = await house.peer()
+        client.say(P.SUBMIT_JOB_BG, b"f", b"", b"")
+        client.say(P.ECHO_REQ, b"after")
+        for _ in range(many):
+            client.say(P.SUBMIT_JOB_BG, b"never", b"", b"")
+        await eventually_async(lambda: has(desk, 1))
+        desk.waiting[0].set_result(None)
+        await client.expect(P.JOB_CREATED, b"J:job-1")
+        await client.expect(P.ECHO_RES, b"after")
+        for _ in range(many):
+            await client.expect(P.ERROR, b"QUEUE_ERROR", None)
+        assert house.door.faults == 0
+
+
 async def test_background_jobs_without_kafka() -> None:
     """A door without Kafka says so."""
     async with House() as house:
