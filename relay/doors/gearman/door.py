@@ -144,18 +144,18 @@ class Door:
         now_ms = self.clock()
         for ticket in connection.tickets:
             self.calls.leave(ticket.call, now_ms)
-            if ticket.entry is not None and not ticket.entry.run.calls:
-                self._drop(ticket.entry)
+            if ticket.entry is not None:
+                self._let_go(ticket.entry)
         connection.tickets.clear()
         if self._leases is not None:
             self._leases.closed(connection, reason)
         if connection.worker is not None:
             held = len(connection.held)
             self.calls.gone(connection.worker, now_ms, reason)
-            for entry in connection.held.values():
-                if not entry.run.calls:
-                    self._drop(entry)
+            entries = list(connection.held.values())
             connection.held.clear()
+            for entry in entries:
+                self._let_go(entry)
             if held:
                 log.warning("worker vanished: %s peer=%s jobs=%d", reason, connection.peer, held)
 
@@ -227,6 +227,17 @@ class Door:
             self._uniques[entry.unique] = entry
         if entry.counted:
             self._open[entry.run.function] += 1
+
+    def _let_go(self, entry: Entry) -> None:
+        """Drops a run that no client or worker of this door has a part in any more. Callers of other doors
+        may still wait for it, of whose end this one is told nothing.
+        """
+        run = entry.run
+        holder = None if run.worker is None else run.worker.tag
+        if isinstance(holder, Connection) and entry.handle in holder.held:
+            return
+        if not any(isinstance(call.tag, Ticket) for call in run.calls):
+            self._drop(entry)
 
     def _drop(self, entry: Entry) -> None:
         if self.entries.pop(entry.run.number, None) is not entry:
@@ -339,8 +350,7 @@ class Door:
                 call.tag.client.tickets.discard(call.tag)
                 call.tag.client.write(packet(P.WORK_FAIL, handle))
                 self.calls.leave(call, now_ms, "an administrator cancelled it")
-        if not entry.run.calls:
-            self._drop(entry)
+        self._let_go(entry)
         return True
 
     # What workers say.
@@ -455,8 +465,7 @@ class Door:
             self._again(ticket, entry)
             return
         client.tickets.discard(ticket)
-        if not entry.run.calls:
-            self._drop(entry)
+        self._let_go(entry)
         if client.is_open:
             client.write(_end_packet(ticket, entry, end))
 

@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from relay.core.call import Call, CallOutcome, End, Run, Word, Worker
 from relay.doors.gearman.desk import Standing
 from relay.doors.gearman.door import RETRIES_MAX
 from relay.doors.gearman.packets import P, packet, request
@@ -396,6 +397,45 @@ async def test_a_client_that_vanishes_from_a_shared_job() -> None:
         client.close()
         worker.say(P.WORK_COMPLETE, handle, b"x")
         await other.expect(P.WORK_COMPLETE, handle, b"x")
+
+
+class Elsewhere:
+    """A caller and a worker of another door: what they are told is nobody's."""
+
+    def told(self, call: Call, word: Word) -> None:
+        """Nothing follows."""
+
+    def over(self, call: Call) -> None:
+        """Nothing follows."""
+
+    def assigned(self, run: Run) -> None:
+        """Nothing follows."""
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_a_run_that_goes_on_for_a_caller_of_another_door(*, leaves: bool) -> None:
+    """The door forgets it with the last of its own clients, or it would never hear of its end."""
+    async with House() as house:
+        client = await house.peer()
+        if leaves:
+            await client.submits(b"f", b"", b"u")
+        else:
+            client.say(P.SUBMIT_JOB_TIMEOUT, b"f", b"u", b"", b"50", b"")
+            await client.expect(P.JOB_CREATED, None)
+        elsewhere = Call("f", unique="u", tag=Elsewhere())
+        house.board.ask(elsewhere)
+        assert len(house.calls.runs) == len(house.door.entries) == 1
+        if leaves:
+            client.close()
+        watcher = await house.peer()
+        await eventually_async(lambda: empty(watcher))
+        assert elsewhere.end is None
+        worker = Worker("minion", frozenset({"f"}), tag=Elsewhere())
+        house.calls.join(worker, house.board.clock())
+        house.calls.credit(worker, 1, house.board.clock())
+        house.calls.ended(worker, *worker.runs, End(CallOutcome.COMPLETE), house.board.clock())
+        assert elsewhere.end is not None
+        assert house.door.entries == {}
 
 
 # Extensions.

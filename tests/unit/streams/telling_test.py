@@ -79,7 +79,7 @@ def test_refusals_are_counted_by_code() -> None:
 
 
 def test_what_is_answered_or_refused_is_a_fact_too() -> None:
-    """A request that another job answers, and one that is refused with an id, are counted as what they are."""
+    """A request that another job answers, and one that is refused with an id, are counted as such."""
     told = Told()
     told.desk.request(id="j1", unique="{}")
     told.desk.request(id="j2", unique="{}")
