@@ -62,7 +62,7 @@ up: venv ## start the whole cluster on this machine; Ctrl-C stops it
 containers: ## start the whole cluster in containers; COMPOSE names the command, if it is neither of the two
 	$(COMPOSE) up --build
 
-images: venv ## for machines that can pull no image: a base for ours and a stand-in for Kafka's, by root
+images: venv ## for machines that can pull no image: a base for ours, stand-ins for Kafka's and PostgreSQL's, by root
 	@.ci/images
 
 bench: venv ## measure on this machine; ONLY="name ..." for some of it

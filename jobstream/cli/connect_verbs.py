@@ -182,14 +182,16 @@ def plugins(
 def image(
     folder: Annotated[Path, typer.Argument(help="Made if it is not there.", show_default=False)],
     *,
-    bootstrap: Bootstrap = "kafka:19092",
-    connect: Address = "connect:8083",
+    bootstrap: Bootstrap = None,
+    connect: Address = None,
     prefix: Prefix = None,
 ) -> int:
-    """Fetch all that an image of a worker needs into a folder: docker-compose.yml builds one from it.
+    """Fetch all that a worker in a container needs into a folder, which it has at `/opt/connect`.
+
+    Its settings are these, with where it listens as `--connect`. docker-compose.yml does so.
 
     ```
-    jobstream connect image deploy/connect/image
+    jobstream connect image ./connect --bootstrap kafka-1:9092 --connect connect-1:8083
     ```
     """
     from jobstream.connect.worker import lay_out_image

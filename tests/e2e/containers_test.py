@@ -12,23 +12,36 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import psycopg
 import pytest
 
 from jobstream import Client
 from jobstream.cluster import free_port
+from jobstream.cluster.artifacts import CONNECT, CONNECTORS, class_path
+from jobstream.cluster.cache import cache_directory
 from jobstream.errors import JobstreamError
 from tests.containers import ROOT
+from tests.e2e.sql_tables import Rows, asked
 from tests.waiting import eventually, eventually_async
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
 UP_S = 300.0
 DOWN_S = 90.0
 HEAL_S = 60.0
 SERVICES = ("streams", "relay", "gateway", "registry", "minion", "kafka")
+TABLES = ("postgres", "connect-files", "connect", "connectors")
 IMAGE_BYTES_MAX = 200 * 1024 * 1024
 """Bytes that our image may have beyond its base."""
-PORTS = ("KAFKA_PORT", "WEB_PORT", "RELAY_PORT", "REGISTRY_PORT", "HTTP_PORT")
+PORTS = (
+    "KAFKA_PORT",
+    "WEB_PORT",
+    "RELAY_PORT",
+    "REGISTRY_PORT",
+    "HTTP_PORT",
+    "POSTGRES_PORT",
+    "CONNECT_PORT",
+)
 OFFLINE = {"BASE": "jobstream-base:dev", "PIP_ARGS": "--no-index --find-links=/src/deploy/offline/wheels"}
 
 
@@ -102,7 +115,8 @@ def containers(docker_engine: None) -> Iterator[Containers]:
     """Everything up, at free ports, with images built on this machine; gone afterwards, volumes too."""
     assert docker_engine is None
     ports = {name: str(free_port()) for name in PORTS}
-    up = Containers(compose_command(), f"js{uuid.uuid4().hex[:6]}", {**OFFLINE, **ports})
+    cache = {"CONNECT_CACHE": str(cache_directory())}
+    up = Containers(compose_command(), f"js{uuid.uuid4().hex[:6]}", {**OFFLINE, **ports, **cache})
     try:
         up.compose("build")
         up.compose("up", "-d")
@@ -202,6 +216,33 @@ def test_a_taken_port_is_told(containers: Containers) -> None:
     finally:
         second.compose("down", "-v", timeout_s=DOWN_S)
     assert containers.healthy("kafka")
+
+
+async def test_the_log_becomes_tables(containers: Containers) -> None:
+    """With the profile `connect`, a job that ran is a row, and a row of the outbox a job that runs."""
+    url = f"postgresql://jobstream:jobstream@127.0.0.1:{containers.environment['POSTGRES_PORT']}/jobstream"
+    for bundle in (CONNECT, CONNECTORS):
+        class_path(print, bundle)
+    connect = ("--profile", "connect")
+    try:
+        containers.compose(*connect, "up", "-d")
+        await says_hello(containers, "tables")
+        eventually(lambda: rows(url, "select from jobs where job = 'hello-tables'"), HEAL_S)
+        ask = "insert into outbox (function, args, options) values (%s, %s, %s) returning id::text as id"
+        asking = ("demo.hello", '{"name": "outbox"}', '{"queue": "demo"}')
+        id = eventually(lambda: rows(url, ask, *asking), HEAL_S)[0]["id"]
+        done = "select result from jobs where job = %s and phase = 'succeeded'"
+        assert eventually(lambda: rows(url, done, id), HEAL_S)[0]["result"] == b'"hello outbox"'
+    finally:
+        containers.compose(*connect, "rm", "-fsv", *TABLES, timeout_s=DOWN_S)
+
+
+def rows(url: str, query: str, *values: object) -> Rows:
+    """The rows of a query; none as long as there is no such table, or nobody who has it."""
+    try:
+        return asked(url, query, *values)
+    except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
+        return []
 
 
 @pytest.mark.usefixtures("docker_engine")
