@@ -7,7 +7,7 @@ A file of tokens holds no token, only the SHA-256 of each, so that it may be rea
     sha256 = "<hex>"              # printf %s "$TOKEN" | sha256sum
     scopes = ["submit", "read"]   # submit, read, operate, run, admin; admin may do everything
     queues = ["mail"]             # all queues if left out
-    functions = ["mail.*"]        # all functions if left out; of `run`
+    functions = ["mail.*"]        # all functions if left out; of `submit` and `run`
 
 An entry with `certificate` in place of `sha256` is for whoever shows a certificate with that name.
 """

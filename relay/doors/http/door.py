@@ -113,7 +113,7 @@ class Door:
         asked = read_ask(parse_body(body), _now_ms(), new_id)
         if isinstance(asked.what, Schedule):
             return await self.save_schedule(asked.what, grant)
-        grant.check(Scope.SUBMIT, asked.what.queue)
+        grant.check(Scope.SUBMIT, asked.what.queue, asked.what.function)
         request, ask = self._asking(asked.what, trace)
         if asked.what.id is None and asked.what.unique is None:  # nothing is left to be decided
             return await self._submit_new(request, ask, asked.wait_s)
@@ -132,8 +132,8 @@ class Door:
         207 if the state machine refused some whose ids were given; each says so by itself.
         """
         requests = read_asks(body, _now_ms(), new_id)
-        for queue in {request.queue for request in requests}:
-            grant.check(Scope.SUBMIT, queue)
+        for queue, function in {(request.queue, request.function) for request in requests}:
+            grant.check(Scope.SUBMIT, queue, function)
         made = [self._asking(request, trace) for request in requests]
         open_ = [request.id is not None or request.unique is not None for request in requests]
         taken = [ask for is_open, (_, ask) in zip(open_, made, strict=True) if is_open]
@@ -312,7 +312,7 @@ class Door:
 
     async def save_schedule(self, schedule: Schedule, grant: Grant) -> Reply:
         """201 with the next fire once the state machine has it."""
-        grant.check(Scope.SUBMIT, schedule.queue)
+        grant.check(Scope.SUBMIT, schedule.queue, schedule.function)
         fact = await self._about_schedule(schedule.id, encode(schedule), FactKind.SCHEDULE_SAVED)
         named = {"id": schedule.id, "function": schedule.function, "queue": schedule.queue}
         where = {"Location": f"/schedules/{quote(schedule.id)}"}

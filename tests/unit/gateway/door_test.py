@@ -403,7 +403,7 @@ async def test_a_bad_receipt_is_told(gateway: Gateway, body: dict[str, Any], sen
     assert not gateway.desk.written
 
 
-TOKENS = {"ci": "submit-and-read", "ops": "operates", "boss": "may-everything"}
+TOKENS = {"ci": "submit-and-read", "ops": "operates", "boss": "may-everything", "mails": "mails-alone"}
 
 
 def _sha256(token: str) -> str:
@@ -424,12 +424,16 @@ scopes = ["operate", "read"]
 [boss]
 sha256 = "{_sha256(TOKENS["boss"])}"
 scopes = ["admin"]
+[mails]
+sha256 = "{_sha256(TOKENS["mails"])}"
+scopes = ["submit"]
+functions = ["mail.*"]
 """
     return Gateway(now_ms=NOW_MS, tokens=read_tokens(text))
 
 
 async def test_tokens_have_scopes_and_queues(guarded: Gateway) -> None:
-    """Without one 401; outside its scopes or queues 403; admin may do everything."""
+    """Without one 401; outside its scopes, queues or functions 403; admin may do everything."""
 
     async def ask(who: str | None, method: str, path: str, body: Any = None) -> int:
         headers = {} if who is None else {"Authorization": f"Bearer {TOKENS.get(who, who)}"}
@@ -443,6 +447,10 @@ async def test_tokens_have_scopes_and_queues(guarded: Gateway) -> None:
         ("ci", "POST", "/job", other, 403),
         ("ci", "POST", "/jobs", [mail, other], 403),
         ("ops", "POST", "/job", mail, 403),
+        ("mails", "POST", "/job", {"function": "mail.send"}, 201),
+        ("mails", "POST", "/job", mail, 403),
+        ("mails", "POST", "/jobs", [{"function": "mail.send"}, mail], 403),
+        ("mails", "PUT", "/schedules/daily", {"function": "f", "cron": "@daily"}, 403),
         ("boss", "POST", "/job", {**other, "id": "o"}, 201),
         ("ci", "GET", "/job/m", None, 200),
         ("ci", "GET", "/job/o", None, 403),
