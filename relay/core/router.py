@@ -8,7 +8,7 @@ epochs.
 
 import itertools
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from operator import attrgetter
 
@@ -273,11 +273,17 @@ class Router:
         )
 
     def oldest(self) -> dict[str, int]:
-        """When the oldest that waits arrived, ms, by queue: at the head of a line, for lines are in order."""
+        """When the oldest that waits arrived, ms, by queue: at the head of a line, unless some are more urgent
+        than others.
+        """
+        if self._ranked:
+            parcels: Iterable[Parcel] = self.parcels.values()
+        else:
+            parcels = (parcel for shelf in self._waiting for _, parcel in shelf.heads())
         found: dict[str, int] = {}
-        for shelf in self._waiting:
-            for _, parcel in shelf.heads():
-                found[shelf.queue] = min(parcel.arrived_ms, found.get(shelf.queue, parcel.arrived_ms))
+        for parcel in parcels:
+            queue = parcel.dispatch.queue
+            found[queue] = min(parcel.arrived_ms, found.get(queue, parcel.arrived_ms))
         return found
 
     def status(self) -> list[relay_pb2.WaitingStatus]:

@@ -38,6 +38,16 @@ def test_what_is_less_urgent_does_not_starve() -> None:
     assert order(world, 2) == ["old", "urgent"]
 
 
+def test_the_oldest_that_waits_need_not_be_the_first() -> None:
+    """What is told of how long jobs wait counts the less urgent too."""
+    world = World()
+    began_ms = world.now_ms
+    world.read(world.dispatch(key="k", priority=5))
+    world.wait(1_000)
+    world.read(world.dispatch(key="k", priority=1))
+    assert world.edge.router.oldest() == {"default": began_ms}
+
+
 def test_an_urgent_job_of_another_goes_before_ones_own() -> None:
     """A session helps with what is urgent before it goes on with its own line."""
     fleet = World()
