@@ -49,9 +49,8 @@ def _calls(edge: Edge, now_ms: int) -> Iterator[Sample]:
         yield catalogue.CALLS, (str(outcome),), many
     yield catalogue.CALLS_SHARED, (), calls.coalesced
     yield catalogue.CALLS_KNOWN, (), calls.cached
-    running = sum(run.worker is not None for run in calls.runs.values())
-    yield catalogue.CALLS_RUNNING, (), running
-    yield catalogue.CALLS_WAITING, (), len(calls.runs) - running
+    yield catalogue.CALLS_RUNNING, (), calls.running
+    yield catalogue.CALLS_WAITING, (), len(calls.runs) - calls.running
     for each in calls.unserved.values():
         yield catalogue.CALLS_UNSERVED, (each.function,), max(0, now_ms - each.since_ms) / MS
 
@@ -59,14 +58,16 @@ def _calls(edge: Edge, now_ms: int) -> Iterator[Sample]:
 def _minions(edge: Edge) -> Iterator[Sample]:
     """By the minion's name: a minion that just came back may have two sessions for a moment."""
     leases: Counter[str] = Counter()
+    held: Counter[str] = Counter()
     credit: Counter[str] = Counter()
     capacity: dict[str, int] = {}
     for session in edge.sessions.values():
         leases[session.minion] += len(session.leases)
+        held[session.minion] += session.held()
         credit[session.minion] += session.credits
         capacity[session.minion] = max(session.capacity, capacity.get(session.minion, 0))
     for minion, most in capacity.items():
         yield catalogue.MINION_LEASES, (minion,), leases[minion]
         yield catalogue.MINION_CREDITS, (minion,), credit[minion]
         yield catalogue.MINION_CAPACITY, (minion,), most
-        yield catalogue.MINION_BUSY, (minion,), leases[minion] / most
+        yield catalogue.MINION_BUSY, (minion,), held[minion] / most

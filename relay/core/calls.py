@@ -141,6 +141,8 @@ class Calls:
         self.workers: set[Worker] = set()
         self.runs: dict[int, Run] = {}
         """All that wait or run."""
+        self.running = 0
+        """How many of them run."""
         self.cache = Cache() if cache is None else cache
         self.unserved: dict[str, Unserved] = {}
         self.outcomes: Counter[CallOutcome] = Counter()
@@ -527,6 +529,7 @@ class Calls:
         run.assigned_at_ms = now_ms
         worker.runs[run.number] = run
         worker.spend(now_ms)
+        self.running += 1
         self.assigned += 1
         self._limits.begin("", run.function)
         for call in run.calls:
@@ -630,6 +633,7 @@ class Calls:
         run.alarm_ms = None
         if worker is not None:
             del worker.runs[run.number]
+            self.running -= 1
             self._limits.end("", run.function)
             if self._limits.freed:
                 self._freed.add(run.function)
@@ -737,14 +741,13 @@ class Calls:
 
 def calls_status(calls: Calls, now_ms: int) -> relay_pb2.CallsStatus:
     """What it does now, and what it did since it began."""
-    running = sum(run.worker is not None for run in calls.runs.values())
     return relay_pb2.CallsStatus(
         asked=calls.asked,
         assigned=calls.assigned,
         coalesced=calls.coalesced,
         cached=calls.cached,
-        running=running,
-        waiting=len(calls.runs) - running,
+        running=calls.running,
+        waiting=len(calls.runs) - calls.running,
         outcomes=[
             relay_pb2.CallCount(outcome=outcome, count=count)
             for outcome, count in sorted(calls.outcomes.items())

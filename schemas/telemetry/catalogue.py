@@ -196,7 +196,7 @@ MINION_BUSY = _gauge(
     "jobstream_minion_busy_share",
     ("minion",),
     Service.RELAY,
-    "Leases by capacity of a minion at this moment, 0 to 1.",
+    "Leases and calls by capacity of a minion at this moment, 0 to 1.",
     "ratio",
 )
 ASSIGNED = _counter("jobstream_relay_assigned_total", (), Service.RELAY, "Attempts given to minions.")

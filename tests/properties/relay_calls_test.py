@@ -211,6 +211,7 @@ class CallsMachine(RuleBasedStateMachine):
                 assert not self.calls.waits_for(worker)
             assert worker.room() >= 0
         assert sum(run.function == "g" for worker in self.workers for run in worker.runs.values()) <= LIMIT
+        assert self.calls.running == sum(run.worker is not None for run in self.calls.runs.values())
 
     @invariant()
     def nobody_waits_too_long(self) -> None:

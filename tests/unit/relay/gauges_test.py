@@ -55,5 +55,7 @@ def test_what_a_relay_shows_of_calls() -> None:
     }
     assert told[catalogue.CALLS.name, ("routing_timeout",)] == 1
     assert told[catalogue.CALLS_RUNNING.name, ()] == 1
+    assert told[catalogue.MINION_LEASES.name, ("m1",)] == 0
+    assert told[catalogue.MINION_BUSY.name, ("m1",)] == 0.25
     assert told[catalogue.CALLS_WAITING.name, ()] == 1
     assert told[catalogue.CALLS_UNSERVED.name, ("nobody",)] == 3
