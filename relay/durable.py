@@ -68,6 +68,8 @@ class Durables:
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._waiting: dict[str, list[asyncio.Future[Fact]]] = {}
+        self._callers = 0
+        """How many wait for those jobs."""
 
     async def taken(self, asked: CallRequest) -> "asyncio.Future[Fact]":
         """Returns once Kafka has the request, with what will end with the job; CannotSay or BadDurable if
@@ -75,12 +77,13 @@ class Durables:
         """
         request = request_of(asked)
         assert request.id is not None
-        if sum(map(len, self._waiting.values())) >= WAITING_MAX:
+        if self._callers >= WAITING_MAX:
             raise BadDurable(f"this relay has {WAITING_MAX} callers that wait for jobs, and takes no more")
         await self._read()
         assert self._requests is not None
         ended: asyncio.Future[Fact] = self._loop.create_future()
         self._waiting.setdefault(request.id, []).append(ended)
+        self._callers += 1
         ended.add_done_callback(lambda _: self._leave(request.id, ended))
         written: asyncio.Future[str | None] = self._loop.create_future()
 
@@ -118,6 +121,7 @@ class Durables:
 
     def _leave(self, id: str | None, ended: "asyncio.Future[Fact]") -> None:
         assert id is not None
+        self._callers -= 1
         left = [each for each in self._waiting.get(id, ()) if each is not ended]
         if left:
             self._waiting[id] = left

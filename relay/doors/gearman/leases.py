@@ -63,6 +63,9 @@ class Shift:
 
     session: Session | None = None
     functions: frozenset[str] = frozenset()
+    """Those of its session."""
+    changed: bool = True
+    """The worker's may be others by now."""
     older: list[Session] = field(default_factory=list)
     """Sessions of functions that it had before, for as long as it holds their jobs."""
     numbers: int = 0
@@ -172,8 +175,10 @@ class Leases:
         something.
         """
         shift = self._shifts.get(connection)
-        if shift is not None and shift.asleep:
-            self.sleep(connection)
+        if shift is not None:
+            shift.changed = True
+            if shift.asleep:
+                self.sleep(connection)
 
     def closed(self, connection: "Connection", reason: str) -> None:
         """It is gone: what it held is lost, unless it comes again at once."""
@@ -199,9 +204,11 @@ class Leases:
         shift = self._shifts.get(connection)
         if shift is None:
             shift = self._shifts[connection] = Shift()
-        functions = connection.functions
-        if functions != shift.functions:
-            self._open(connection, shift, functions)
+        if shift.changed:
+            shift.changed = False
+            functions = connection.functions
+            if functions != shift.functions:
+                self._open(connection, shift, functions)
         return shift
 
     def _open(self, connection: "Connection", shift: Shift, functions: frozenset[str]) -> None:

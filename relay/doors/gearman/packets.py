@@ -217,11 +217,6 @@ class Decoder:
         self._needed = 1
         self.broken: str | None = None
 
-    @property
-    def held_bytes(self) -> int:
-        """Bytes of a packet that has not ended."""
-        return len(self._rest)
-
     def feed(self, data: bytes) -> list[Said]:
         """What these bytes complete, in order."""
         rest = self._rest
