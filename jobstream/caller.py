@@ -30,9 +30,10 @@ from jobstream.errors import (
     CallTimedOut,
     WaitTimedOut,
 )
-from jobstream.functions import BYTES_TYPE, Function, Seconds, encode_json, milliseconds
+from jobstream.functions import BYTES_TYPE, Function, encode_json
 from jobstream.minion.session import CHANNEL_OPTIONS
 from jobstream.minion.wire import Wire, wire_of
+from jobstream.times import Seconds, milliseconds
 from schemas.defaults import CALL_BYTES_MAX, CONTENT_TYPE, ROUTING_MS_MAX
 from schemas.names import new_id
 from schemas.proto import relay_pb2

@@ -15,7 +15,7 @@ import sys
 import typing
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, Unpack, cast, overload
 
@@ -23,6 +23,7 @@ from jobstream import resources
 from jobstream.context import Context, current
 from jobstream.errors import BadArguments, BadFunction, BadRequest
 from jobstream.schedules import Schedule, schedules_of
+from jobstream.times import Seconds, epoch_ms, milliseconds
 from schemas import defaults
 from schemas.names import BadName, check_function, check_queue
 from schemas.telemetry.context import traceparent
@@ -31,7 +32,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 Run = Literal["async", "threads", "processes"]
-Seconds = float | timedelta
 
 HEARTBEATS_PER_TIMEOUT = 4
 """How many heartbeats fit into the silence after which an attempt counts as lost."""
@@ -576,20 +576,6 @@ def error_name(error: type[BaseException] | str) -> str:
     ]
 
 
-def milliseconds(name: str, value: Seconds | None) -> int | None:
-    """Seconds or a timedelta as whole milliseconds.
-
-    Raises:
-        BadRequest: Negative, not a number, or without end.
-    """
-    if value is None:
-        return None
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
-        raise BadRequest(f"{name} must be seconds or a timedelta, from 0 up, got {value!r}")
-    return round(seconds * 1_000)
-
-
 def _within(name: str, value: Seconds | None, least_ms: int, most_ms: int) -> int | None:
     found_ms = milliseconds(name, value)
     if found_ms is not None and not least_ms <= found_ms <= most_ms:
@@ -643,23 +629,6 @@ def _worded(options: Options) -> dict[str, Any]:
 
 
 _AS_THEY_ARE = {"id", "queue", "key"}
-
-
-@overload
-def epoch_ms(name: str, value: datetime) -> int: ...
-@overload
-def epoch_ms(name: str, value: datetime | None) -> int | None: ...
-def epoch_ms(name: str, value: datetime | None) -> int | None:
-    """A datetime as epoch milliseconds.
-
-    Raises:
-        BadRequest: It has no time zone.
-    """
-    if value is None:
-        return None
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise BadRequest(f"{name} must be a datetime with a time zone, got {value!r}")
-    return round(value.astimezone(UTC).timestamp() * 1_000)
 
 
 def _module_name(call: Callable[..., Any]) -> str:

@@ -6,10 +6,11 @@ no connection and decides nothing: the service checks what only it can know, suc
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from jobstream.errors import BadRequest
+from jobstream.times import Seconds, epoch_ms, milliseconds
 from schemas import defaults
 from schemas.words import Overlap
 
@@ -44,9 +45,9 @@ class Schedule:
     excluded: str | Sequence[str] = ()
     start_at: datetime | None = None
     end_at: datetime | None = None
-    jitter: float | timedelta | None = None
+    jitter: Seconds | None = None
     overlap: Overlaps | None = None
-    catchup_window: float | timedelta | None = None
+    catchup_window: Seconds | None = None
     runs_max: int | None = None
     pause_on_failure: bool = False
     paused: bool = False
@@ -61,8 +62,6 @@ class Schedule:
         Raises:
             BadRequest: A value of the wrong kind.
         """
-        from jobstream.functions import epoch_ms, milliseconds  # which imports this module
-
         crons, excluded = _texts("cron", self.cron), _texts("excluded", self.excluded)
         if not crons:
             raise BadRequest(f"cron must be one expression or more, got {self.cron!r}")

@@ -34,14 +34,12 @@ from jobstream.functions import (
     BYTES_TYPE,
     Function,
     Options,
-    Seconds,
     Submission,
-    epoch_ms,
-    milliseconds,
     option_fields,
     set_submitter,
 )
 from jobstream.schedules import Overlaps
+from jobstream.times import Seconds, epoch_ms, milliseconds
 from schemas.codec import encode
 from schemas.defaults import CONTENT_TYPE, QUEUE, TIMEZONE
 from schemas.events import Command, DeadLetter, Fact, Schedule

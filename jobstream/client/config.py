@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from jobstream.client import whole
 from jobstream.errors import BadRequest
+from jobstream.times import milliseconds
 from schemas.codec import Undecodable, decode
 from schemas.events import FunctionConfig, QueueConfig
 from schemas.records import replace
@@ -110,8 +111,6 @@ def fields_of(options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         BadRequest: There is no such setting, or a value of another kind.
     """
-    from jobstream.functions import milliseconds
-
     fields: dict[str, Any] = {}
     for name, value in options.items():
         setting = SETTINGS.get(name)

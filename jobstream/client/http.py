@@ -44,7 +44,8 @@ from jobstream.errors import (
     SubmitTimedOut,
     WaitTimedOut,
 )
-from jobstream.functions import Function, Options, Seconds, Submission, milliseconds, set_submitter
+from jobstream.functions import Function, Options, Submission, set_submitter
+from jobstream.times import Seconds, milliseconds
 from schemas.defaults import CONTENT_TYPE, QUEUE
 from schemas.events import DeadLetter, Fact, Schedule
 from schemas.requests import to_json

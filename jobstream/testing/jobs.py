@@ -21,11 +21,12 @@ from jobstream.client.watch import ENDS, Watch
 from jobstream.client.writer import Record, Writer
 from jobstream.context import Stop
 from jobstream.errors import BadRequest, JobUnknown, WaitTimedOut
-from jobstream.functions import DECLARED, Function, Seconds, milliseconds, set_submitter
+from jobstream.functions import DECLARED, Function, set_submitter
 from jobstream.minion.calls import decode_args
 from jobstream.testing.attempts import LocalAttempt, named
 from jobstream.testing.machine import HOME, Machine
 from jobstream.testing.pages import LocalPages
+from jobstream.times import Seconds, milliseconds
 from schemas.codec import encode
 from schemas.events import Control, DeadLetter, Dispatch, Fact, JobRow
 from schemas.letters import standing

@@ -61,7 +61,7 @@ def test_what_is_written_is_read(sent: list[tuple[bytes, Said]], cuts: list[int]
     data = b"".join(raw for raw, _ in sent)
     said = [each for piece in pieces(data, cuts) for each in decoder.feed(piece)]
     assert said == [expected for _, expected in sent]
-    assert (decoder._rest, decoder.broken) == (b"", None)
+    assert (bytes(decoder._rest), decoder.broken) == (b"", None)
 
 
 @given(st.lists(frames(), max_size=8), st.lists(st.integers(0, 600), max_size=12))

@@ -37,6 +37,20 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+def dotted(path: Path) -> str:
+    """The name that a file is imported by."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def packages(module: str) -> Iterator[str]:
+    """A dotted name, and those of all it is in."""
+    yield module
+    while "." in module:
+        module = module.rpartition(".")[0]
+        yield module
+
+
 def imports(path: Path, *, lazy: bool = True) -> Iterator[tuple[int, str]]:
     """Line and full name of every module that a file imports; without `lazy` only what importing it imports.
 

@@ -3,11 +3,12 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-from tests.tidy.source import ROOMS, ROOT, imports, modules, name, within
+from tests.tidy.source import ROOMS, ROOT, dotted, imports, modules, name, packages, within
 
 KAFKA = ("aiokafka", "confluent_kafka", "kafka")
 
@@ -91,6 +92,27 @@ def test_the_composition_root_is_lazy() -> None:
         if within(module, "streams", "relay")
     ]
     assert not breaches
+
+
+def test_no_import_circles() -> None:
+    """No module imports, through others or not, one that imports it: each can be read after those it needs.
+
+    A module that is imported runs its packages before, so it imports them too, those apart that it is in.
+    """
+    paths = {dotted(path): path for path in modules(*ROOMS, "tests", "examples")}
+    graph = {
+        module: {
+            package
+            for _, imported in imports(path, lazy=False)
+            for package in packages(imported)
+            if package in paths and not within(module, package)
+        }
+        for module, path in paths.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' -> '.join(reversed(error.args[1]))}")
 
 
 # What is imported, and what must not be loaded by that, directly or through others.

@@ -1,0 +1,43 @@
+"""Times as code says them, seconds or timedelta and datetime, in the milliseconds of records.
+
+Reads no clock. What a time is for, and how long it may be, is its user's to say.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import overload
+
+from jobstream.errors import BadRequest
+
+Seconds = float | timedelta
+"""A duration."""
+
+
+def milliseconds(name: str, value: Seconds | None) -> int | None:
+    """Seconds or a timedelta as whole milliseconds.
+
+    Raises:
+        BadRequest: Negative, not a number, or without end.
+    """
+    if value is None:
+        return None
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
+        raise BadRequest(f"{name} must be seconds or a timedelta, from 0 up, got {value!r}")
+    return round(seconds * 1_000)
+
+
+@overload
+def epoch_ms(name: str, value: datetime) -> int: ...
+@overload
+def epoch_ms(name: str, value: datetime | None) -> int | None: ...
+def epoch_ms(name: str, value: datetime | None) -> int | None:
+    """A datetime as epoch milliseconds.
+
+    Raises:
+        BadRequest: It has no time zone.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise BadRequest(f"{name} must be a datetime with a time zone, got {value!r}")
+    return round(value.astimezone(UTC).timestamp() * 1_000)
