@@ -273,8 +273,8 @@ class Router:
         )
 
     def oldest(self) -> dict[str, int]:
-        """When the oldest that waits arrived, ms, by queue: at the head of a line, unless some are more urgent
-        than others.
+        """When the oldest that waits arrived, ms, by queue: at the head of a line, unless some are more
+        urgent than others.
         """
         if self._ranked:
             parcels: Iterable[Parcel] = self.parcels.values()
