@@ -287,9 +287,8 @@ class HttpClient(Client):
                 raise WaitTimedOut(f"job {watch.id} had not ended after {timeout} s; it goes on all the same")
 
     async def _follow(self, watch: Watch) -> AsyncGenerator[Fact]:
-        query = {"job": watch.id}
-        async with self._open_http.stream("GET", "/facts", params=query, timeout=None) as answer:
-            lines = answer.aiter_lines()
+        lines = self._lines("/facts", {"job": watch.id})
+        try:
             await anext(lines)  # from here on no fact is missed
             end = end_of(await self.status(watch.id, key=watch.key))
             if end is not None:
@@ -302,7 +301,24 @@ class HttpClient(Client):
                 yield fact
                 if fact.fact in ENDS:
                     return
-        raise NotReachable(f"{self._url} has ended the stream of facts about job {watch.id}")
+        finally:
+            await lines.aclose()
+
+    async def _lines(self, path: str, query: dict[str, str]) -> AsyncGenerator[str]:
+        """The lines of a stream without an end of its own, once it has begun. Raises as _ask; NotReachable
+        too when the gateway ends it.
+        """
+        no_end = httpx.Timeout(self._submit_s, read=None)
+        try:
+            async with self._open_http.stream("GET", path, params=query, timeout=no_end) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise self._no(answer, self._told(answer))
+                async for line in answer.aiter_lines():
+                    yield line
+        except httpx.HTTPError as error:
+            raise self._away(error) from None
+        raise NotReachable(f"the gateway at {self._url} has ended its stream")
 
     # Changing.
 
@@ -449,18 +465,34 @@ class HttpClient(Client):
             answer = await http.request(
                 method, path, json=body, params=params, timeout=self._submit_s + wait_s
             )
-            told: dict[str, Any] = answer.json()
         except httpx.HTTPError as error:
-            words = str(error) or type(error).__name__
-            raise NotReachable(f"the gateway at {self._url} does not answer: {words}") from None
-        except json.JSONDecodeError:
-            raise NotReachable(f"what answers at {self._url} is no gateway: {answer.text:.100}") from None
+            raise self._away(error) from None
+        told = self._told(answer)
         if answer.is_success:
             return told
+        raise self._no(answer, told)
+
+    def _told(self, answer: httpx.Response) -> dict[str, Any]:
+        """The JSON object of an answer. NotReachable if it is none."""
+        try:
+            told = answer.json()
+        except ValueError:
+            told = None
+        if not isinstance(told, dict):
+            raise NotReachable(f"what answers at {self._url} is no gateway: {answer.text:.100}")
+        return told
+
+    def _away(self, error: httpx.HTTPError) -> NotReachable:
+        return NotReachable(
+            f"the gateway at {self._url} does not answer: {str(error) or type(error).__name__}"
+        )
+
+    def _no(self, answer: httpx.Response, told: Mapping[str, Any]) -> JobstreamError:
+        """The error that a refusal stands for."""
         sentence = str(told.get("detail", answer.reason_phrase))
         if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-            raise NotReachable(f"the gateway at {self._url} cannot at the moment: {sentence}")
-        raise _Problem(answer.status_code, sentence, told.get("code"))
+            return NotReachable(f"the gateway at {self._url} cannot at the moment: {sentence}")
+        return _Problem(answer.status_code, sentence, told.get("code"))
 
 
 class _Problem(CommandRefused):

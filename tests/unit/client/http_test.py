@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -167,6 +168,35 @@ async def test_dead_letters(client: Client, gateway: Gateway) -> None:
     assert (await client.redrive(letters[0])).id == "a"
     await client.discard(letters[1])
     assert await client.dead_letters(datetime.fromtimestamp(NOW_MS / 1_000 - 60, UTC)) == []
+
+
+async def test_following(client: Client, gateway: Gateway) -> None:
+    """Facts up to the end; a stream that ends before, or that is refused, is an error of its kind."""
+    job = await client.submit("t.f")
+    with pytest.raises(NotReachable, match="has ended its stream"):
+        [fact async for fact in job.follow()]
+    await end(gateway, job.id, status="success", result=1)
+    assert [fact.fact async for fact in job.follow()] == ["succeeded"]
+    with pytest.raises(CommandRefused, match="the stream is full"):
+        await refused(gateway, 429, job.id)
+    with pytest.raises(NotReachable, match="is no gateway"):
+        await refused(gateway, None, job.id)
+
+
+async def refused(gateway: Gateway, status: int | None, id: str) -> None:
+    """Follows a job of a service that refuses streams with this status, or answers with a page."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] != "/facts":
+            await gateway.app(scope, receive, send)
+            return
+        body = b"<html>" if status is None else b'{"detail": "the stream is full"}'
+        await send({"type": "http.response.start", "status": status or 502, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    async with HttpClient("http://127.0.0.1:8088/", transport=httpx.ASGITransport(app)) as one:
+        async for _ in one.job(id).follow():
+            pass
 
 
 async def test_looking(client: Client) -> None:
