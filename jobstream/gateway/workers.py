@@ -22,6 +22,8 @@ class Workers:
         self._topic = topic
         self._fallback = fallback
         self._known: dict[str, Worker] = {}
+        self._owners: dict[int, str] = {}
+        """Who said last that it has a partition."""
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -37,10 +39,12 @@ class Workers:
             await self._task
 
     def addresses(self) -> tuple[str, ...]:
-        """host:port of the pages of each worker that said so lately."""
+        """host:port of the pages of each worker that said so lately, and that has a partition which nobody
+        has said to have since: one that froze is not waited for once others have taken over.
+        """
         oldest_ms = time.time_ns() // 1_000_000 - WORKER_GONE_MS
-        fresh = {worker.web: None for worker in self._known.values() if worker.at_ms > oldest_ms}
-        return tuple(fresh) or self._fallback
+        owners = (self._known[instance] for instance in self._owners.values())
+        return tuple({owner.web: None for owner in owners if owner.at_ms > oldest_ms}) or self._fallback
 
     async def _read(self) -> None:
         tail = Tail(self._bootstrap, self._topic, Worker, {0: 0})
@@ -54,6 +58,9 @@ class Workers:
     def _take(self, worker: Worker) -> None:
         before = self._known.get(worker.instance)
         self._known[worker.instance] = worker
+        for number in [number for number, owner in self._owners.items() if owner == worker.instance]:
+            del self._owners[number]
+        self._owners |= dict.fromkeys(worker.partitions, worker.instance)
         if before is None or (before.web, before.partitions) != (worker.web, worker.partitions):
             log.info(
                 "worker instance=%s web=%s partitions=%s", worker.instance, worker.web, worker.partitions

@@ -6,6 +6,7 @@ Retry-After, never an answer that leaves something out.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -37,13 +38,15 @@ Find = Callable[[], Sequence[str]]
 class WorkerPages:
     """The pages of all workers as one."""
 
-    def __init__(self, find: Find) -> None:
+    def __init__(self, find: Find, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        """Of the workers that `find` names; `transport` is how they are reached, if not over the network."""
         self._find = find
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
             limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
             headers={"Accept": "application/json"},
             trust_env=False,
+            transport=transport,
         )
 
     async def close(self) -> None:
@@ -62,6 +65,10 @@ class WorkerPages:
     async def counts(self) -> Answer:
         """The counts of all workers, added up."""
         return await _patiently(self._counts)
+
+    async def duties(self) -> Answer:
+        """The duties of all workers: their counts added up, the latest of their times."""
+        return await _patiently(self._duties)
 
     async def schedules(self) -> Answer:
         """The schedules of all workers, by id."""
@@ -86,22 +93,22 @@ class WorkerPages:
 
     async def _job(self, path: str, query: Mapping[str, str]) -> Answer:
         answers = await self._ask_all(path, query)
-        missing: set[int] | None = None
-        sentences: list[str] = []
-        for status, answer in answers:
+        sure = [found for found in answers if found[0] in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}]
+        lacks = [set(answer["missing"]) for _, answer in answers if "missing" in answer]
+        if sure:
+            status, answer = sure[0]
+            where = answer.get("partition")
+            if len(sure) > 1 or any(where is not None and where not in each for each in lacks):
+                raise unavailable("it can't be told at the moment: two workers say that they have it")
             if status == HTTPStatus.OK:
                 return answer
-            sentences.append(str(answer.get("error", f"a worker answered {status}")))
-            if status == HTTPStatus.NOT_FOUND:
-                raise Problem(HTTPStatus.NOT_FOUND, sentences[-1], "unknown_job")
-            lacks = answer.get("missing")
-            if lacks is not None:
-                missing = set(lacks) if missing is None else missing & set(lacks)
-        if missing is not None and not missing:  # together they have every partition, and none has it
+            raise Problem(HTTPStatus.NOT_FOUND, str(answer.get("error", "there is none")), "unknown_job")
+        if lacks and not set.intersection(*lacks):  # together they have every partition, and none has it
             raise Problem(
                 HTTPStatus.NOT_FOUND, "no such job is kept; ended jobs are forgotten", "unknown_job"
             )
-        raise unavailable(f"it can't be told at the moment: {sentences[0]}")
+        why = next(str(answer.get("error", f"a worker answered {status}")) for status, answer in answers)
+        raise unavailable(f"it can't be told at the moment: {why}")
 
     async def _jobs(self, query: Mapping[str, str]) -> Answer:
         answers = await self._all("/jobstream/jobs", query)
@@ -125,6 +132,12 @@ class WorkerPages:
         for found in queues.values():
             _add(total, found)
         return {"now": answers[0]["now"], "total": sum(total.values()), "phases": total, "queues": queues}
+
+    async def _duties(self) -> Answer:
+        answers = await self._all("/jobstream/duties", {})
+        told = [answer["duties"] for answer in answers]
+        duties = {name: _one_duty([each[name] for each in told]) for name in told[0]}
+        return {"now": answers[0]["now"], "duties": duties}
 
     async def _schedules(self) -> Answer:
         answers = await self._all("/jobstream/schedules", {})
@@ -171,17 +184,29 @@ class WorkerPages:
 
 
 async def _patiently(ask: Callable[[], Any]) -> Answer:
-    """Asks again for a moment while something is not there: a worker that restarts, a group that changes."""
+    """Asks again for a moment while something is not there: a worker that restarts, a group that changes.
+    Who waited for a worker that froze has waited long enough.
+    """
+    until_s = time.monotonic() + ANSWER_S
     for pause_s in AGAIN_S:
         try:
             answer: Answer = await ask()
             return answer
         except Problem as problem:
-            if problem.status != HTTPStatus.SERVICE_UNAVAILABLE:
+            if problem.status != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > until_s:
                 raise
         await asyncio.sleep(pause_s)
     last: Answer = await ask()
     return last
+
+
+def _one_duty(told: Sequence[Mapping[str, Any]]) -> Answer:
+    """What several workers say of one duty, as one."""
+    latest = {
+        name: max((each[name] for each in told if each[name] is not None), default=None)
+        for name in ("checked_at", "last_at")
+    }
+    return {**latest, **{name: sum(each[name] for each in told) for name in ("done", "overdue")}}
 
 
 def _because(why: str | None) -> str:
