@@ -423,6 +423,11 @@ class Settings:
     )
 
     @property
+    def http_url(self) -> str:
+        """The HTTP service, as who asks it writes it."""
+        return f"{'https' if self.http_cert else 'http'}://{self.http}"
+
+    @property
     def kafka(self) -> Brokers:
         """Where Kafka is, and how it is talked to. BadSetting if what is said of that does not go
         together.

@@ -48,6 +48,14 @@ class Duties:
         self.done[duty] += 1
         self.last_at_ms[duty] = at_ms
 
+    def add(self, other: "Duties") -> None:
+        """Counts what another one did too."""
+        self.done += other.done
+        for duty, at_ms in other.last_at_ms.items():
+            self.last_at_ms[duty] = max(at_ms, self.last_at_ms.get(duty, at_ms))
+        times_ms = [at_ms for at_ms in (self.checked_at_ms, other.checked_at_ms) if at_ms is not None]
+        self.checked_at_ms = max(times_ms, default=None)
+
 
 def duty_of(event: TimeEvent | None) -> Duty:
     """The duty that a thing that time brings belongs to; None is the fire of a schedule."""
@@ -63,7 +71,10 @@ def duty_of(event: TimeEvent | None) -> Duty:
 
 
 def overdue(rows: Rows, now_ms: int) -> Counter[Duty]:
-    """How many rows are due and not yet decided, by duty."""
+    """How many rows are due and not yet decided, by duty. Looks at none unless the first of them is due."""
+    next_ms = rows.dues.next_ms()
+    if next_ms is None or next_ms > now_ms:
+        return Counter()
     found: Counter[Duty] = Counter()
     for number, key in enumerate(_due_keys(rows, now_ms)):
         found[Duty.DUE if number >= LOOKED_AT_MAX else _of_row(rows, key)] += 1

@@ -12,6 +12,7 @@ from typing import Final
 from schemas.telemetry import catalogue
 from schemas.telemetry.meter import Sample
 from schemas.words import Phase
+from streams.duties import Duties, Duty, overdue
 from streams.partition import Partition
 from streams.shell import Shell
 
@@ -37,6 +38,7 @@ def gauges(shell: Shell, ends: Ends) -> Iterator[Sample]:
     yield catalogue.ROWS, (), sum(len(partition.rows) for partition in partitions)
     yield catalogue.LEASES, (), sum(partition.rows.leases for partition in partitions)
     yield catalogue.OVERDUE, (), sum(partition.rows.dues.count(now_ms) for partition in partitions)
+    yield from _duties(shell.duties_before, partitions, now_ms)
     jobs: Counter[tuple[str, str]] = Counter()
     unserved: Counter[tuple[str, str]] = Counter()
     for partition in partitions:
@@ -48,6 +50,22 @@ def gauges(shell: Shell, ends: Ends) -> Iterator[Sample]:
         yield catalogue.UNSERVED, named, many
     yield from _oldest(partitions, now_ms, {queue for queue, _ in jobs})
     yield from _lags(partitions, ends)
+
+
+def _duties(before: Duties, partitions: list[Partition], now_ms: int) -> Iterator[Sample]:
+    """The four duties; what was never looked at or never done has no time."""
+    all_of_them, late = Duties(), Counter[Duty]()
+    all_of_them.add(before)
+    for partition in partitions:
+        all_of_them.add(partition.duties)
+        late += overdue(partition.rows, now_ms)
+    for duty in Duty:
+        yield catalogue.DUTY_DONE, (duty,), all_of_them.done[duty]
+        yield catalogue.DUTY_OVERDUE, (duty,), late[duty]
+        if all_of_them.checked_at_ms is not None:
+            yield catalogue.DUTY_RUN, (duty,), all_of_them.checked_at_ms / MS
+        if duty in all_of_them.last_at_ms:
+            yield catalogue.DUTY_LAST, (duty,), all_of_them.last_at_ms[duty] / MS
 
 
 def _oldest(partitions: list[Partition], now_ms: int, queues: set[str]) -> Iterator[Sample]:

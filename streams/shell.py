@@ -20,6 +20,7 @@ from streams.broker import Broker
 from streams.cloudevents import headers_of
 from streams.configs import Configs
 from streams.crash import crash
+from streams.duties import Duties
 from streams.observer import Observer
 from streams.partition import Partition
 from streams.queues import Queues
@@ -59,6 +60,8 @@ class Shell:
         self._headers_of = headers_of(settings.prefix) if settings.cloudevents == "yes" else None
         self.rebalances = 0
         """How often its partitions were assigned anew, and restored."""
+        self.duties_before = Duties()
+        """What was done for partitions that have gone since."""
         self.topics = Topics(settings.prefix, settings.partitions)
         self.partitions: dict[int, Partition] = {}
         self.queues = Queues(lanes=lanes(settings.ordered))
@@ -108,6 +111,7 @@ class Shell:
         self.recovered_line = None
         if self.partitions.get(partition.number) is partition:
             del self.partitions[partition.number]
+            self.duties_before.add(partition.duties)
 
     async def begin(self, partition: Partition, doubtful: Mapping[str, range]) -> None:
         """Every row of a partition was restored: sends again what may not have left.

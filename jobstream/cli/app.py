@@ -4,6 +4,7 @@ import typer
 
 from jobstream.cli import (
     about,
+    attempt_verbs,
     calling,
     config_verbs,
     connect_verbs,
@@ -55,8 +56,11 @@ app.command("search", rich_help_panel=_JOBS)(gateway_verbs.search)
 app.command("history", rich_help_panel=_JOBS)(gateway_verbs.history)
 app.command("facts", rich_help_panel=_JOBS)(gateway_verbs.facts)
 app.command("queues", rich_help_panel=_JOBS)(gateway_verbs.queues)
+app.command("duties", rich_help_panel=_JOBS)(gateway_verbs.duties)
 app.command("cancel-many", rich_help_panel=_JOBS)(gateway_verbs.cancel_many)
 app.add_typer(gateway_verbs.letters, rich_help_panel=_JOBS)
+app.command("receipt", rich_help_panel=_JOBS)(attempt_verbs.receipt)
+app.command("heartbeat", rich_help_panel=_JOBS)(attempt_verbs.heartbeat)
 app.command("redrive", rich_help_panel=_JOBS)(redriving.redrive)
 app.command("why", rich_help_panel=_JOBS)(doctoring.why)
 app.command("pause", rich_help_panel=_JOBS)(config_verbs.pause)
@@ -74,6 +78,8 @@ app.command("gearman", rich_help_panel=_RUN)(services.gearman)
 app.command("streams", rich_help_panel=_RUN)(services.streams)
 app.command("registry", rich_help_panel=_RUN)(services.registry)
 
+app.command("health", rich_help_panel=_KAFKA)(attempt_verbs.health)
+app.command("metrics", rich_help_panel=_KAFKA)(attempt_verbs.metrics)
 app.command("doctor", rich_help_panel=_KAFKA)(doctoring.doctor)
 app.add_typer(topic_verbs.app, rich_help_panel=_KAFKA)
 app.add_typer(config_verbs.app, rich_help_panel=_KAFKA)

@@ -1,28 +1,18 @@
-"""The verbs that ask the HTTP service: search, history, queues, facts, cancel-many, and those about dead
-letters.
+"""The verbs that ask the HTTP service: search, history, queues, duties, facts, cancel-many, and those about
+dead letters.
 
-They need no Kafka: what they say is what the service answers. The standard library speaks HTTP here.
+They need no Kafka: what they say is what the service answers.
 """
 
-import json
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
 from jobstream.cli import show
 from jobstream.cli.exits import Exit
-from jobstream.cli.options import AsJson, Http, settings_of
-from jobstream.errors import BadRequest, CommandRefused, JobUnknown, NotReachable
-
-ANSWER_S = 120.0
-"""How long the service may take: it may cancel 10,000 jobs."""
-
-_OPEN = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+from jobstream.cli.options import AsJson, Http
+from jobstream.cli.service import Token, ask, lines
 
 letters = typer.Typer(
     name="letters",
@@ -31,10 +21,6 @@ letters = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-Token = Annotated[
-    str | None,
-    typer.Option("--token", envvar="JOBSTREAM_TOKEN", help="Bearer token of the HTTP service."),
-]
 Queue = Annotated[str | None, typer.Option("--queue", help="Only of this queue.")]
 Function = Annotated[str | None, typer.Option("--function", help="Only of this function.")]
 Key = Annotated[str | None, typer.Option("--key", help="Only of this partition key.")]
@@ -81,7 +67,7 @@ def search(
         "until": until,
         "limit": limit,
     }
-    found = _ask(http, token, "GET", "/jobs", query=query)
+    found = ask(http, token, "GET", "/jobs", query=query)
     if json:
         show.as_json(found)
     else:
@@ -103,7 +89,7 @@ def history(
     jobstream history 01KCW3V5E0Q9X2N8Y4T6R7S1AB
     ```
     """
-    found = _ask(http, token, "GET", f"/job/{urllib.parse.quote(id)}/history", query={"key": key})
+    found = ask(http, token, "GET", f"/job/{quote(id)}/history", query={"key": key})
     if json:
         show.as_json(found)
     else:
@@ -118,13 +104,33 @@ def queues(*, json: AsJson = False, http: Http = None, token: Token = None) -> i
     jobstream queues
     ```
     """
-    found = _ask(http, token, "GET", "/queues")
+    found = ask(http, token, "GET", "/queues")
     if json:
         show.as_json(found)
     else:
         phases = sorted({phase for each in found["queues"].values() for phase in each})
         rows = [(queue, *(each.get(phase, 0) for phase in phases)) for queue, each in found["queues"].items()]
         show.table(None, ("queue", *phases), rows, right=phases)
+    return Exit.OK
+
+
+def duties(*, json: AsJson = False, http: Http = None, token: Token = None) -> int:
+    """What time asks, in four duties: when each was last looked at and last done, how much, what is overdue.
+
+    Jobs that are due, what timed out, schedules that recur, what is to be purged.
+
+    ```
+    jobstream duties
+    ```
+    """
+    found = ask(http, token, "GET", "/duties")
+    if json:
+        show.as_json(found)
+    else:
+        _table(
+            [{"duty": duty, **told} for duty, told in found["duties"].items()],
+            ("duty", "checked_at", "last_at", "done", "overdue"),
+        )
     return Exit.OK
 
 
@@ -164,7 +170,7 @@ def cancel_many(
         "limit": limit,
         "reason": reason,
     }
-    found = _ask(http, token, "POST", "/jobs/cancel", body)
+    found = ask(http, token, "POST", "/jobs/cancel", body)
     if json:
         show.as_json(found)
     else:
@@ -191,7 +197,7 @@ def facts(
     ```
     """
     query = {"job": job, "queue": queue, "function": function, "key": key, "fact": fact}
-    for line in _lines(http, token, "/facts", query):
+    for line in lines(http, token, "/facts", query):
         if line.startswith("data: "):
             print(line[len("data: ") :], flush=True)
     return Exit.OK
@@ -226,7 +232,7 @@ def list_letters(
         "until": until,
         "limit": limit,
     }
-    found = _ask(http, token, "GET", "/dead-letters", query=query)
+    found = ask(http, token, "GET", "/dead-letters", query=query)
     if json:
         show.as_json(found)
     else:
@@ -247,7 +253,7 @@ def show_letter(
     jobstream letters show 01KCW3V5E0Q9X2N8Y4T6R7S1AB
     ```
     """
-    show.as_json(_ask(http, token, "GET", f"/dead-letters/{urllib.parse.quote(id)}"))
+    show.as_json(ask(http, token, "GET", f"/dead-letters/{quote(id)}"))
     return Exit.OK
 
 
@@ -283,7 +289,7 @@ def discard(
         "all": everything or None,
         "limit": limit,
     }
-    found = _ask(http, token, "POST", "/dead-letters/discard", body)
+    found = ask(http, token, "POST", "/dead-letters/discard", body)
     if json:
         show.as_json(found)
     else:
@@ -293,70 +299,3 @@ def discard(
 
 def _table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
     show.table(None, columns, [tuple(row.get(column) for column in columns) for row in rows])
-
-
-def _ask(
-    http: str | None,
-    token: str | None,
-    method: str,
-    path: str,
-    body: dict[str, Any] | None = None,
-    *,
-    query: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """The JSON of an answer. NotReachable, BadRequest, JobUnknown or CommandRefused with its sentence."""
-    request = _request(http, token, method, path, body, query or {})
-    try:
-        with _OPEN(request, timeout=ANSWER_S) as answer:
-            told: dict[str, Any] = json.loads(answer.read())
-            return told
-    except urllib.error.HTTPError as error:
-        raise _refused(error) from None
-    except (OSError, ValueError) as error:
-        raise NotReachable(f"the HTTP service does not answer at {request.host}: {error}") from None
-
-
-def _lines(http: str | None, token: str | None, path: str, query: dict[str, Any]) -> Iterator[str]:
-    request = _request(http, token, "GET", path, None, query)
-    try:
-        with _OPEN(request, timeout=ANSWER_S) as answer:
-            for line in answer:
-                yield line.decode().rstrip("\n")
-    except urllib.error.HTTPError as error:
-        raise _refused(error) from None
-    except OSError as error:
-        raise NotReachable(f"the HTTP service does not answer at {request.host}: {error}") from None
-
-
-def _request(
-    http: str | None,
-    token: str | None,
-    method: str,
-    path: str,
-    body: dict[str, Any] | None,
-    query: dict[str, Any],
-) -> urllib.request.Request:
-    given = {name: found for name, found in query.items() if found is not None}
-    address = http if http is not None and "://" in http else f"http://{settings_of(http=http).http}"
-    url = address.rstrip("/") + path + ("?" + urllib.parse.urlencode(given) if given else "")
-    said = None if body is None else {name: found for name, found in body.items() if found is not None}
-    headers = {"Content-Type": "application/json", "Accept": "*/*"}
-    if token is not None:
-        headers["Authorization"] = f"Bearer {token}"
-    data = None if said is None else json.dumps(said).encode()
-    return urllib.request.Request(url, data, headers, method=method)  # noqa: S310  # http, or as typed
-
-
-def _refused(error: urllib.error.HTTPError) -> Exception:
-    try:
-        problem = json.loads(error.read())
-        sentence, code = str(problem["detail"]), problem.get("code")
-    except (ValueError, KeyError, TypeError):
-        sentence, code = f"the HTTP service answered {error.code}", None
-    if error.code == HTTPStatus.SERVICE_UNAVAILABLE:
-        return NotReachable(sentence)
-    if error.code == HTTPStatus.NOT_FOUND:
-        return JobUnknown(sentence)
-    if error.code == HTTPStatus.BAD_REQUEST:
-        return BadRequest(sentence)
-    return CommandRefused(sentence, code)

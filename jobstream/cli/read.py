@@ -46,6 +46,14 @@ def arguments(text: str) -> Any:
     return found
 
 
+def value(text: str) -> Any:
+    """Any JSON."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"a value must be JSON, got {_short(text)}: {error}") from None
+
+
 def retry(text: str) -> Any:
     """A retry policy: `kind=constant,initial=5s,cap=1m,factor=2,jitter=0,lost=3,never=ValueError`."""
     from jobstream.functions import Retry

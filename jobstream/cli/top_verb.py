@@ -38,7 +38,5 @@ def top(
         ) from None
     from jobstream.top.source import Source
 
-    settings = settings_of(http=http)
-    scheme = "https" if settings.http_cert else "http"
-    Top(Source(f"{scheme}://{settings.http}", token)).run()
+    Top(Source(settings_of(http=http).http_url, token)).run()
     return Exit.OK

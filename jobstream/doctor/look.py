@@ -146,9 +146,8 @@ def _look_at_relays(seen: Seen, settings: Settings) -> None:
 
 
 def _look_at_http(seen: Seen, settings: Settings) -> None:
-    scheme = "https" if settings.http_cert else "http"
     try:
-        _get(f"{scheme}://{settings.http}/readyz")
+        _get(f"{settings.http_url}/readyz")
         seen.http = True
     except (OSError, ValueError) as error:
         seen.silent[f"http service at {settings.http}"] = _why(error)

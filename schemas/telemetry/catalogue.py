@@ -157,6 +157,26 @@ PARTITION_JOBS = _counter(
 ROWS = _gauge("jobstream_rows", (), Service.STREAMS, "Jobs and schedules that this worker keeps.")
 LEASES = _gauge("jobstream_leases", (), Service.STREAMS, "Jobs that a minion has, as the rows say.")
 OVERDUE = _gauge("jobstream_overdue_rows", (), Service.STREAMS, "Rows that are due and not yet decided.")
+DUTY_RUN = _gauge(
+    "jobstream_duty_run_timestamp_seconds",
+    ("duty",),
+    Service.STREAMS,
+    "When it was last looked what is due, Unix time; duties are due, timed_out, recurring, purge.",
+    "s",
+)
+DUTY_LAST = _gauge(
+    "jobstream_duty_done_timestamp_seconds",
+    ("duty",),
+    Service.STREAMS,
+    "When something of that duty was last done, Unix time.",
+    "s",
+)
+DUTY_DONE = _counter(
+    "jobstream_duty_done_total", ("duty",), Service.STREAMS, "Rows that were decided since their time came."
+)
+DUTY_OVERDUE = _gauge(
+    "jobstream_duty_overdue_rows", ("duty",), Service.STREAMS, "Rows whose time has come, not yet decided."
+)
 OWNED = _gauge("jobstream_partitions_owned", (), Service.STREAMS, "Partitions that this worker has.")
 READY = _gauge("jobstream_ready", (), Service.STREAMS, "1 when it has recovered, else 0.")
 REBALANCES = _counter(

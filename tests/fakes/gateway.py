@@ -22,6 +22,7 @@ from relay.doors.http.metrics import Metrics
 from relay.doors.http.problem import Problem
 from schemas.events import DeadLetter, Fact
 from schemas.letters import standing
+from schemas.times import format_time
 from schemas.topics import Topics
 from schemas.words import PHASES_TERMINAL
 from tests.fakes.outlook import FakeOutlook
@@ -168,6 +169,14 @@ class MachinePages:
         if self.away is not None:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, self.away, "unavailable")
         return self._pages.counts()
+
+    async def duties(self) -> dict[str, Any]:
+        """Nothing is ever overdue here."""
+        never = {"checked_at": None, "last_at": None, "done": 0, "overdue": 0}
+        return {
+            "now": format_time(self._machine.now_ms),
+            "duties": dict.fromkeys(("due", "timed_out", "recurring", "purge"), never),
+        }
 
     async def schedules(self) -> dict[str, Any]:
         """Schedules."""

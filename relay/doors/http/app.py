@@ -198,6 +198,11 @@ def _add_operation(app: FastAPI, door: Door) -> None:
         _query(request, ())
         return _answer(await door.queues(_grant(request)))
 
+    @app.get("/duties", **paper.DUTIES)
+    async def duties(request: Request) -> Response:
+        _query(request, ())
+        return _answer(await door.duties(_grant(request)))
+
     @app.post("/queues/{queue}/pause", **paper.PAUSE)
     async def pause(queue: str, request: Request) -> Response:
         return _answer(await door.pause(queue, await request.body(), _grant(request), paused=True))

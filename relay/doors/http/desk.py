@@ -97,6 +97,9 @@ class Pages(Protocol):
     async def counts(self) -> Answer:
         """How many jobs there are in each phase of each queue."""
 
+    async def duties(self) -> Answer:
+        """How what time asks was done, by duty."""
+
     async def schedules(self) -> Answer:
         """Every schedule."""
 

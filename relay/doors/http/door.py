@@ -251,6 +251,11 @@ class Door:
         shown_ = {name: {**counts["queues"].get(name, {}), "lag": lags.get(name, 0)} for name in names}
         return Reply({"now": counts["now"], "queues": shown_})
 
+    async def duties(self, grant: Grant) -> Reply:
+        """`GET /duties`: how what time asks was done; it tells of no queue."""
+        grant.check(Scope.READ)
+        return Reply(await self.pages.duties())
+
     async def pause(self, queue: str, body: bytes, grant: Grant, *, paused: bool) -> Reply:
         """`POST /queues/:queue/pause` and `/resume`: its jobs are taken and wait; what runs goes on."""
         _check(check_queue, queue)

@@ -31,6 +31,7 @@ TAGS = [
     {"name": "dead letters", "description": "Jobs that were given up"},
     {"name": "schedules", "description": "Jobs that recur"},
     {"name": "minions", "description": "What functions behind a URL tell of their attempts"},
+    {"name": "calls", "description": "Functions run now, their answers waited for"},
     {"name": "operation", "description": "Queues, facts, health"},
 ]
 
@@ -443,6 +444,12 @@ QUEUES = _route(
     {200: "By name"},
     (503,),
 )
+DUTIES = _route(
+    "operation",
+    "What time asks: jobs that are due, what timed out, schedules that recur, what is to be purged",
+    {200: "Of each duty: when it was last looked at, when last done, how much, and what is overdue"},
+    (503,),
+)
 OVERVIEW = _route(
     "operation",
     "What goes on now, by queue and function; minions, relays, workers",
@@ -461,6 +468,46 @@ PAUSE = _route(
     },
 )
 RESUME = {**PAUSE, "summary": "End a pause: the jobs that waited are given to minions"}
+_SECONDS = {"type": "number", "minimum": 0}
+CALL: dict[str, Any] = {
+    "tags": ["calls"],
+    "summary": "Run a function now, and wait for its answer",
+    "description": "Served beside these routes, by the same tokens: no job is made, and nothing is kept.",
+    "operationId": "call",
+    "parameters": [
+        {"name": "function", "in": "path", "required": True, "schema": _NAME},
+        *(
+            {"name": name, "in": "query", "required": False, "schema": schema}
+            for name, schema in {
+                "within": _SECONDS | {"description": "Seconds until a minion must have taken it"},
+                "limit": _SECONDS | {"description": "Seconds until it must have ended"},
+                "unique": {"type": "string", "description": "Equal calls with it share one run"},
+                "priority": {"enum": list(PRIORITIES)},
+                "area": {"type": "string", "description": "Where it may run: a name, or `name:seconds`"},
+                "again": {"enum": ["yes", "no"]},
+            }.items()
+        ),
+    ],
+    "requestBody": {
+        "required": False,
+        "content": {"application/json": {"schema": {}, "examples": {"sum": {"value": {"a": 1, "b": 2}}}}},
+    },
+    "responses": {
+        "200": {"description": "What the function gave", "content": {"application/json": {"schema": {}}}},
+        **{
+            str(status): {"description": words, "content": _PROBLEM}
+            for status, words in {
+                **{status: _NOES[status] for status in (400, 401, 403, 408, 413, 421)},
+                409: "It was called off",
+                500: "The function raised an error; `error_type` names it",
+                502: "The minion was lost, or its answer can be none",
+                503: "No minion took it in time",
+                504: "It did not end in time",
+            }.items()
+        },
+    },
+}
+"""Of the door for calls, which knows no framework; what is relayed whole has the routes of its function."""
 HEALTH = _route("operation", "Whether the process is alive", {200: "It is"})
 READY = _route("operation", "Whether Kafka and the streams workers answer", {200: "They do"}, (503,))
 METRICS = _route("operation", "Counters", {200: "Prometheus' text"})
@@ -493,6 +540,7 @@ def complete(app: FastAPI) -> None:
                 routes=app.routes,
                 tags=app.openapi_tags,
             )
+            made["paths"]["/call/{function}"] = {"post": CALL}
             made.setdefault("components", {})["schemas"] = {"Problem": PROBLEM_SCHEMA}
             made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
             made["security"] = [{}, {"token": []}]

@@ -164,6 +164,13 @@ async def test_queues_tell_their_lag(gateway: Gateway) -> None:
     assert queues == {"default": {"ready": 1, "lag": 1}, "slow": {"ready": 1, "lag": 1}}
 
 
+async def test_the_duties_are_told(gateway: Gateway) -> None:
+    """What time asks, in four words; a parameter is one too many."""
+    told = (await gateway.ask("GET", "/duties"))[1]
+    assert set(told["duties"]) == {"due", "timed_out", "recurring", "purge"}
+    assert (await gateway.ask("GET", "/duties?queue=a"))[0] == 400
+
+
 async def test_a_job_gets_another_time(gateway: Gateway) -> None:
     """By a time or a delay; 409 for one that runs, 400 for what says nothing."""
     await gateway.ask("POST", "/job", {"function": "f", "id": "j", "startWithin": "2d", "retention": "1h"})

@@ -1,7 +1,12 @@
 """The four duties: what time asked for, when it was last done, and what waits for it."""
 
+from types import SimpleNamespace
+from typing import Any
+
 from schemas.keys import home
-from streams.duties import Duty, overdue
+from schemas.telemetry import catalogue
+from streams.duties import Duties, Duty, overdue
+from streams.gauges import gauges
 from tests.fakes.desk import HOME, PARTITIONS, START_MS, Desk
 
 ID = next(id for id in (f"s-{number}" for number in range(500)) if home(id, PARTITIONS) == HOME)
@@ -34,3 +39,35 @@ def test_each_duty_is_counted_when_it_is_done() -> None:
     assert overdue(rows, desk.now_ms) == {}
     desk.tick(desk.now_ms + 2 * DAY_MS)
     assert overdue(rows, desk.now_ms + DAY_MS)[Duty.RECURRING] == 1
+
+
+def test_the_duties_are_metrics() -> None:
+    """When each was last looked at and last done, how much, what is overdue; also of partitions that went."""
+    desk = Desk()
+    desk.request(id="delayed", run_at_ms=START_MS + MINUTE_MS)
+    desk.request(id="late", run_at_ms=START_MS + DAY_MS)
+    desk.tick(START_MS + MINUTE_MS)
+    gone = Duties()
+    gone.checked(START_MS - DAY_MS)
+    gone.did(None, START_MS - DAY_MS)
+    shell: Any = SimpleNamespace(
+        partitions={HOME: desk.partition},
+        duties_before=gone,
+        recovered_line="x",
+        rebalances=1,
+        ticker=SimpleNamespace(now_ms=lambda: START_MS + DAY_MS),
+    )
+    told = {(metric, labels): value for metric, labels, value in gauges(shell, ())}
+    assert told[catalogue.DUTY_DONE, (Duty.DUE,)] == 1
+    assert told[catalogue.DUTY_DONE, (Duty.RECURRING,)] == 1
+    assert told[catalogue.DUTY_DONE, (Duty.PURGE,)] == 0
+    assert {duty: told[catalogue.DUTY_OVERDUE, (duty,)] for duty in Duty} == {
+        Duty.DUE: 1,
+        Duty.TIMED_OUT: 0,
+        Duty.RECURRING: 0,
+        Duty.PURGE: 0,
+    }
+    assert told[catalogue.DUTY_RUN, (Duty.PURGE,)] == desk.now_ms / 1_000
+    assert told[catalogue.DUTY_LAST, (Duty.DUE,)] == desk.now_ms / 1_000
+    assert told[catalogue.DUTY_LAST, (Duty.RECURRING,)] == (START_MS - DAY_MS) / 1_000
+    assert (catalogue.DUTY_LAST, (Duty.PURGE,)) not in told
