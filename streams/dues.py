@@ -8,7 +8,10 @@ is due; an entry that the row no longer agrees with is forgotten, or moved to wh
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
-from typing import Final
+from itertools import islice
+from typing import Final, TypeVar
+
+_Entry = TypeVar("_Entry")
 
 SLOT_MS: Final = 60_000
 """What is far is kept by the minute: some 40 bytes a row, where an entry of the heap has 200."""
@@ -114,21 +117,22 @@ class Dues:
         for due_ms, row in dues:
             self._put_far(row, due_ms)
 
-    def count(self, until_ms: int) -> int:
-        """How many rows may be due by `until_ms`, epoch ms; looks at all of the heap."""
-        near = sum(due_ms <= until_ms for due_ms in self._earliest.values())
-        return near + sum(
-            sum(due_ms <= until_ms for due_ms in slot.dues_ms)
-            for number, slot in self._slots.items()
-            if number * self._slot_ms <= until_ms
-        )
+    def count(self, until_ms: int, most: int | None = None) -> int:
+        """How many rows may be due by `until_ms`, epoch ms, and no more than `most`; looks at no others."""
+        return sum(1 for _ in islice(self.due(until_ms), most))
 
     def due(self, until_ms: int) -> Iterator[str]:
-        """The keys of the rows that may be due by `until_ms`, epoch ms, in no order."""
-        yield from [row for row, due_ms in self._earliest.items() if due_ms <= until_ms]
-        for number, slot in list(self._slots.items()):
-            if number * self._slot_ms <= until_ms:
-                yield from [row for due_ms, row in slot if due_ms <= until_ms]
+        """The keys of the rows that may be due by `until_ms`, epoch ms, in no order. What is not due is not
+        looked at, but for the rest of a minute; nothing may be put or taken meanwhile.
+        """
+        earliest = self._earliest
+        told: set[str] = set()
+        for due_ms, row in _top(self._heap, lambda entry: entry[0] <= until_ms):
+            if earliest.get(row) == due_ms and row not in told:
+                told.add(row)
+                yield row
+        for number in _top(self._slot_numbers, lambda number: number * self._slot_ms <= until_ms):
+            yield from (row for due_ms, row in self._slots[number] if due_ms <= until_ms)
 
     def _push(self, row: str, due_ms: int) -> None:
         self._earliest[row] = due_ms
@@ -171,3 +175,13 @@ class Dues:
         del self._earliest[row]
         self.put(row, wanted_ms)
         return False
+
+
+def _top(heap: list[_Entry], wanted: Callable[[_Entry], bool]) -> Iterator[_Entry]:
+    """The entries of a heap that are wanted, where none is unless its parent is."""
+    places = [0]
+    while places:
+        place = places.pop()
+        if place < len(heap) and wanted(heap[place]):
+            yield heap[place]
+            places += (2 * place + 1, 2 * place + 2)

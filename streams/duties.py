@@ -6,6 +6,7 @@ Owns the counts and times. Must never decide anything, nor be asked by what does
 from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
+from itertools import islice
 from typing import Final
 
 from schemas.words import PHASES_TERMINAL, Phase
@@ -13,7 +14,7 @@ from streams.core.events import Due, PurgeDue, Restored, ResultDue, TimeEvent
 from streams.rows import SCHEDULE_ROW, Rows, split
 
 LOOKED_AT_MAX: Final = 20_000
-"""Overdue rows that are told apart; of more, the rest is only counted as due."""
+"""Overdue rows of a partition that are looked at; more are not counted."""
 
 
 class Duty(StrEnum):
@@ -71,14 +72,13 @@ def duty_of(event: TimeEvent | None) -> Duty:
 
 
 def overdue(rows: Rows, now_ms: int) -> Counter[Duty]:
-    """How many rows are due and not yet decided, by duty. Looks at none unless the first of them is due."""
+    """How many rows are due and not yet decided, by duty; of LOOKED_AT_MAX at most. Looks at none unless the
+    first of them is due.
+    """
     next_ms = rows.dues.next_ms()
     if next_ms is None or next_ms > now_ms:
         return Counter()
-    found: Counter[Duty] = Counter()
-    for number, key in enumerate(_due_keys(rows, now_ms)):
-        found[Duty.DUE if number >= LOOKED_AT_MAX else _of_row(rows, key)] += 1
-    return found
+    return Counter(_of_row(rows, key) for key in islice(_due_keys(rows, now_ms), LOOKED_AT_MAX))
 
 
 def _due_keys(rows: Rows, now_ms: int) -> Iterable[str]:

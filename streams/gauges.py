@@ -23,7 +23,6 @@ READY_LOOKED_AT_MAX: Final = 1_000
 ago.
 """
 
-
 Ends = Iterable[tuple[tuple[str, int], int]]
 """Topic and partition, and the offset at which it ends."""
 
@@ -37,7 +36,6 @@ def gauges(shell: Shell, ends: Ends) -> Iterator[Sample]:
     yield catalogue.REBALANCES, (), shell.rebalances
     yield catalogue.ROWS, (), sum(len(partition.rows) for partition in partitions)
     yield catalogue.LEASES, (), sum(partition.rows.leases for partition in partitions)
-    yield catalogue.OVERDUE, (), sum(partition.rows.dues.count(now_ms) for partition in partitions)
     yield from _duties(shell.duties_before, partitions, now_ms)
     jobs: Counter[tuple[str, str]] = Counter()
     unserved: Counter[tuple[str, str]] = Counter()
@@ -59,6 +57,7 @@ def _duties(before: Duties, partitions: list[Partition], now_ms: int) -> Iterato
     for partition in partitions:
         all_of_them.add(partition.duties)
         late += overdue(partition.rows, now_ms)
+    yield catalogue.OVERDUE, (), late.total()
     for duty in Duty:
         yield catalogue.DUTY_DONE, (duty,), all_of_them.done[duty]
         yield catalogue.DUTY_OVERDUE, (duty,), late[duty]

@@ -19,7 +19,7 @@ JOBS_MIN: Final = 100
 """With fewer jobs a share says nothing."""
 
 
-class _Keys:
+class Keys:
     """The keys of one queue."""
 
     __slots__ = ("counts", "total")
@@ -28,16 +28,21 @@ class _Keys:
         self.counts: dict[str, int] = {}
         self.total = 0
 
-    def add(self, key: str) -> None:
-        counts = self.counts
-        if key in counts:
-            counts[key] += 1
-        elif len(counts) < KEYS_KEPT:
-            counts[key] = 1
-        else:
-            self.counts = {each: many - 1 for each, many in counts.items() if many > 1}
+    def add(self, key: str | None) -> None:
+        """One more job; `key` is None if it has none but its id."""
+        self.total += 1
+        if key is not None:
+            counts = self.counts
+            if key in counts:
+                counts[key] += 1
+            elif len(counts) < KEYS_KEPT:
+                counts[key] = 1
+            else:
+                self.counts = {each: many - 1 for each, many in counts.items() if many > 1}
+        if self.total >= HALVED_AT:
+            self._halve()
 
-    def halve(self) -> None:
+    def _halve(self) -> None:
         self.total //= 2
         self.counts = {each: many // 2 for each, many in self.counts.items() if many > 1}
 
@@ -46,20 +51,14 @@ class HotKeys:
     """One per worker."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, _Keys] = {}
+        self._queues: dict[str, Keys] = {}
 
-    def add(self, queue: str, key: str | None) -> None:
-        """One more job; `key` is None if it has none but its id."""
+    def of(self, queue: str) -> Keys | None:
+        """The keys of a queue, the same each time; None if there are too many queues already."""
         keys = self._queues.get(queue)
-        if keys is None:
-            if len(self._queues) >= QUEUES_MAX:
-                return
-            keys = self._queues[queue] = _Keys()
-        keys.total += 1
-        if key is not None:
-            keys.add(key)
-        if keys.total >= HALVED_AT:
-            keys.halve()
+        if keys is None and len(self._queues) < QUEUES_MAX:
+            keys = self._queues[queue] = Keys()
+        return keys
 
     def shares(self) -> dict[str, float]:
         """By queue, the share of its most frequent key, 0 to 1; queues with enough jobs only."""

@@ -30,6 +30,9 @@ _RETRIED: Final = {
 }
 """Facts that another attempt follows, and why, where their end says no more."""
 
+_ADMITTED: Final = FactKind.ADMITTED
+"""By a name of this module: a member of an enumeration takes longer to find than all that is done with it."""
+
 _ERRORS: Final = frozenset({FactKind.FAILED, FactKind.DIED, FactKind.LOST})
 _ENDS: Final = frozenset({FactKind.SUCCEEDED, FactKind.DIED, FactKind.CANCELLED, FactKind.EXPIRED})
 """Facts that end a job; others may follow on one that has ended."""
@@ -37,28 +40,37 @@ _TIMEOUTS: Final = frozenset({Verdict.TIMEOUT, Verdict.SILENT})
 _GOOD: Final = frozenset({Outcome.SUCCESS, Outcome.SNOOZE, Outcome.INTERRUPTED, Outcome.PARKED})
 
 
+_SHORT_MS: Final = 10_000
+_BUCKET_OF_MS: Final = bytes(bisect_left(catalogue.SECONDS, ms / MS) for ms in range(_SHORT_MS))
+"""The bucket of a time, by its ms: most are so short, and found quicker here than by bisection."""
+
+
 class _Series:
     """Where the numbers of one queue and function are, found once."""
 
     __slots__ = (
-        "closeness",
+        "counted",
         "facts",
+        "keys",
         "queue_time",
         "run_time",
         "start_time",
         "submit_to_start",
         "tally",
+        "timed",
         "traced",
     )
 
     def __init__(self, telling: "Telling", queue: str, function: str) -> None:
-        self.closeness = telling.telemetry.closeness(function)
+        closeness = telling.telemetry.closeness(function)
+        self.counted, self.timed = closeness != OFF, closeness == FULL
         self.facts = _Facts(telling.facts, queue, function)
+        self.keys = telling.hot_keys.of(queue)
         tracer = telling.telemetry.tracer
         mode = spans.OFF if tracer is None else tracer.mode(function)
         self.traced = mode >= spans.EVERY
         self.tally = tracer.tally(queue, function) if tracer and mode == spans.AGGREGATE else None
-        if self.closeness == FULL:
+        if self.timed:
             labels, meter = (queue, function), telling.telemetry.meter
             self.submit_to_start = meter.histogram(catalogue.SUBMIT_TO_START).row(labels)
             self.queue_time = meter.histogram(catalogue.QUEUE_TIME).row(labels)
@@ -78,13 +90,6 @@ class _Facts(dict[str, list[float]]):
         return cell
 
 
-def _observe(row: list[float], ms: int) -> None:
-    """One more time in a histogram."""
-    value = ms / MS
-    row[bisect_left(catalogue.SECONDS, value)] += 1
-    row[-1] += value
-
-
 class Telling:
     """The observer of a worker. It is called for every fact, so what it counts is found once and kept."""
 
@@ -100,6 +105,8 @@ class Telling:
         self._partitions = meter.counter(catalogue.PARTITION_JOBS)
         self._lateness = meter.histogram(catalogue.TIMER_LATENESS)
         self._series: dict[tuple[str | None, str | None], _Series] = {}
+        self._rest: _Series | None = None
+        self._cells: dict[int, list[float]] = {}
 
     def other_fact(self, told: Fact) -> None:
         """A fact about no job of the partition: about a schedule, or a request that was refused."""
@@ -113,33 +120,48 @@ class Telling:
     def fact(self, told: Fact, fact: facts.Fact, before: JobRow | None, after: JobRow | None) -> None:
         """A fact about a job."""
         logs.fact(told)
-        series = self._series.get((told.queue, told.function))
-        if series is None:
-            series = self._found(told.queue or "", told.function or "")
-        end: End | None = getattr(fact, "end", None)
-        closeness = series.closeness
-        if closeness != OFF:
-            series.facts[told.fact][0] += 1
-            if told.fact == FactKind.ADMITTED:
-                self._partitions.add((str(told.partition),))
-                self.hot_keys.add(told.queue or "", None if told.key == told.job else told.key)
-            elif end is not None and told.fact in _RETRIED:
-                self._retries.add((told.queue or "", told.function or "", _why(told, end)))
-            if closeness == FULL:
-                if told.run_ms is not None:
-                    _times(series, told, after)
-                elif before is not None and type(fact) is facts.Readied:
-                    self._late(fact, before)
-        if series.tally is not None and told.run_ms is not None:
-            series.tally.add(told.run_ms, error=told.fact in _ERRORS)
+        series = self._series.get((told.queue, told.function)) or self._found(told.queue, told.function)
+        if series.counted:
+            self._count(series, told, fact, before, after)
+        if series.tally is not None:
+            if told.run_ms is not None:
+                series.tally.add(told.run_ms, error=told.fact in _ERRORS)
         elif series.traced and self._tracer is not None and after is not None:
-            self._trace(self._tracer, told, end, after)
+            self._trace(self._tracer, told, getattr(fact, "end", None), after)
 
-    def _found(self, queue: str, function: str) -> _Series:
+    def _count(
+        self,
+        series: _Series,
+        told: Fact,
+        fact: facts.Fact,
+        before: JobRow | None,
+        after: JobRow | None,
+    ) -> None:
+        kind = told.fact
+        series.facts[kind][0] += 1
+        if kind == _ADMITTED:
+            cell = self._cells.get(told.partition)
+            if cell is None:
+                cell = self._cells[told.partition] = self._partitions.cell((str(told.partition),))
+            cell[0] += 1
+            if series.keys is not None:
+                series.keys.add(None if told.key == told.job else told.key)
+        elif kind in _RETRIED and (end := getattr(fact, "end", None)) is not None:
+            self._retries.add((told.queue or "", told.function or "", _why(told, end)))
+        if series.timed:
+            if told.run_ms is not None:
+                _times(series, told, after)
+            elif before is not None and type(fact) is facts.Readied:
+                self._late(fact, before)
+
+    def _found(self, queue: str | None, function: str | None) -> _Series:
         """Kept, as long as there is room; beyond it all functions are one."""
-        if len(self._series) >= catalogue.SERIES_MAX:
-            queue = function = catalogue.OTHER
-        return self._series.setdefault((queue, function), _Series(self, queue, function))
+        if len(self._series) < catalogue.SERIES_MAX:
+            series = self._series[queue, function] = _Series(self, queue or "", function or "")
+            return series
+        if self._rest is None:
+            self._rest = _Series(self, catalogue.OTHER, catalogue.OTHER)
+        return self._rest
 
     def _late(self, fact: facts.Readied, before: JobRow) -> None:
         if fact.end is None and before.due_at_ms is not None:
@@ -168,18 +190,22 @@ class Telling:
 
 
 def _times(series: _Series, told: Fact, row: JobRow | None) -> None:
-    """The times of an attempt that ran and has ended."""
-    assert told.run_ms is not None
-    _observe(series.run_time, told.run_ms)
-    if told.queued_ms is not None:
-        _observe(series.queue_time, told.queued_ms)
-    if told.start_ms is not None:
-        _observe(series.start_time, told.start_ms)
+    """The times of an attempt that ran and has ended: once for each job, so without a call for each."""
+    waited_ms = None
     if row is not None and len(row.attempts) == 1:
         first, spec = row.attempts[0], row.spec
         if first.attempt == 1 and first.started_at_ms is not None:
-            wanted_ms = max(spec.created_at_ms, spec.run_at_ms or 0)
-            _observe(series.submit_to_start, max(0, first.started_at_ms - wanted_ms))
+            waited_ms = max(0, first.started_at_ms - max(spec.created_at_ms, spec.run_at_ms or 0))
+    for numbers, ms in (
+        (series.run_time, told.run_ms),
+        (series.queue_time, told.queued_ms),
+        (series.start_time, told.start_ms),
+        (series.submit_to_start, waited_ms),
+    ):
+        if ms is not None:
+            short = 0 <= ms < _SHORT_MS
+            numbers[_BUCKET_OF_MS[ms] if short else bisect_left(catalogue.SECONDS, ms / MS)] += 1
+            numbers[-1] += ms / MS
 
 
 def _why(told: Fact, end: End) -> str:

@@ -1,6 +1,6 @@
-"""What a relay does now, as people read it: asks it over gRPC, prints lines.
+"""What a relay does now, as people read it: asks it, prints lines.
 
-Owns the question and the words; changes nothing.
+Owns the words; changes nothing.
 """
 
 import sys
@@ -10,28 +10,10 @@ from typing import Any
 import grpc
 
 from jobstream.cli.exits import Exit
+from jobstream.minion.status import ask
 from jobstream.minion.wire import CannotConnect, Wire, wire_of
-from schemas.proto.relay_pb2 import StatusReply, StatusRequest
+from schemas.proto.relay_pb2 import StatusReply
 from schemas.settings import DNS, Settings
-
-METHOD = "/jobstream.Relay/Status"
-ANSWER_S = 5.0
-"""How long a relay may take to answer."""
-
-
-def ask(address: str, wire: Wire) -> StatusReply:
-    """What the relay at this address does now. grpc.RpcError if it does not answer, or not to us."""
-    credentials, token = wire.credentials(), wire.shown()
-    metadata = (("authorization", f"Bearer {token}"),) if token else ()
-    opened = grpc.secure_channel(address, credentials) if credentials else grpc.insecure_channel(address)
-    with opened as channel:
-        method: Any = channel.unary_unary(
-            METHOD,
-            request_serializer=StatusRequest.SerializeToString,
-            response_deserializer=StatusReply.FromString,
-        )
-        reply: StatusReply = method(StatusRequest(), timeout=ANSWER_S, metadata=metadata)
-        return reply
 
 
 def say(settings: Settings) -> int:

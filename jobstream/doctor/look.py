@@ -17,11 +17,12 @@ from typing import Any, Final
 
 from jobstream.client.metadata import Metadata
 from jobstream.client.whole import read
+from jobstream.client.workers import read_workers
 from jobstream.doctor.findings import Asked, Minion, RelaySeen, Seen, WorkerSeen
 from jobstream.errors import NotReachable, TopicsMissing
 from jobstream.topics import check
 from schemas.codec import Undecodable, decode
-from schemas.events import Fact, Worker
+from schemas.events import Fact
 from schemas.registered import RegistryFailed, adopt
 from schemas.settings import DNS, Settings
 from schemas.telemetry import catalogue
@@ -38,9 +39,6 @@ FACTS_MS: Final = 15 * 60_000
 
 ASKED_MAX: Final = 5_000
 """The latest jobs that it looks at."""
-
-GONE_MS: Final = 60_000
-"""A worker that has said nothing for so long is gone."""
 
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.ASCII)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"', re.ASCII)
@@ -111,21 +109,16 @@ def _workers(settings: Settings, topics: Topics, now_ms: int) -> list[str]:
     """Where the pages of streams workers are, as they say in Kafka; the setting's, if none has said
     anything.
     """
-    told: dict[bytes, Worker | None] = {}
     try:
-        for message in read(settings.kafka, topics.workers, [0]):
-            value = message.value()
-            told[message.key() or b""] = None if value is None else decode(value, (Worker,))
-    except (TopicsMissing, Undecodable):
+        return read_workers(settings.kafka, topics.workers, now_ms) or [settings.web]
+    except TopicsMissing:
         return []
-    found = {worker.web for worker in told.values() if worker is not None and now_ms - worker.at_ms < GONE_MS}
-    return sorted(found) or [settings.web]
 
 
 def _look_at_relays(seen: Seen, settings: Settings) -> None:
     import grpc
 
-    from jobstream.cli.relay_status import ask
+    from jobstream.minion.status import ask
     from jobstream.minion.wire import CannotConnect, wire_of
 
     for given in settings.relay.split(","):

@@ -17,7 +17,9 @@ HISTOGRAMS_MAX: Final = 300
 """Series of one histogram in one process; each is as many numbers as it has buckets."""
 
 OTHER: Final = "other"
-"""The value of every label of the series that counts what is beyond the limit."""
+"""The value of every label of the series that is for what is beyond the limit: the sum of what is counted, of
+times and shares the greatest.
+"""
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 """Upper bounds of times: a millisecond to half an hour."""
@@ -156,7 +158,12 @@ PARTITION_JOBS = _counter(
 )
 ROWS = _gauge("jobstream_rows", (), Service.STREAMS, "Jobs and schedules that this worker keeps.")
 LEASES = _gauge("jobstream_leases", (), Service.STREAMS, "Jobs that a minion has, as the rows say.")
-OVERDUE = _gauge("jobstream_overdue_rows", (), Service.STREAMS, "Rows that are due and not yet decided.")
+OVERDUE = _gauge(
+    "jobstream_overdue_rows",
+    (),
+    Service.STREAMS,
+    "Rows that are due and not yet decided; of a partition at most 20,000 are counted.",
+)
 DUTY_RUN = _gauge(
     "jobstream_duty_run_timestamp_seconds",
     ("duty",),

@@ -12,7 +12,6 @@ never.
 """
 
 import atexit
-import contextlib
 import json
 import logging
 import os
@@ -27,6 +26,7 @@ from typing import Any, Final
 
 from schemas.events import Fact
 from schemas.settings import Settings
+from schemas.telemetry import spans
 
 log = logging.getLogger("jobstream.telemetry")
 audit_log = logging.getLogger("jobstream.audit")
@@ -191,7 +191,7 @@ class Lines:
         lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
         if not lines:
             return
-        text = "".join(as_json(line, self._about) for line in lines)
+        text = "".join(self._text(line) for line in lines)
         try:
             if self._path == STDOUT:
                 sys.stdout.write(text)
@@ -203,6 +203,15 @@ class Lines:
             if not self._told:
                 self._told = True
                 log.warning("lines cannot be written path=%s reason=%s", self._path, error)
+
+    def _text(self, line: Line) -> str:
+        """A line as it is written; what cannot be written costs itself alone."""
+        try:
+            return as_json(line, self._about)
+        except Exception as error:  # noqa: BLE001  # whatever someone's value does must not end this thread
+            self.dropped += 1
+            log.warning("a line cannot be written action=%s reason=%r", line[2], error)
+            return ""
 
     def _append(self, text: bytes) -> None:
         """Opened for each batch: so that a file that was renamed is left alone."""
@@ -331,8 +340,5 @@ def fact(told: Fact) -> None:
 
 def trace_id(traceparent: str | None) -> str | None:
     """The trace id of a W3C traceparent; None if it has none."""
-    parts = (traceparent or "").split("-")
-    with contextlib.suppress(IndexError, ValueError):
-        if len(parts[1]) == len("0af7651916cd43dd8448eb211c80319c") and int(parts[1], 16):
-            return parts[1].lower()
-    return None
+    found = spans.parse(traceparent)
+    return None if found is None else f"{found[0].trace:032x}"

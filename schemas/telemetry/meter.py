@@ -145,9 +145,7 @@ class Meter:
         families: dict[str, Family] = {}
         for look, loop in looks:
             for metric, labels, value in self._ask(look, loop):
-                family = families.setdefault(metric.name, Family(metric))
-                if labels in family.values or len(family.values) < metric.series_max:
-                    family.values[labels] = float(value)  # a truth is a number too, but not to OTLP
+                self._looked_up(families.setdefault(metric.name, Family(metric)), labels, float(value))
         for counter in list(self._counters.values()):
             family = families.setdefault(counter.metric.name, Family(counter.metric))
             family.values.update({labels: cell[0] for labels, cell in list(counter.cells.items())})
@@ -156,6 +154,18 @@ class Meter:
             for labels, row in list(histogram.series.items()):
                 family.values[labels] = Spread(tuple(int(each) for each in row[:-1]), row[-1])
         return [families[name] for name in sorted(families)]
+
+    def _looked_up(self, family: Family, labels: Labels, value: float) -> None:
+        """One more series, or beyond the limit a part of the one for all the rest."""
+        values, metric = family.values, family.metric
+        if labels in values or len(values) < metric.series_max:
+            values[labels] = value
+            return
+        self._overflow(metric)
+        rest = (OTHER,) * len(labels)
+        known = values.get(rest, 0.0)
+        assert not isinstance(known, Spread), f"{metric.name} is looked up, and is a {metric.kind}"
+        values[rest] = known + value if metric.unit == "1" else max(known, value)
 
     def _ask(self, look: Look, loop: asyncio.AbstractEventLoop | None) -> list[Sample]:
         if loop is None or _here(loop):

@@ -16,6 +16,7 @@ caller wait: spans are put aside, and dropped and counted above SPANS_MAX.
 
 import hashlib
 import itertools
+import re
 import secrets
 import time
 from collections import deque
@@ -37,8 +38,10 @@ AGGREGATE: Final = -1
 SAMPLED: Final = 0x01
 """Flag of a traceparent: its trace is recorded."""
 
-FORM: Final = [2, 32, 16, 2]
-"""How many hex digits the parts of a traceparent have: version, trace, span, flags."""
+FORM: Final = re.compile(
+    r"\s*(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*|\s*)", re.ASCII | re.IGNORECASE
+)
+"""A traceparent: version, trace, span, flags, and what later versions have behind them."""
 
 TRACE_BYTES: Final = 16
 SPAN_BYTES: Final = 8
@@ -120,9 +123,11 @@ class Tally:
     def add(self, run_ms: int, *, error: bool) -> None:
         """One more."""
         self.count += 1
-        self.errors += error
+        if error:
+            self.errors += 1
         self.sum_ms += run_ms
-        self.max_ms = max(self.max_ms, run_ms)
+        if run_ms > self.max_ms:  # max() would be a call for each attempt  # noqa: PLR1730
+            self.max_ms = run_ms
         if run_ms < self.min_ms or self.min_ms < 0:
             self.min_ms = run_ms
 
@@ -240,14 +245,11 @@ class JobTrace(NamedTuple):
 
 def parse(traceparent: str | None) -> tuple[Context, int] | None:
     """The context and the flags of a W3C traceparent; None if it is none (W3C Trace Context, section 3.2)."""
-    parts = (traceparent or "").strip().split("-")
-    if [len(part) for part in parts[: len(FORM)]] != FORM or parts[0] == "ff":
+    found = FORM.fullmatch(traceparent or "")
+    if found is None:
         return None
-    try:
-        trace, span, flags = (int(part, 16) for part in parts[1:4])
-    except ValueError:
-        return None
-    return (Context(trace, span), flags) if trace > 0 and span > 0 else None
+    trace, span, flags = (int(part, 16) for part in found.groups())
+    return (Context(trace, span), flags) if trace and span else None
 
 
 def _mode(choice: str) -> int:

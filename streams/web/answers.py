@@ -21,7 +21,7 @@ from schemas.words import Phase, WaitReason
 from streams.core.config import Config
 from streams.core.status import job_status, schedule_status
 from streams.created import SLOT_MS
-from streams.duties import Duty, overdue
+from streams.duties import LOOKED_AT_MAX, Duty, overdue
 from streams.partition import Partition
 from streams.rows import Glance
 from streams.shell import Shell
@@ -242,7 +242,7 @@ class Answers:
             "jobs": sum(len(partition.jobs) for partition in partitions),
             "schedules": sum(len(partition.schedules) for partition in partitions),
             "leases": sum(partition.rows.leases for partition in partitions),
-            "overdue": sum(partition.rows.dues.count(now_ms) for partition in partitions),
+            "overdue": sum(partition.rows.dues.count(now_ms, LOOKED_AT_MAX) for partition in partitions),
             "refused": sum(partition.refused for partition in partitions),
         }
 

@@ -19,11 +19,11 @@ from typing import Final
 
 import grpc
 
-from jobstream.cli.relay_status import ask
 from jobstream.client import Client
 from jobstream.cluster import Child, free_port
 from jobstream.cluster.up import Cluster
 from jobstream.minion import Wire
+from jobstream.minion.status import ask
 from tests.bench.ends import JobFailed
 from tests.bench.figures import ROOT, Figure, Say, figure
 from tests.bench.functions import clock_ns, hold, noop

@@ -28,7 +28,7 @@ from confluent_kafka.admin import (
 
 from jobstream.cli import relay_status
 from jobstream.functions import function
-from jobstream.minion import Minion, Wire
+from jobstream.minion import Minion, Wire, status
 from relay import broker, server, writer
 from relay.broker import RelayFailed
 from relay.core import finished
@@ -311,7 +311,7 @@ async def test_no_more_jobs_than_credits(log: Log, relay: Relay) -> None:
 
 async def has_credits(relay: Relay, count: int) -> bool:
     """True if the relay has taken so many from its minions: a job that is assigned before spills over."""
-    reply = await asyncio.to_thread(relay_status.ask, relay.address, Wire())
+    reply = await asyncio.to_thread(status.ask, relay.address, Wire())
     return sum(session.credits for session in reply.sessions) == count
 
 
@@ -618,7 +618,7 @@ async def test_a_relay_says_what_it_does(log: Log, relay: Relay) -> None:
         await minion.take()
 
         async def told() -> list[str]:
-            reply = await asyncio.to_thread(relay_status.ask, relay.address, Wire())
+            reply = await asyncio.to_thread(status.ask, relay.address, Wire())
             return list(relay_status.lines(reply)) if reply.waiting else []
 
         said = await eventually_async(told)

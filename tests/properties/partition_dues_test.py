@@ -57,8 +57,10 @@ class DuesLikeADict(RuleBasedStateMachine):
     def none_is_forgotten(self) -> None:
         """It counts at least the rows that want to be looked at; more, where an entry is stale."""
         for until_ms in (10, 25, 50):
-            due = sum(due_ms <= until_ms for due_ms in self.wanted.values())
-            assert self.dues.count(until_ms) >= due
+            due = {row for row, due_ms in self.wanted.items() if due_ms <= until_ms}
+            assert due <= set(self.dues.due(until_ms))
+            assert self.dues.count(until_ms) >= len(due)
+            assert self.dues.count(until_ms, 1) == bool(self.dues.count(until_ms))
 
 
 TestDuesLikeADict = DuesLikeADict.TestCase
@@ -84,3 +86,25 @@ def test_what_is_far_is_not_in_the_heap() -> None:
         dues.put(row, due_ms)
     assert dues.next_ms() == 0
     assert len(dues._heap) == 4
+
+
+def test_what_is_not_due_is_not_looked_at() -> None:
+    """Among a hundred thousand rows that are near, those few that are due are found without the others."""
+
+    class Watched(dict[str, int]):
+        """Counts how often it is asked."""
+
+        asked = 0
+
+        def get(self, row: str, default: int | None = None) -> int | None:  # type: ignore[override]
+            self.asked += 1
+            return super().get(row, default)
+
+    dues = Dues(lambda _: None)
+    dues.at(0)
+    for number in range(100_000):
+        dues.put(f"r{number}", number)
+    dues._earliest = watched = Watched(dues._earliest)
+    assert dues.count(9) == 10
+    assert dues.count(99_999, 7) == 7
+    assert watched.asked < 50

@@ -12,10 +12,9 @@ import grpc
 import pytest
 
 from jobstream import Caller
-from jobstream.cli import relay_status
 from jobstream.errors import BadRequest
 from jobstream.functions import function
-from jobstream.minion import Minion, Wire
+from jobstream.minion import Minion, Wire, status
 from relay.lock import Lock
 from relay.main import Relay
 from relay.watched import BadFile
@@ -168,9 +167,9 @@ async def test_the_status_is_for_who_may_read(tokens: Path) -> None:
             (MAIL, grpc.StatusCode.PERMISSION_DENIED),
         ):
             with pytest.raises(grpc.RpcError) as caught:
-                await asyncio.to_thread(relay_status.ask, relay.address, Wire(token))
+                await asyncio.to_thread(status.ask, relay.address, Wire(token))
             assert caught.value.code() == code
-        reply = await asyncio.to_thread(relay_status.ask, relay.address, Wire(READER))
+        reply = await asyncio.to_thread(status.ask, relay.address, Wire(READER))
         assert reply.relay == "relay-1"
 
 

@@ -7,7 +7,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from jobstream.cli import relay_status
-from jobstream.minion import Wire
+from jobstream.minion import Wire, status
 from schemas.events import Dispatch
 from tests.fakes.edge import EdgeRelay, edge_relay
 from tests.fakes.minion import FakeMinion
@@ -63,7 +63,7 @@ async def test_the_status_names_keys_with_a_line() -> None:
         await minion.grant(5)
         for key, count in (("a", 2), ("b", 4), ("c", 1)):
             fill(relay, key, count)
-        reply = await asyncio.to_thread(relay_status.ask, relay.address, Wire())
+        reply = await asyncio.to_thread(status.ask, relay.address, Wire())
         told = [(lane.key, lane.waiting, bool(lane.job)) for lane in reply.longest_lanes]
         assert told == [("b", 3, True), ("a", 1, True)]
         assert any(

@@ -191,14 +191,30 @@ def test_what_is_sent_again_is_not_told_again() -> None:
     assert told.count(catalogue.FACTS, "succeeded", "default", "mail.send") == before == 1
 
 
+def add(keys: HotKeys, queue: str, key: str | None) -> None:
+    """One more job of a queue."""
+    found = keys.of(queue)
+    assert found is not None
+    found.add(key)
+
+
+def test_functions_are_bounded() -> None:
+    """Beyond the limit all functions are one, and nothing is kept for each fact."""
+    told = Told()
+    for number in range(catalogue.SERIES_MAX + 50):
+        told.desk.request(id=f"j{number}", function=f"f{number}")
+    assert told.count(catalogue.FACTS, *[catalogue.OTHER] * 3) == 50
+    assert len(told.telling._series) == catalogue.SERIES_MAX
+
+
 def test_a_hot_key_is_found() -> None:
     """A key that half of a queue's jobs have shows as a half, among many keys and jobs without any."""
     keys = HotKeys()
     for number in range(1_000):
-        keys.add("q", "hot" if number % 2 else f"k{number}")
-        keys.add("even", f"k{number % 200}")
-        keys.add("none", None)
-    keys.add("few", "hot")
+        add(keys, "q", "hot" if number % 2 else f"k{number}")
+        add(keys, "even", f"k{number % 200}")
+        add(keys, "none", None)
+    add(keys, "few", "hot")
     shares = keys.shares()
     assert 0.4 < shares["q"] <= 0.5
     assert shares["even"] < 0.1

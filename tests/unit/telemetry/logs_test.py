@@ -112,6 +112,21 @@ def test_no_value_breaks_a_line(place: Path) -> None:
     assert len(line["event.reason"]) == logs.VALUE_CHARS_MAX
 
 
+def test_what_cannot_be_written_costs_itself_alone(place: Path) -> None:
+    """A value that cannot be told loses its line, which is counted; those before and after it are there."""
+
+    class Bad:
+        """Fails whoever looks at it."""
+
+        def __str__(self) -> str:
+            raise RuntimeError("no")
+
+    for told in ("a", Bad(), "b"):
+        logs.access("GET /jobs", logs.SUCCESS, None, {logs.REASON: told})
+    eventually(lambda: logs.dropped() == 1, 30)
+    assert [line["event.reason"] for line in read(place)] == ["a", "b"]
+
+
 def test_an_audit_line_is_never_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     """Without a place for lines, what people change is told in the ordinary log."""
     logs.end()

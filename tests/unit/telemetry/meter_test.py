@@ -49,8 +49,18 @@ def test_series_are_bounded() -> None:
     assert len(families[catalogue.FACTS.name].values) == SERIES_MAX + 1
     assert value_of(families.values(), catalogue.FACTS, (OTHER,) * 3) == 500
     assert len(families[catalogue.RUN_TIME.name].values) == HISTOGRAMS_MAX + 1
-    assert len(families[catalogue.JOBS.name].values) == SERIES_MAX
+    assert len(families[catalogue.JOBS.name].values) == SERIES_MAX + 1
+    assert value_of(families.values(), catalogue.JOBS, (OTHER,) * 2) == SERIES_MAX
+    assert value_of(families.values(), catalogue.SERIES_DROPPED, (catalogue.JOBS.name,)) == SERIES_MAX
     assert value_of(families.values(), catalogue.SERIES_DROPPED, (catalogue.FACTS.name,)) == 500
+
+
+def test_the_rest_of_what_is_looked_up_is_its_worst() -> None:
+    """Beyond the limit counts add up; of times the greatest is told."""
+    meter = Meter()
+    meter.watch(lambda: [(catalogue.OLDEST_READY, (f"q{n}",), n) for n in range(SERIES_MAX + 10)])
+    (oldest, _) = meter.read()
+    assert oldest.values[OTHER,] == SERIES_MAX + 9
 
 
 def test_a_histogram_is_cumulative_for_prometheus() -> None:

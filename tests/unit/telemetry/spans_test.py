@@ -33,7 +33,11 @@ def test_a_trace_that_came_is_gone_on_with() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["", "00", "00-xyz-1-01", GIVEN.replace("4", "g"), "ff" + GIVEN[2:], "00-" + "0" * 32 + GIVEN[35:]]
+    "bad",
+    [
+        *("", "00", "00-xyz-1-01", GIVEN.replace("4", "g"), "ff" + GIVEN[2:], "00-" + "0" * 32 + GIVEN[35:]),
+        *("00-0x" + GIVEN[5:], "00-+" + GIVEN[4:], GIVEN.replace("4b", "4_"), GIVEN[:-2] + "\u0661\u0661"),
+    ],
 )
 def test_what_is_no_traceparent_is_ignored(bad: str) -> None:
     """The job begins a trace of its own."""
