@@ -215,13 +215,13 @@ class Gateway:
         self.desk = MachineDesk(self.machine)
         self.pages = MachinePages(self.machine)
         self.door = Door(self.desk, self.pages, Metrics(), SECRET, "gateway:test", frozenset(trusting))
-        given = Tokens({}) if tokens is None else tokens
+        self.tokens = Tokens({}) if tokens is None else tokens
         self.outlook = FakeOutlook(self.desk.facts_so_far)
         self.live = Live(self.pages, self.outlook, lambda: self.machine.now_ms)
-        signin = SignIn(lambda: given, SECRET, lambda: self.machine.now_ms // 1_000)
+        signin = SignIn(lambda: self.tokens, SECRET, lambda: self.machine.now_ms // 1_000)
         dashboard = Dashboard(self.door, self.live, self.outlook, signin, {Away: 503}, secure=False)
         self.app = create_app(
-            self.door, lambda: given, {Away: 503}, loopback_only=not given, dashboard=dashboard
+            self.door, lambda: self.tokens, {Away: 503}, loopback_only=not self.tokens, dashboard=dashboard
         )
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8088")

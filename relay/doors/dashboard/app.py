@@ -254,19 +254,38 @@ class Dashboard:
 
     async def _stream(self, request: Request) -> Response:
         visitor = self._visitor(request)
+        self._live.check_room()
         at = urlsplit(request.query_params.get("at", ROOT))
         asked = Asked(at.path.removeprefix(ROOT).strip("/"), dict(parse_qsl(at.query)), visitor.grant)
         page = await self._views.page(asked)
-        lines = self._lines(asked, page)
+        lines = self._lines(asked, page, self._lasting(visitor, request))
         return Stream(lines, media_type="text/event-stream")
 
-    async def _lines(self, asked: Asked, page: Page) -> AsyncGenerator[bytes, None]:
-        """Fragments as they change. What can't be made is told as away, and tried again."""
+    def _lasting(self, visitor: Visitor, request: Request) -> Callable[[], bool]:
+        """Says whether who looks may go on: by the cookie if they have one, else by their header."""
+        if not visitor.cookie:
+            lasting: Callable[[], bool] = request.scope["lasting"]
+            return lasting
+
+        def still() -> bool:
+            now = self._signin.of(visitor.cookie)
+            return now is not None and now.grant == visitor.grant
+
+        return still
+
+    async def _lines(
+        self, asked: Asked, page: Page, lasting: Callable[[], bool]
+    ) -> AsyncGenerator[bytes, None]:
+        """Fragments as they change, for as long as `lasting` says that who looks may. What can't be made is
+        told as away, and tried again.
+        """
         yield f"retry: {RETRY_MS}\n\n".encode()
         last, beats = "", 0
         async with aclosing(self._live.beats(page.job)) as coming:
             async for touched in coming:
                 beats += 1
+                if not lasting():
+                    return
                 if not self._due(page.pace, beats, touched=touched):
                     yield b": nothing new\n\n"
                     continue
@@ -277,6 +296,8 @@ class Dashboard:
                     continue
                 except tuple(self._excuses) as away:
                     yield _event("away", str(away))
+                    continue
+                except Moved:  # a word that was searched for is the id of a job by now
                     continue
                 if text != last:
                     last = text

@@ -215,7 +215,7 @@ def _add_operation(app: FastAPI, door: Door) -> None:
     async def facts(request: Request) -> Response:
         chosen = Filter.of(_query(request, Filter.NAMES), _grant(request))
         after = request.headers.get("last-event-id")
-        lines: AsyncIterator[bytes] = stream(door, chosen, after)
+        lines: AsyncIterator[bytes] = stream(door, chosen, after, request.scope["lasting"])
         first = await anext(lines)
         return StreamingResponse(
             _chained(first, lines), media_type="text/event-stream", headers={"Cache-Control": "no-store"}

@@ -6,7 +6,7 @@ Last-Event-ID, and misses and repeats nothing that Kafka still has.
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import ClassVar, Self
@@ -55,8 +55,12 @@ class Filter:
         )
 
 
-async def stream(door: Door, chosen: Filter, after: str | None) -> AsyncIterator[bytes]:
-    """The lines of the stream. Problem before the first if there can be none."""
+async def stream(
+    door: Door, chosen: Filter, after: str | None, lasting: Callable[[], bool]
+) -> AsyncIterator[bytes]:
+    """The lines of the stream, for as long as `lasting` says that who listens may. Problem before the first
+    if there can be none.
+    """
     partitions = door.desk.topics.partitions
     positions = _positions(after, partitions)
     if door.metrics.streams >= STREAMS_MAX:
@@ -69,6 +73,8 @@ async def stream(door: Door, chosen: Filter, after: str | None) -> AsyncIterator
     try:
         yield f"retry: {RETRY_MS}\n\n".encode()
         async for told in door.desk.facts(positions):
+            if not lasting():
+                return
             if told is None:
                 yield b": nothing happened\n\n"
                 continue

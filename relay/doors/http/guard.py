@@ -7,6 +7,7 @@ nor a creeping one costs more than its bytes. Every refusal is a problem documen
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from relay.core.tokens import Denied, Grant, Tokens
 from relay.doors.http import lines
 from relay.doors.http.metrics import Metrics
 from relay.doors.http.problem import MEDIA, Problem
-from relay.doors.http.tokens import grant_of, problem_of
+from relay.doors.http.tokens import Lasting, grant_of, problem_of
 from relay.listen import is_loopback
 from schemas import defaults
 from schemas.asgi import BodyRefused, Gone, Message, Receive, read_body
@@ -98,7 +99,9 @@ class Guard:
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         check_asked(headers, loopback_only=self._loopback_only)
         if scope["path"] not in OPEN_PATHS:
-            scope["grant"] = self._grant(scope["path"], headers.get(b"authorization"))
+            find = partial(self._grant, scope["path"], headers.get(b"authorization"))
+            lasting = scope["lasting"] = Lasting(self._tokens, find)
+            scope["grant"] = lasting.grant
         pages = _is_page(scope["path"])
         if scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await self._app(scope, receive, send)

@@ -45,6 +45,7 @@ sha256 = "{digest(OPERATOR)}"
 scopes = ["read", "operate", "submit"]
 """
 )
+OTHER_TOKENS = read_tokens(f'[other]\nsha256 = "{digest("other-token")}"\nscopes = ["read"]')
 
 
 @pytest.fixture
@@ -472,6 +473,34 @@ async def test_live_pages_come_as_fragments(gateway: Gateway) -> None:
     assert all("<html" not in event and 'name="word"' not in event for event in events)
     assert len(set(events)) == 3
     assert gateway.live.listeners == 0
+
+
+@pytest.mark.parametrize(("path", "at"), [("/dashboard/live", "at=/dashboard/queues"), ("/facts", "")])
+async def test_a_stream_ends_with_its_token(guarded: Gateway, path: str, at: str) -> None:
+    """Taken out of the file while its bearer looks on: nothing more is told."""
+    guarded.live.look_s = 0.01
+    bearer = {"Authorization": f"Bearer {OPERATOR}"}
+    headers = [(b"host", b"127.0.0.1"), (b"last-event-id", b"0")]
+    if at:
+        await sign_in(guarded, OPERATOR)
+        headers.append((b"cookie", f"jobstream_session={guarded.http.cookies['jobstream_session']}".encode()))
+    else:
+        headers.append((b"authorization", bearer["Authorization"].encode()))
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": at.encode(), "headers": headers}
+    scope |= {"scheme": "http", "http_version": "1.1", "root_path": "", "raw_path": b""}
+    events: list[str] = []
+
+    async def send(message: Any) -> None:
+        text = message.get("body", b"").decode()
+        if "event: " in text:
+            events.append(text)
+            guarded.machine.now_ms += 1_000
+            await guarded.ask("POST", "/job", {"function": "f", "queue": "mail"}, headers=bearer)
+            guarded.tokens = OTHER_TOKENS
+
+    async with asyncio.timeout(30):
+        await guarded.app(scope, never, send)
+    assert len(events) == 1
 
 
 async def never() -> Any:
