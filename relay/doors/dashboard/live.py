@@ -103,13 +103,17 @@ class Live:
             self._entries = None
             await self._look(slow=True, patient=True)
 
+    def check_room(self) -> None:
+        """Problem 503 if there are too many listeners."""
+        if self.listeners >= LISTENERS_MAX:
+            raise unavailable(f"a gateway has at most {LISTENERS_MAX} live pages, and all are taken", 10)
+
     async def beats(self, job: str | None = None) -> AsyncGenerator[bool, None]:
         """Comes once a second for who listens; whether a fact about `job` came since.
 
         Problem 503 if there are too many listeners.
         """
-        if self.listeners >= LISTENERS_MAX:
-            raise unavailable(f"a gateway has at most {LISTENERS_MAX} live pages, and all are taken", 10)
+        self.check_room()
         self.listeners += 1
         if job is not None:
             self._watched[job] = self._watched.get(job, 0) + 1
@@ -141,8 +145,11 @@ class Live:
     async def _keep_looking(self) -> None:
         while self.listeners or time.monotonic() - self._asked_s < LINGER_S:
             began_s = time.monotonic()
-            async with self._lock:
-                await self._look(slow=self._beats % SLOW_EVERY == 0)
+            try:
+                async with self._lock:
+                    await self._look(slow=self._beats % SLOW_EVERY == 0)
+            except Exception:
+                log.exception("a fault of the dashboard's own; it looks again")
             await asyncio.sleep(max(self.look_s / 10, self.look_s - (time.monotonic() - began_s)))
 
     async def _look_if_stale(self) -> None:

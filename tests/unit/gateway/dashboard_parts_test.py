@@ -157,6 +157,25 @@ async def test_a_gateway_has_so_many_live_pages() -> None:
     gateway.live.listeners = 300
     with pytest.raises(Problem, match="at most 300 live pages"):
         await anext(gateway.live.beats())
+    assert (await gateway.http.get("/dashboard/live?at=/dashboard/")).status_code == 503
+
+
+async def test_a_look_that_fails_is_not_the_last_one() -> None:
+    """What somebody answers that cannot be read is told in the log, and pages that are open go on after it."""
+    gateway = Gateway(now_ms=NOW_MS)
+    counts = gateway.pages.counts
+    asked = [0]
+
+    async def broken_once() -> dict[str, Any]:
+        asked[0] += 1
+        return {} if asked[0] == 1 else await counts()
+
+    gateway.pages.counts = broken_once  # type: ignore[method-assign]
+    live = Live(gateway.pages, gateway.outlook)
+    live.look_s = 0.01
+    async with asyncio.timeout(30), aclosing(live.beats()) as coming:
+        await anext(coming)
+    await live.__aexit__()
 
 
 async def test_a_page_about_a_job_hears_of_its_facts() -> None:
