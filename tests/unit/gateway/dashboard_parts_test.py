@@ -161,7 +161,7 @@ async def test_a_gateway_has_so_many_live_pages() -> None:
 
 
 async def test_a_look_that_fails_is_not_the_last_one() -> None:
-    """What somebody answers that cannot be read is told in the log, and pages that are open go on after it."""
+    """What somebody answers that cannot be read is told in the log, and open pages go on after it."""
     gateway = Gateway(now_ms=NOW_MS)
     counts = gateway.pages.counts
     asked = [0]
