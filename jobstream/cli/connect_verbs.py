@@ -198,7 +198,7 @@ def image(
 
     settings = settings_of(bootstrap=bootstrap, connect=connect, prefix=prefix)
     home = Path("/opt/connect")
-    lay_out_image(folder, home, settings.bootstrap, settings.prefix, settings.connect, show.talk)
+    lay_out_image(folder, home, settings.kafka, settings.prefix, settings.connect, show.talk)
     return Exit.OK
 
 

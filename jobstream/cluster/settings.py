@@ -46,5 +46,19 @@ SETTINGS: Mapping[str, str] = {
 
 
 def as_properties(settings: Mapping[str, str]) -> str:
-    """The settings as a Java properties file."""
-    return "".join(f"{name}={value}\n" for name, value in settings.items())
+    """The settings as a Java properties file (java.util.Properties); a value may be any text."""
+    return "".join(f"{name}={_escaped(value)}\n" for name, value in settings.items())
+
+
+def _escaped(value: str) -> str:
+    """Its white space at the front, backslashes and what is not printable ASCII, as such a file has them."""
+    text = "".join(
+        f"\\{each}" if each == "\\" else each if " " <= each <= "~" else _units(each) for each in value
+    )
+    return f"\\{text}" if text.startswith(" ") else text
+
+
+def _units(character: str) -> str:
+    """A character as its UTF-16 code units."""
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

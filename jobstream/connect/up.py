@@ -209,7 +209,7 @@ class Connect:
             start=lambda: worker.start(
                 data,
                 self.logs / "connect.log",
-                settings.bootstrap,
+                settings.kafka,
                 settings.prefix,
                 settings.connect,
                 self._say,

@@ -15,8 +15,10 @@ from jobstream.cluster.child import Child
 from jobstream.cluster.java import find_java
 from jobstream.cluster.settings import as_properties
 from jobstream.connect import names
+from jobstream.connect.security import for_worker
 
 HEAP_MB = 384
+PRIVATE = 0o600
 SESSION_MS = 6_000
 FLUSH_MS = 1_000
 """How often offsets are committed: what is written again after a crash is at most so old."""
@@ -30,11 +32,15 @@ Say = Callable[[str], None]
 
 
 def settings(bootstrap: str, prefix: str, address: str, plugins: Path) -> Mapping[str, str]:
-    """The settings of a worker that listens at `address` (host:port)."""
+    """The settings of a worker that listens at `address` (host:port).
+
+    Raises:
+        BadSetting: Java's clients cannot talk to Kafka as these brokers want it.
+    """
     own = names.group(prefix)
     host, _, port = address.rpartition(":")
     return {
-        "bootstrap.servers": bootstrap,
+        **for_worker(bootstrap),
         "group.id": own,
         "listeners": f"http://{address}",
         "rest.advertised.host.name": host,
@@ -109,7 +115,7 @@ def lay_out_image(folder: Path, home: Path, bootstrap: str, prefix: str, address
     for jar in class_path(tell, CONNECT):
         shutil.copyfile(jar, folder / "runtime" / jar.name)
     told = settings(bootstrap, prefix, address, home / "plugins")
-    (folder / "worker.properties").write_text(as_properties(told))
+    _write(folder / "worker.properties", told)
 
 
 def start(data: Path, log: Path, bootstrap: str, prefix: str, address: str, tell: Say) -> Child:
@@ -121,7 +127,7 @@ def start(data: Path, log: Path, bootstrap: str, prefix: str, address: str, tell
     java, jars = find_java(tell), class_path(tell, CONNECT)
     plugins = lay_out(data / "plugins", tell)
     properties = data / "worker.properties"
-    properties.write_text(as_properties(settings(bootstrap, prefix, address, plugins)))
+    _write(properties, settings(bootstrap, prefix, address, plugins))
     command = [
         java.executable,
         f"-Xmx{HEAP_MB}m",
@@ -137,3 +143,12 @@ def start(data: Path, log: Path, bootstrap: str, prefix: str, address: str, tell
         str(properties),
     ]
     return Child.start(command, log=log)
+
+
+def _write(file: Path, told: Mapping[str, str]) -> None:
+    """Its settings, for its user alone: the password of Kafka may be among them."""
+    file.unlink(missing_ok=True)
+    with os.fdopen(
+        os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "w", encoding="ascii"
+    ) as out:
+        out.write(as_properties(told))

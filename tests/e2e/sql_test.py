@@ -1,7 +1,9 @@
 """The log as tables: a real Kafka Connect, a real PostgreSQL, and what holds between them and the log."""
 
+import asyncio
 import json
 import os
+import random
 import shutil
 import sys
 import tempfile
@@ -24,6 +26,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerialize
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from jobstream import Client
+from jobstream.client import Job
 from jobstream.cluster.child import Child
 from jobstream.cluster.up import Cluster
 from jobstream.connect import applying, names
@@ -37,6 +40,7 @@ from tests.apicurio import apicurio
 from tests.containers import ROOT
 from tests.e2e.functions import QUICK, echo
 from tests.e2e.sql_tables import Rows, asked, digest_of_log, digest_of_rows, everything, facts
+from tests.secured import PASSWORD, USER, Secured, secured_broker
 from tests.waiting import eventually, eventually_async
 
 pytestmark = pytest.mark.full
@@ -47,6 +51,11 @@ REASON = "__connect.errors.exception.message"
 TABLES = ("facts", "jobs", "attempts", "schedules", "dead_letters")
 AT_MS = 1_795_000_000_000
 CAUGHT_UP_S = 40.0
+VICTIMS = [("postgres",)] * 3 + [("connect",)] * 2 + [("connect", "postgres")]
+"""What is killed, each time in another order."""
+ROWS_BETWEEN_KILLS = 600
+AT_ONCE = 20
+"""Jobs."""
 
 
 @dataclass(frozen=True)
@@ -89,20 +98,41 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """One of two addresses: the cluster is at that without security, Connect at the other."""
+    with secured_broker(tmp_path_factory.mktemp("secured")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def stage(brokers: Secured, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Both, started once for all. A database of root's runs as another user, who must get at its folder."""
     data = Path(tempfile.mkdtemp(prefix="jobstream-sql-"))
     data.chmod(0o755)
     folder = tmp_path_factory.mktemp("cluster")
     try:
-        with Cluster.start(data=folder, bootstrap=bootstrap, prefix=PREFIX, free_ports=True) as cluster:
-            settings = replace(cluster.settings, data=str(data))
+        with Cluster.start(data=folder, bootstrap=brokers.plain, prefix=PREFIX, free_ports=True) as cluster:
+            settings = replace(cluster.settings, data=str(data), **security(brokers))
             with Connect.start(settings, outbox=True, free_ports=True) as connect:
                 yield Stage(cluster, connect, connect.database.url)
     except PostgresMissing as missing:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(str(missing))
     finally:
         shutil.rmtree(data, ignore_errors=True)
+
+
+def security(brokers: Secured) -> dict[str, Any]:
+    """The settings of whoever talks to Kafka with all there is: TLS, a certificate, and a password."""
+    return {
+        "bootstrap": brokers.secure,
+        "kafka_security": "SASL_SSL",
+        "kafka_ca": str(brokers.ca),
+        "kafka_cert": str(brokers.client.cert),
+        "kafka_key": str(brokers.client.key),
+        "kafka_mechanism": "PLAIN",
+        "kafka_username": USER,
+        "kafka_password": PASSWORD,
+    }
 
 
 class Fleet:
@@ -273,18 +303,57 @@ def tell(stage: Stage, job: str, **more: Any) -> str:
 
 
 @pytest.mark.usefixtures("fleet")
+@pytest.mark.timeout(420)
 async def test_nothing_is_lost_when_things_are_killed(stage: Stage, client: Client) -> None:
-    """The worker and the database are ended by SIGKILL while jobs run; jobs don't notice, no row is lost."""
-    jobs = []
-    for victim in (None, "postgres", None, "connect", None):
-        if victim:
-            stage.connect.kill(victim)
-        jobs += await client.submit_many(echo.request(number) for number in range(200))
-        for job in jobs[-200:]:
-            await job.result(timeout=60)
+    """SIGKILL for the worker, the database, or both, at random moments under load: jobs don't notice, and in
+    the end each fact is one row, each job and each of its attempts another. SEED=7 plays one again, ROUNDS=20
+    kills more often.
+    """
+    seed = int(os.environ.get("SEED") or random.randrange(1_000_000))
+    print(f"SEED={seed}")
+    dice, over = random.Random(seed), asyncio.Event()
+    victims = VICTIMS * max(1, int(os.environ.get("ROUNDS") or len(VICTIMS)) // len(VICTIMS))
+    asking = asyncio.create_task(keep_asking(client, over))
+    try:
+        for victim in dice.sample(victims, len(victims)):
+            await written(stage, dice.randrange(1, ROWS_BETWEEN_KILLS))
+            for each in victim:
+                stage.connect.kill(each)
+    finally:
+        over.set()
+        jobs = await asking
     stage.caught_up()
-    query = "select from jobs where phase = 'succeeded' and job = any(%s)"
-    assert len(stage.rows(query, [job.id for job in jobs])) == len(jobs)
+    ids = [job.id for job in jobs]
+    done = "select from {} where {} = 'succeeded' and job = any(%s)"
+    assert len(stage.rows(done.format("jobs", "phase"), ids)) == len(ids)
+    assert len(stage.rows(done.format("attempts", "outcome"), ids)) == len(ids)
+
+
+async def keep_asking(client: Client, over: asyncio.Event) -> list[Job]:
+    """Submits jobs, a handful at a time, until it is over; those that it submitted, each of which has run."""
+    jobs = list[Job]()
+    while not over.is_set():
+        some = await client.submit_many(echo.request(number) for number in range(AT_ONCE))
+        assert [await job.result(timeout=60) for job in some] == list(range(AT_ONCE))
+        jobs += some
+    return jobs
+
+
+async def written(stage: Stage, rows: int) -> None:
+    """Returns when so many rows more are in the table: so what was killed before is at work again."""
+
+    async def count() -> int:
+        try:
+            return int((await asyncio.to_thread(stage.rows, "select count(*) from facts"))[0]["count"])
+        except psycopg.OperationalError:
+            return 0
+
+    before = await eventually_async(count, CAUGHT_UP_S)
+
+    async def more() -> bool:
+        return await count() >= before + rows
+
+    await eventually_async(more, CAUGHT_UP_S)
 
 
 @pytest.mark.usefixtures("fleet")

@@ -62,13 +62,13 @@ def test_kafka_is_reached_in_one_way() -> None:
     by nobody.
 
     Apart: what tells Faust's transport about them, a self-test that never connects, a broker that we
-    start, and Kafka Connect, whose client is Java's.
+    start, and where Java's clients are told about them.
     """
     apart = (
         "schemas/kafka.py",
         "streams/transport/",
         "jobstream/cluster/readiness.py",
-        "jobstream/connect/worker.py",
+        "jobstream/connect/security.py",
     )
     found = [
         name(path)
