@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -71,23 +72,32 @@ def adopt(settings: Settings, *, patience_s: float = PATIENCE_S) -> None:
 def known_by(settings: Settings, ask: Ask) -> tuple[dict[int, int], set[int]]:
     """Registers every schema; the registry's id of each shipped one, and which of these mean another there.
 
-    Each is registered by its record's name, and the latest of each topic by the topic's.
+    Each is registered by its record's name, and the latest of each topic by the topic's. A subject that is
+    new there gets the rule that our releases keep; on one that is there, its owner's word stands.
 
     Raises:
         RegistryFailed: A schema was refused, or its id means another one.
     """
     url = shown(settings.registry)
+    there, answer = ask("GET", "/subjects", None)
+    before = set(answer) if there == HTTPStatus.OK else set()
     ids: dict[int, int] = {}
     for number, schema in registry.shipped().items():
         subject = f"{registry.NAMESPACE}.{schema['name']}"
         ids[number] = _register(ask, url, subject, schema)
+        if subject not in before:
+            before.add(subject)
+            _rule(ask, url, subject)
         if not _means(ask, ids[number], schema):
             raise RegistryFailed(
                 f"{url} gave {subject} the id {ids[number]}, but has another schema under it"
             )
     for topic in Topics(settings.prefix, settings.partitions).catalogue():
         if topic.values:
-            _register(ask, url, f"{topic.name}-value", _latest(topic.values[0].__name__))
+            subject = f"{topic.name}-value"
+            _register(ask, url, subject, _latest(topic.values[0].__name__))
+            if subject not in before and len(topic.values) == 1:  # of two records, the other would be refused
+                _rule(ask, url, subject)
     taken = {
         number
         for number, schema in registry.shipped().items()
@@ -122,6 +132,21 @@ def _register(ask: Ask, url: str, subject: str, schema: Any) -> int:
         return number
     said = answer.get("message", answer) if isinstance(answer, dict) else answer
     raise RegistryFailed(f"{url} must give {subject} an id, got {status}: {str(said)[:300]}")
+
+
+def _rule(ask: Ask, url: str, subject: str) -> None:
+    """Has the registry refuse what would break a reader; one that takes no rule does without."""
+    path = f"/config/{quote(subject, safe='')}"
+    status, answer = ask("PUT", path, {"compatibility": registry.COMPATIBILITY})
+    if status != HTTPStatus.OK:
+        log.warning(
+            "%s does not take %s for %s: %s %s",
+            url,
+            registry.COMPATIBILITY,
+            subject,
+            status,
+            str(answer)[:200],
+        )
 
 
 def _means(ask: Ask, number: int, schema: Any) -> bool | None:

@@ -26,14 +26,22 @@ class Fake:
     first: int = 1
     known: dict[int, Any] = field(default_factory=dict)
     refuses: str = ""
+    subjects: list[str] = field(default_factory=list)
+    rules: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         """One request."""
+        if path == "/subjects":
+            return 200, [*self.subjects]
+        if method == "PUT":
+            self.rules[path.rpartition("/")[2]] = body["compatibility"]
+            return 200, body
         if method == "GET":
             schema = self.known.get(int(path.rpartition("/")[2]))
             return (404, {}) if schema is None else (200, {"schema": json.dumps(schema)})
         if self.refuses and self.refuses in path:
             return 409, {"message": "incompatible"}
+        self.subjects.append(path.split("/")[2])
         schema = json.loads(body["schema"])
         ids = {json.dumps(each): number for number, each in self.known.items()}
         number = ids.get(json.dumps(schema), self.first + len(self.known))
@@ -49,6 +57,18 @@ def test_every_schema_gets_an_id() -> None:
     assert len(set(ids.values())) == len(ids)
     assert not taken
     assert known_by(SETTINGS, fake) == (ids, taken)
+
+
+def test_a_new_subject_gets_our_rule_and_an_old_one_keeps_its_own() -> None:
+    """Of a topic with records of two kinds there is none, since they never agree."""
+    fake = Fake(subjects=["jobstream.Fact", "jobs.facts-value"])
+    known_by(SETTINGS, fake)
+    assert set(fake.rules.values()) == {"FULL_TRANSITIVE"}
+    assert {"jobstream.JobRequest", "jobs.dead-value"} <= fake.rules.keys()
+    assert {"jobstream.Fact", "jobs.facts-value", "jobs.requests-value"}.isdisjoint(fake.rules)
+    fake.rules.clear()
+    known_by(SETTINGS, fake)
+    assert fake.rules == {}
 
 
 def test_a_refusal_is_told_with_the_subject() -> None:
