@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from jobstream.connect import connectors, names, rescue, tables
 from jobstream.connect.connectors import Place
-from jobstream.connect.rest import ConnectFailed, Worker
+from jobstream.connect.rest import STOPPED, ConnectFailed, Worker
 from jobstream.errors import NotReachable
 from schemas import defaults
 from schemas.kafka import librdkafka
@@ -23,6 +23,8 @@ REFUSED_MS = 30 * defaults.DAY_MS
 """How long refused records are kept: as long as those of `rejects`."""
 HEARTBEATS_MS = defaults.HOUR_MS
 """Nobody reads them."""
+FORGET_S = 60.0
+"""After so long a failure is a new one, even if its reason is the same: the database was away again."""
 BACKOFF_S = (0.0, 2.0, 5.0, 10.0, 30.0)
 """Pauses before a task is started again, for each time that it failed for the same reason."""
 
@@ -60,14 +62,19 @@ def apply(worker: Worker, place: Place, bootstrap: str, *, with_outbox: bool) ->
 
 
 def _wait(worker: Worker, name: str) -> None:
-    """Returns when a connector and its task run.
+    """Returns when a connector and its task run. One that is stopped goes on: whoever helped the sink over a
+    record, and was killed meanwhile, left it so.
 
     Raises:
         ConnectFailed: Its task fails, or does not begin.
     """
     ends_s = time.monotonic() + PATIENCE_S
+    resumed = False
     while True:
         state = worker.state(name)
+        if state is not None and state.connector == STOPPED and not resumed:
+            worker.resume(name)
+            resumed = True
         if state is not None and state.runs:
             return
         if state is not None and state.failed:
@@ -112,6 +119,8 @@ class Keeper:
         self._say = say
         self._failures: dict[str, tuple[str, int, float]] = {}
         """Of each connector: why it failed last, how often, and when it may be started again."""
+        self._stopped: set[str] = set()
+        """Those that were stopped here, and shall go on: a worker may die in between."""
 
     def look(self) -> None:
         """Looks at each connector once. A worker that does not answer is started again by others."""
@@ -122,22 +131,34 @@ class Keeper:
                 return
 
     def _look_at(self, name: str) -> None:
+        if name in self._stopped:
+            self._go_on(name)
         state = self._worker.state(name)
         if state is None or not state.failed:
             return
         why, count, due_s = self._failures.get(name, ("", 0, 0.0))
-        if state.why != why:
+        if state.why != why or time.monotonic() > due_s + FORGET_S:
             count, due_s = 0, 0.0
             self._say(f"{name} failed: {state.why}; it is started again")
         if time.monotonic() >= due_s:
             pause_s = BACKOFF_S[min(count + 1, len(BACKOFF_S) - 1)]
             self._failures[name] = (state.why, count + 1, time.monotonic() + pause_s)
-            if count and name == names.sink(self._place.topics.prefix) and self._helped():
-                return
+            if count and name == names.sink(self._place.topics.prefix):
+                self._stopped.add(name)
+                try:
+                    helped = self._helped()
+                finally:
+                    self._go_on(name)
+                if helped:
+                    return
             self._worker.restart_failed(name)
 
+    def _go_on(self, name: str) -> None:
+        self._worker.resume(name)
+        self._stopped.discard(name)
+
     def _helped(self) -> bool:
-        """Whether the sink stood at records that the database refuses, and goes on behind them now."""
+        """Whether the sink stood at records that the database refuses, and can go on behind them now."""
         from confluent_kafka import KafkaException
         from psycopg import Error
 

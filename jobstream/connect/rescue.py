@@ -48,7 +48,8 @@ def help_over(worker: Worker, place: Place, bootstrap: str) -> int:
     """Has the sink go on behind what the database refuses; how many records were put aside.
 
     Each partition is followed for one batch from where the sink stands: what it ended at is there. Rows that
-    are written here and by the sink meet their own keys.
+    are written here and by the sink meet their own keys. However this ends, the sink may be stopped then, and
+    the caller has to resume it.
 
     Raises:
         ConnectFailed, psycopg.Error, KafkaException: It does not get through now; the sink is started again.
@@ -56,16 +57,13 @@ def help_over(worker: Worker, place: Place, bootstrap: str) -> int:
     import psycopg
 
     name = names.sink(place.topics.prefix)
-    worker.stop(name, patience_s=STOP_S)
-    try:
-        with psycopg.connect(place.database.url, options=f"-c search_path={place.schema}") as connection:
-            walk = _follow(place, bootstrap, name, connection)
-            _put_aside(place, bootstrap, name, walk)
-        if walk.refused:
-            worker.go_on_at(name, walk.ends, patience_s=STOP_S)
-        return len(walk.refused)
-    finally:
-        worker.resume(name)
+    with psycopg.connect(place.database.url, options=f"-c search_path={place.schema}") as connection:
+        worker.stop(name, patience_s=STOP_S)
+        walk = _follow(place, bootstrap, name, connection)
+        _put_aside(place, bootstrap, name, walk)
+    if walk.refused:
+        worker.go_on_at(name, walk.ends, patience_s=STOP_S)
+    return len(walk.refused)
 
 
 def _follow(place: Place, bootstrap: str, name: str, connection: "psycopg.Connection[Any]") -> _Walk:

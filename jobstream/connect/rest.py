@@ -99,7 +99,7 @@ class Worker:
         try:
             self._ask("DELETE", f"/connectors/{quote(name)}/offsets", patience_s=patience_s)
         finally:
-            self.resume(name)
+            self.resume(name, patience_s=patience_s)
 
     def stop(self, name: str, *, patience_s: float) -> None:
         """Ends a connector's tasks, and returns when they have ended; what it has written stays (KIP-875).
@@ -114,9 +114,9 @@ class Worker:
                 raise ConnectFailed(f"the connector {name} did not stop within {patience_s:g} s")
             time.sleep(PAUSE_S)
 
-    def resume(self, name: str) -> None:
+    def resume(self, name: str, *, patience_s: float = 0) -> None:
         """Has a connector that was stopped go on."""
-        self._ask("PUT", f"/connectors/{quote(name)}/resume", {})
+        self._ask("PUT", f"/connectors/{quote(name)}/resume", {}, patience_s=patience_s)
 
     def go_on_at(self, name: str, offsets: Mapping[tuple[str, int], int], *, patience_s: float) -> None:
         """Has a sink that is stopped go on at these offsets, by topic and partition (KIP-875)."""

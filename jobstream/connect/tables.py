@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobstream.connect.names import Database
+from jobstream.connect.names import Database, slot
 from jobstream.errors import JobstreamError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def apply(database: Database, schema: str, *, with_outbox: bool = False, patienc
     Raises:
         DatabaseFailed: Not within `patience_s`, or it was refused.
     """
+    insist_on_driver()
     import psycopg
 
     with _connect(database, patience_s) as connection:
@@ -43,6 +44,18 @@ def apply(database: Database, schema: str, *, with_outbox: bool = False, patienc
             raise DatabaseFailed(f"{database.shown} refuses the tables: {_said(refused)}") from None
 
 
+def insist_on_driver() -> None:
+    """Returns if there is a client of PostgreSQL's.
+
+    Raises:
+        DatabaseFailed: There is none.
+    """
+    try:
+        import psycopg  # noqa: F401
+    except ImportError:
+        raise DatabaseFailed("this needs the extra sql (pip install 'jobstream[sql]')") from None
+
+
 def make_database(server: Database, name: str, *, patience_s: float) -> None:
     """Makes a database on a server that was just made, if it is not there."""
     from psycopg import sql
@@ -53,13 +66,33 @@ def make_database(server: Database, name: str, *, patience_s: float) -> None:
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
 
 
+def slots(database: Database) -> list[tuple[str, bool, int]]:
+    """Of each slot that an outbox of this database may be read through: its name, whether somebody does now,
+    and how many bytes of the database's log are kept for it.
+
+    Raises:
+        DatabaseFailed: It does not answer, or refuses.
+    """
+    insist_on_driver()
+    import psycopg
+
+    query = """
+        select slot_name::text, active,
+            coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint
+        from pg_replication_slots where database = current_database() and slot_name like %s order by 1"""
+    with _connect(database, 0) as connection:
+        try:
+            found = connection.execute(query, ("%" + slot("").replace("_", r"\_"),)).fetchall()
+        except psycopg.Error as refused:
+            raise DatabaseFailed(f"{database.shown} does not tell of its slots: {_said(refused)}") from None
+    return [(str(name), bool(active), int(str(kept))) for name, active, kept in found]
+
+
 def _connect(
     database: Database, patience_s: float, *, autocommit: bool = False
 ) -> "psycopg.Connection[tuple[object, ...]]":
-    try:
-        import psycopg
-    except ImportError:
-        raise DatabaseFailed("this needs the extra sql (pip install 'jobstream[sql]')") from None
+    import psycopg
+
     ends_s = time.monotonic() + patience_s
     while True:
         try:

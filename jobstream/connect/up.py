@@ -79,6 +79,7 @@ class Connect:
         Raises:
             ClusterError, JobstreamError: One sentence for the person at the terminal; nothing runs then.
         """
+        tables.insist_on_driver()
         applying.learn(settings)
         held = ExitStack()
         try:

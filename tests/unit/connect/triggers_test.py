@@ -13,9 +13,15 @@ import pytest
 from psycopg.rows import dict_row
 
 from jobstream.cluster import free_port
-from jobstream.connect import postgres, rescue, tables
+from jobstream.connect import names, postgres, rescue, tables
+from jobstream.connect.applying import Keeper
+from jobstream.connect.connectors import Place
 from jobstream.connect.names import Database
+from jobstream.connect.rest import Worker
 from schemas.events import Fact
+from schemas.topics import Topics
+from tests.fakes.connect import fake_connect
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -226,3 +232,45 @@ def test_what_the_database_refuses(connection: Connection) -> None:
     assert "NUL" in said[1]
     written = connection.execute("select record_offset from facts order by 1").fetchall()
     assert [row["record_offset"] for row in written] == [0, 2]
+
+
+def test_a_sink_that_was_stopped_to_be_helped_goes_on(server: str) -> None:
+    """Also if the worker dies meanwhile: it comes back with the sink stopped, and nobody else resumes it."""
+    place = Place(Topics("x."), Database.of(server), "jobstream", "http://127.0.0.1:1")
+    with fake_connect() as connect:
+        keeper = Keeper(Worker(connect.address), place, "127.0.0.1:1", (names.sink("x."),), lambda _: None)
+        connect.task = "FAILED"
+        keeper.look()
+        assert connect.told == ["restart"]
+        connect.task, connect.away_after = "FAILED", "stop"
+
+        def died() -> bool:
+            keeper.look()
+            return connect.away
+
+        eventually(died)
+        assert connect.state == "STOPPED"
+        connect.away, connect.away_after = False, ""
+        keeper.look()
+    assert connect.told == ["restart", "stop", "resume"]
+    assert (connect.state, connect.task) == ("RUNNING", "RUNNING")
+
+
+def test_a_sink_is_not_stopped_while_the_database_is_away() -> None:
+    """There is nothing to help it over then, and it takes longest to come back."""
+    away = Database.of(postgres.url(free_port()))
+    place = Place(Topics("x."), away, "jobstream", "http://127.0.0.1:1")
+    with fake_connect() as connect, pytest.raises(psycopg.OperationalError):
+        rescue.help_over(Worker(connect.address), place, "127.0.0.1:1")
+    assert connect.told == []
+
+
+def test_slots_of_outboxes_are_seen(server: str) -> None:
+    """Which are read by nobody, and what the database keeps for them; not those of others."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        for name in ("shop_outbox", "shopxoutbox"):
+            connection.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", (name,))
+        connection.execute("select pg_switch_wal()")
+        [(name, read, kept)] = tables.slots(Database.of(server))
+    assert (name, read) == ("shop_outbox", False)
+    assert kept > 0
