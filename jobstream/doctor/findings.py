@@ -100,6 +100,29 @@ class Asked:
     partition: int
 
 
+@dataclass(frozen=True)
+class ConnectorSeen:
+    """A connector of Kafka Connect's."""
+
+    name: str
+    runs: bool
+    state: str
+    why: str = ""
+    """Why it does not, if it has failed."""
+    behind: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True)
+class SlotSeen:
+    """What a database keeps of its log for an outbox."""
+
+    name: str
+    read: bool
+    """Whether somebody reads it now."""
+    bytes: int
+
+
 @dataclass
 class Seen:
     """All that was seen; what could not be asked is in `silent`, with the reason."""
@@ -123,6 +146,8 @@ class Seen:
     source_lags: Mapping[str, int] = field(default_factory=dict)
     """Records that streams workers have before them, by topic."""
     asked: Sequence[Asked] = ()
+    connectors: Sequence[ConnectorSeen] = ()
+    slots: Sequence[SlotSeen] = ()
 
 
 def findings(seen: Seen) -> list[Finding]:
@@ -139,6 +164,7 @@ def findings(seen: Seen) -> list[Finding]:
         *_queues(seen),
         *_spread(seen),
         *_load(seen),
+        *_tables(seen),
     ]
 
 
@@ -294,6 +320,43 @@ def _queues(seen: Seen) -> Iterator[Finding]:
             " that function:"
             " deploy a minion with it",
         )
+
+
+def _tables(seen: Seen) -> Iterator[Finding]:
+    for name, why in seen.silent.items():
+        if name.startswith("Connect"):
+            yield _advice(
+                "tables",
+                f"{why}; no job waits for it, but tables get older: `jobstream connect up` starts it",
+            )
+    for each in seen.connectors:
+        if not each.runs:
+            why = each.why or f"it is {each.state}"
+            yield _fault(
+                "tables",
+                f"the connector {each.name} does not run ({why}): `jobstream connect apply --keep` starts"
+                " tasks again that fail, and helps the sink over records that the database refuses",
+            )
+        if each.behind > LAG_RECORDS_MAX:
+            yield _advice(
+                "tables", f"the tables are {each.behind} records behind: see how the database does, or wait"
+            )
+        if each.refused:
+            yield _advice(
+                "tables",
+                f"{_many(each.refused, 'record')} of the log could not become rows: they are in the topic"
+                " connect.refused of the prefix, with the reason in their headers",
+            )
+    for slot in seen.slots:
+        if not slot.read:
+            yield _advice(
+                "tables",
+                f"nobody reads the slot {slot.name}, for which the database keeps {slot.bytes >> 20} MiB of"
+                " its log, and will keep all that comes: start Connect again, or drop the slot (docs/sql.md)",
+            )
+    if seen.connectors and all(each.runs for each in seen.connectors):
+        behind = sum(each.behind for each in seen.connectors)
+        yield _ok("tables", f"the log becomes tables, with {_many(behind, 'record')} to go")
 
 
 def _relay_names(seen: Seen) -> set[str]:

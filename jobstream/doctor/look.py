@@ -18,7 +18,15 @@ from typing import Any, Final
 from jobstream.client.metadata import Metadata
 from jobstream.client.whole import read
 from jobstream.client.workers import read_workers
-from jobstream.doctor.findings import Asked, Minion, RelaySeen, Seen, WorkerSeen
+from jobstream.doctor.findings import (
+    Asked,
+    ConnectorSeen,
+    Minion,
+    RelaySeen,
+    Seen,
+    SlotSeen,
+    WorkerSeen,
+)
 from jobstream.errors import NotReachable, TopicsMissing
 from jobstream.topics import check
 from schemas.codec import Undecodable, decode
@@ -70,6 +78,7 @@ def look(settings: Settings) -> Seen:
         f"{settings.prefix}streams", lambda topic: topic if topic in sources else None
     )
     seen.asked = tuple(_asked(settings, topics))
+    _look_at_tables(seen, settings, metadata)
     return seen
 
 
@@ -144,6 +153,32 @@ def _look_at_http(seen: Seen, settings: Settings) -> None:
         seen.http = True
     except (OSError, ValueError) as error:
         seen.silent[f"http service at {settings.http}"] = _why(error)
+
+
+def _look_at_tables(seen: Seen, settings: Settings, metadata: Metadata) -> None:
+    """How Kafka Connect does, if it ever wrote tables: then there is a topic for what it refuses."""
+    from jobstream.connect import names, status
+    from jobstream.connect.rest import ConnectFailed
+    from jobstream.connect.tables import DatabaseFailed, slots
+
+    try:
+        metadata.partitions(names.refused(settings.prefix))
+        rows = status.look(settings)
+    except TopicsMissing:
+        return
+    except (ConnectFailed, NotReachable) as failed:
+        seen.silent["Connect"] = str(failed)
+        return
+    seen.connectors = [
+        ConnectorSeen(row.connector, row.runs, row.state, row.why, row.behind or 0, row.refused or 0)
+        for row in rows
+    ]
+    if settings.database:
+        try:
+            found = slots(names.Database.of(settings.database))
+            seen.slots = [SlotSeen(*slot) for slot in found]
+        except DatabaseFailed as failed:
+            seen.silent["Connect's database"] = str(failed)
 
 
 def _asked(settings: Settings, topics: Topics) -> deque[Asked]:

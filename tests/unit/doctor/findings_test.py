@@ -5,7 +5,18 @@ from typing import Any
 
 import pytest
 
-from jobstream.doctor.findings import Asked, Finding, Grade, Minion, RelaySeen, Seen, WorkerSeen, findings
+from jobstream.doctor.findings import (
+    Asked,
+    ConnectorSeen,
+    Finding,
+    Grade,
+    Minion,
+    RelaySeen,
+    Seen,
+    SlotSeen,
+    WorkerSeen,
+    findings,
+)
 from jobstream.doctor.look import samples_of
 from schemas.events import Fact
 from schemas.telemetry import catalogue, prometheus
@@ -54,6 +65,25 @@ def test_a_cluster_that_is_well() -> None:
         "lag",
         "keys",
     } <= {finding.about for finding in findings(seen())}
+
+
+def test_the_log_as_tables() -> None:
+    """Nothing is said of tables where there are none; else each fault, with its reason and what to do."""
+    assert "tables" not in {finding.about for finding in findings(seen())}
+    sink = ConnectorSeen("jobs.sql", runs=True, state="RUNNING", behind=7)
+    slot = SlotSeen("jobstream_outbox", read=True, bytes=5)
+    assert bad(seen(connectors=[sink], slots=[slot])) == []
+    said = bad(
+        seen(
+            connectors=[replace(sink, runs=False, why="disk full", behind=20_000, refused=2)],
+            slots=[replace(slot, read=False, bytes=3 << 20)],
+            silent={"Connect": "Kafka Connect at http://c:8083 does not answer: refused"},
+        )
+    )
+    assert [finding.grade for finding in said if "disk full" in finding.sentence] == [Grade.FAULT]
+    text = " ".join(finding.sentence for finding in said)
+    for part in ("c:8083 does not answer", "20000 records behind", "2 records of the log", "keeps 3 MiB"):
+        assert part in text
 
 
 def test_a_planted_hot_key() -> None:
