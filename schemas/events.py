@@ -39,7 +39,7 @@ __all__ = [
 @quick
 @dataclass(frozen=True, kw_only=True)
 class Announcement:
-    """Functions of a queue that a relay can run, of the partitions that it reads."""
+    """What a relay can run of a queue, of the partitions that it reads, and what its jobs wait for there."""
 
     partition: int
     """Home partition that it is about."""
@@ -51,6 +51,9 @@ class Announcement:
     """The queue."""
     functions: tuple[str, ...] = ()
     """Functions that its minions have."""
+    limits: tuple[str, ...] | None = None
+    """Limits of the relay that are reached while jobs of the queue wait for them: `queue/<name>` or
+    `function/<name>`."""
 
 
 @quick

@@ -68,6 +68,17 @@ def write_Announcement(out: bytearray, event: Announcement) -> None:
             out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
             out += part
     out.append(0)
+    if (texts := event.limits) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        if texts:
+            out += number_bytes(len(texts))
+            for each_text in texts:
+                part = each_text.encode()
+                out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
+                out += part
+        out.append(0)
 
 
 def read_Announcement(data: bytes, at: int) -> tuple[Announcement, int]:
@@ -112,6 +123,27 @@ def read_Announcement(data: bytes, at: int) -> tuple[Announcement, int]:
             found.append(each_text)
         count, at = read_count(data, at)
     row["functions"] = tuple(found)
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["limits"] = None
+    elif raw == 2:
+        found = []
+        count, at = read_count(data, at)
+        while count:
+            for _ in range(count):
+                raw = data[at]
+                at += 1
+                if raw & 129:
+                    raw, at = read_length(data, at, raw)
+                end = at + (raw >> 1)
+                each_text = data[at:end].decode()
+                at = end
+                found.append(each_text)
+            count, at = read_count(data, at)
+        row["limits"] = tuple(found)
+    else:
+        raise Broken
     return event, at
 
 
@@ -6561,7 +6593,7 @@ IDS: dict[type, int] = {
 }
 """Schema ids in the Confluent wire format."""
 FINGERPRINTS: dict[type, bytes] = {
-    Announcement: bytes.fromhex("d0098c530a63b0cf"),
+    Announcement: bytes.fromhex("3928407b43845da5"),
     ArgsRow: bytes.fromhex("a54af6de8f33fa83"),
     Command: bytes.fromhex("be5fcdca4e925d6e"),
     ConfigChanged: bytes.fromhex("5abebfdd0cca104d"),

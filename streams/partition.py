@@ -90,6 +90,9 @@ from streams.rows import ARGS_ROW, JOB_ROW, SCHEDULE_ROW, Rows, split
 REPLACEABLE = frozenset({Phase.SCHEDULED, Phase.RETRYING, Phase.READY})
 """Phases of a job that may be cancelled for another one: no minion has told that it runs it."""
 
+LIMITS_TOLD_MS = 15_000
+"""How long a relay's word counts that jobs wait for its limits: it says so every ten seconds."""
+
 DUES_PER_TICK_MAX = 500
 """Rows that one tick decides; the rest is still due, and comes with the next tick."""
 
@@ -138,6 +141,7 @@ class Partition:
         self._uniques = Uniques()
         self._unserved: dict[tuple[str, str], dict[str, None]] = {}  # no minion, by function
         self._served: dict[str, None] = {}  # those of them that are to be offered now
+        self._limits: dict[str, tuple[int, frozenset[str]]] = {}  # that relays told of last, by queue
         self._outbox = Outbox(number, topics, observer, headers_of)
         self._apply: dict[str, Callable[[Record], None]] = {
             topics.requests: self._on_request,
@@ -504,14 +508,22 @@ class Partition:
             self._refuse(record, Rejection(refusal.code, refusal.reason + others), id)
 
     def _on_announcement(self, record: Record, announcement: Announcement) -> None:
-        """Functions have a minion: the jobs that waited for one are offered."""
+        """Functions have a minion: the jobs that waited for one are offered. Limits are for people."""
         refusal = self._check_partition("announcement", announcement.partition)
         if refusal is not None:
             self._refuse(record, refusal, None)
             return
+        self._limits.pop(announcement.queue, None)
+        if announcement.limits:
+            self._limits[announcement.queue] = record.timestamp_ms, frozenset(announcement.limits)
         if self._unserved:
             for function in announcement.functions:
                 self._served.update(self._unserved.get((announcement.queue, function), ()))
+
+    def limits(self, queue: str, now_ms: int) -> frozenset[str]:
+        """The limits of relays that jobs of a queue wait for, as far as that was told lately; for people."""
+        told_ms, limits = self._limits.get(queue, (0, frozenset[str]()))
+        return limits if now_ms - told_ms <= LIMITS_TOLD_MS else frozenset()
 
     def _offer_served(self, record: Record) -> None:
         """Offers jobs that have a minion now: so many, the rest at the next ticks."""

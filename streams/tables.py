@@ -76,7 +76,8 @@ class RowView(Mapping[str, dict[str, object]]):
         partition, now_ms = self._shell.partitions[self._number], self._shell.ticker.now_ms()
         if kind == JOB_ROW and id in partition.jobs:
             row = partition.jobs[id]
-            return job_status(row, now_ms, partition.rows.args(row), partition.rows.config)
+            limits = partition.limits(row.spec.queue, now_ms)
+            return job_status(row, now_ms, partition.rows.args(row), partition.rows.config, limits)
         if kind == SCHEDULE_ROW and id in partition.schedules:
             return schedule_status(partition.schedules[id], now_ms)
         raise KeyError(name)

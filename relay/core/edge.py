@@ -105,7 +105,7 @@ class Edge:
         self._cancels: OrderedDict[str, Control] = OrderedDict()
         self._paused: set[Window] = set()
         self._freed: set[Session] = set()
-        self.serving = Serving(relay)
+        self.serving = Serving(relay, limited=bool(self._limits))
         self._lanes = Lanes()
         self._lane_ends: deque[tuple[str, str, Token, bool]] = deque()
         self._ticked_ms = now_ms
@@ -310,12 +310,14 @@ class Edge:
 
     def serve(self, windows: Iterable[Window], now_ms: int) -> None:
         """Tells the state machine which functions have a minion here, for the partitions that are read here:
-        what is new at once and a moment later once more, all of it every ANNOUNCE_EVERY_MS.
+        what is new at once and a moment later once more, all of it every ANNOUNCE_EVERY_MS; and which limits
+        their jobs wait for.
         """
-        functions = self.router.functions()
+        functions, limited = self.router.functions(), self.router.limited()
         for window in windows:
             found = functions.get(window.queue, frozenset())
-            self.records += self.serving.due(window.queue, window, found, now_ms)
+            limits = limited.get(window.queue, frozenset())
+            self.records += self.serving.due(window.queue, window, found, now_ms, limits)
 
     def stored(self, record: Record) -> None:
         """Kafka has a record: what it is about need not be read again."""

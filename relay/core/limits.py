@@ -16,6 +16,10 @@ class Limits:
         self.freed = False
         """True if a place became free where none was; whoever looks for more work sets it back."""
 
+    def __bool__(self) -> bool:
+        """True if there is any."""
+        return bool(self._limits)
+
     def room(self, queue: str, function: str) -> bool:
         """True if one more such job may run."""
         return not self._limits or self.reached(queue, function) is None

@@ -299,6 +299,15 @@ class Router:
             for shelf in self._waiting
         ]
 
+    def limited(self) -> dict[str, frozenset[str]]:
+        """The limits that jobs wait for, by queue."""
+        found: dict[str, frozenset[str]] = {}
+        for shelf in self._waiting if self.limits else ():
+            limit = self.limits.reached(shelf.queue, shelf.function)
+            if limit is not None:
+                found[shelf.queue] = found.get(shelf.queue, frozenset()) | {limit}
+        return found
+
     def _may_run(self, shelf: Shelf) -> bool:
         """True unless its queue is paused, or a limit is reached."""
         return shelf.queue not in self.paused and self.limits.room(shelf.queue, shelf.function)

@@ -79,7 +79,13 @@ timeout.
 """
 
 
-def job_status(job: JobRow, now_ms: int, args: bytes | None = None, config: Config = NOTHING_SAID) -> Status:
+def job_status(
+    job: JobRow,
+    now_ms: int,
+    args: bytes | None = None,
+    config: Config = NOTHING_SAID,
+    limits: frozenset[str] = frozenset(),
+) -> Status:
     """All there is to say about a job at `now_ms`, epoch ms.
 
     Args:
@@ -87,6 +93,7 @@ def job_status(job: JobRow, now_ms: int, args: bytes | None = None, config: Conf
         now_ms: the time it is asked for.
         args: the arguments, where they are kept apart from the row.
         config: what operators say about its queue.
+        limits: those that jobs of its queue wait for, as their relay says.
     """
     spec = job.spec
     latest = _latest(job)
@@ -94,7 +101,7 @@ def job_status(job: JobRow, now_ms: int, args: bytes | None = None, config: Conf
         "id": spec.id,
         "phase": job.phase,
         "now": format_time(now_ms),
-        "waiting_for": waiting_for(job, now_ms, config),
+        "waiting_for": waiting_for(job, now_ms, config, limits),
         "function": spec.function,
         "queue": spec.queue,
         "key": spec.key,
@@ -128,9 +135,14 @@ def job_status(job: JobRow, now_ms: int, args: bytes | None = None, config: Conf
     }
 
 
-def waiting_for(job: JobRow, now_ms: int, config: Config = NOTHING_SAID) -> str | None:
-    """Why a job that has not ended is not running, as a sentence; None if it runs or has ended."""
+def waiting_for(
+    job: JobRow, now_ms: int, config: Config = NOTHING_SAID, limits: frozenset[str] = frozenset()
+) -> str | None:
+    """Why a job that has not ended is not running, as a sentence; None if it runs or has ended. `limits` as
+    of `job_status`.
+    """
     queue = job.spec.queue
+    limited = limits & {f"queue/{queue}", f"function/{job.spec.function}"}
     until = clock(now_ms if job.due_at_ms is None else job.due_at_ms, now_ms)
     match job.phase, job.wait_reason:
         case Phase.READY, reason if reason == WaitReason.PAUSED or config.paused(queue):
@@ -138,6 +150,8 @@ def waiting_for(job: JobRow, now_ms: int, config: Config = NOTHING_SAID) -> str 
             return f"queue {queue} is paused" + (f" ({note})" if note else "")
         case Phase.READY, WaitReason.QUEUE:
             return f"queue {queue}, which is being made"
+        case Phase.READY, _ if limited:
+            return f"limit {max(limited)}"
         case Phase.READY, _:
             return f"a minion of queue {queue} with the function {job.spec.function}"
         case Phase.RETRYING, _:

@@ -18,7 +18,6 @@ from schemas.keys import home
 from schemas.names import BadName, check_id, check_key, check_queue, likely_homes
 from schemas.times import format_time, parse_time
 from schemas.words import Phase, WaitReason
-from streams.core.config import Config
 from streams.core.status import job_status, schedule_status
 from streams.created import SLOT_MS
 from streams.duties import LOOKED_AT_MAX, Duty, overdue
@@ -116,8 +115,7 @@ class Answers:
                 )
             raise NoAnswer(NOT_FOUND, f"no job {id} is kept; ended jobs are forgotten after a day")
         partition, row = found
-        rows = partition.rows
-        return _status(row, self._shell.ticker.now_ms(), rows.config, rows.args(row))
+        return _status(row, self._shell.ticker.now_ms(), partition, partition.rows.args(row))
 
     async def jobs(self, asked: Mapping[str, str]) -> Answer:
         """Jobs, the newest first.
@@ -134,11 +132,11 @@ class Answers:
         queue, phase, count = chosen.queue, chosen.phase, _limit(asked.get("limit"))
         seen = await self._newest(chosen, count + 1)
         now_ms = self._shell.ticker.now_ms()
-        found = [(partition.jobs.get(glance.id), partition.rows.config) for glance, partition in seen[:count]]
+        found = [(partition.jobs.get(glance.id), partition) for glance, partition in seen[:count]]
         shown = []
-        for number, (row, config) in enumerate(found, 1):
+        for number, (row, partition) in enumerate(found, 1):
             if row is not None:
-                shown.append(_status(row, now_ms, config))
+                shown.append(_status(row, now_ms, partition))
             if number % TOLD_AT_ONCE == 0:
                 await asyncio.sleep(0)
         counts = self._counts()
@@ -428,8 +426,9 @@ def _latest(times_ms: Iterable[int | None]) -> str | None:
     return None if latest_ms is None else format_time(latest_ms)
 
 
-def _status(row: JobRow, now_ms: int, config: Config, args: bytes | None = None) -> Answer:
-    status: Answer = dict(job_status(row, now_ms, args, config))
+def _status(row: JobRow, now_ms: int, partition: Partition, args: bytes | None = None) -> Answer:
+    limits = partition.limits(row.spec.queue, now_ms)
+    status: Answer = dict(job_status(row, now_ms, args, partition.rows.config, limits))
     if row.phase == Phase.READY and row.wait_reason == WaitReason.QUEUE:
         status["waiting_for"] = f"queue {row.spec.queue}, whose topic is being made"
     return status

@@ -20,7 +20,7 @@ _numbers = count(1)
 def cluster(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Streams, relay with its Gearman door, and topics on the broker of the run, on free ports."""
     with Cluster.start(
-        replace(load()[0], gearman="127.0.0.1:0"),
+        replace(load()[0], gearman="127.0.0.1:0", limits="queue/narrow=1"),
         data=tmp_path_factory.mktemp("cluster"),
         bootstrap=bootstrap,
         prefix="e2e.",

@@ -203,6 +203,22 @@ async def test_the_status_of_a_running_job_says_where_it_is(
     await ended(job)
 
 
+async def test_a_job_that_waits_for_a_limit_says_so(client: Client, start: Start, tmp_path: Path) -> None:
+    """The relay tells the state machine which of its limits is reached."""
+    start("--queue", "narrow")
+    narrow = held.submit_with(queue="narrow")
+    jobs = [await client.submit(narrow.request(folder=str(tmp_path))) for _ in range(2)]
+
+    async def one_waits() -> bool:
+        found = [(await status_of(job))["waiting_for"] for job in jobs]
+        return sorted(found, key=str) == [None, "limit queue/narrow"]
+
+    await eventually_async(one_waits, timeout_s=30)
+    (tmp_path / "go").touch()
+    for job in jobs:
+        await ended(job)
+
+
 async def test_a_killed_minion_gives_its_jobs_back_at_once(
     client: Client, start: Start, tmp_path: Path
 ) -> None:

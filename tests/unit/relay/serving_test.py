@@ -76,3 +76,28 @@ def test_a_minion_that_was_here_a_moment_ago_is_waited_for() -> None:
     assert world.receipts == []
     world.wait(2_000, other)
     assert [receipt.outcome for receipt in world.receipts] == ["unserved"]
+
+
+def test_limits_that_jobs_wait_for_are_told_within_a_second() -> None:
+    """And once more when they wait no longer; between that nothing is said of them."""
+    world = World(limits={"function/f": 1, "queue/other": 1})
+    session = world.hello(functions=["f", "g"], credit=5)
+    told(world)
+    world.now_ms += 1_000
+    told(world)
+    world.read(world.dispatch())
+    world.now_ms += 1_000
+    assert told(world) == []
+    assert world.edge.serving.next_ms() == world.now_ms + 1_000
+    world.read(world.dispatch())
+    world.edge.serve(world.windows.values(), world.now_ms)
+    world.settle()
+    assert {each.limits for each in world.announcements} == {("function/f",)}
+    assert len(world.announcements) == len(world.windows)
+    told(world)
+    assert told(world) == []
+    world.answer(session, world.sent(session)[0])
+    world.edge.serve(world.windows.values(), world.now_ms)
+    world.settle()
+    assert {each.limits for each in world.announcements} == {None}
+    assert len(world.announcements) == len(world.windows)

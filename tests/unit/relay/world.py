@@ -30,10 +30,10 @@ class World:
     `store` is called.
     """
 
-    def __init__(self, offers: Offers | None = None) -> None:
-        """`offers` are what a scheduler would bring minions for."""
+    def __init__(self, offers: Offers | None = None, limits: dict[str, int] | None = None) -> None:
+        """`offers` are what a scheduler would bring minions for; `limits` as the operator sets them."""
         self.now_ms = START_MS
-        self.edge = Edge("relay-1", PARTITIONS, self.now_ms, traffic=Traffic(offers or Offers()))
+        self.edge = Edge("relay-1", PARTITIONS, self.now_ms, limits, Traffic(offers or Offers()))
         self.told: list[Told] = []
         self.windows = {number: Window("t.dispatch.default", number, 0) for number in range(PARTITIONS)}
         self.slow = False

@@ -4,6 +4,7 @@ from schemas.codec import encode
 from schemas.events import QueueConfig, Receipt
 from schemas.words import LanePolicy
 from streams.core.lane import AHEAD
+from streams.core.status import waiting_for
 from tests.fakes.desk import HOME, KEYS, Desk, Written
 
 LANES = {"default": LanePolicy.GOES_ON}
@@ -125,6 +126,24 @@ def test_many_jobs_without_a_minion_are_offered_bit_by_bit() -> None:
     assert desk.partition.next_due_ms() == 0
     assert len(desk.command("cancel", "j650").dispatches) == 199
     assert desk.partition.next_due_ms() != 0
+
+
+def test_what_a_ready_job_waits_for_is_the_limit_that_its_relay_told_of() -> None:
+    """For fifteen seconds, or until the relay says otherwise; others wait for others."""
+    desk = Desk()
+    for name in ("j0", "j1"):
+        desk.request(id=name, function="mail.send" if name == "j0" else "other")
+    limits = ("function/mail.send",)
+    desk.announce("mail.send", "other", limits=limits)
+    found = desk.partition.limits("default", desk.now_ms)
+    assert found == set(limits)
+    rows = desk.partition.jobs
+    assert waiting_for(rows["j0"], desk.now_ms, limits=found) == "limit function/mail.send"
+    assert "a minion of queue" in (waiting_for(rows["j1"], desk.now_ms, limits=found) or "")
+    assert desk.partition.limits("elsewhere", desk.now_ms) == frozenset()
+    assert desk.partition.limits("default", desk.now_ms + 20_000) == frozenset()
+    desk.announce("mail.send")
+    assert desk.partition.limits("default", desk.now_ms) == frozenset()
 
 
 def test_an_announcement_for_another_partition_is_refused() -> None:
