@@ -1,10 +1,13 @@
 """The log as tables: a real Kafka Connect, a real PostgreSQL, and what holds between them and the log."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import uuid
@@ -27,12 +30,15 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from jobstream import Client
 from jobstream.client import Job
+from jobstream.cluster import free_port
 from jobstream.cluster.child import Child
-from jobstream.cluster.up import Cluster
+from jobstream.cluster.up import Cluster, connects
 from jobstream.connect import applying, names
 from jobstream.connect.connectors import Place
 from jobstream.connect.postgres import PostgresMissing
 from jobstream.connect.up import Connect
+from jobstream.doctor.look import look
+from jobstream.registry import serving
 from schemas.codec import decode, encode
 from schemas.events import Fact
 from schemas.topics import Topics
@@ -50,12 +56,15 @@ QUERIES = sorted((ROOT / "deploy" / "connect" / "queries").glob("*.sql"))
 REASON = "__connect.errors.exception.message"
 TABLES = ("facts", "jobs", "attempts", "schedules", "dead_letters")
 AT_MS = 1_795_000_000_000
-CAUGHT_UP_S = 40.0
-VICTIMS = [("postgres",)] * 3 + [("connect",)] * 2 + [("connect", "postgres")]
+CAUGHT_UP_S = 60.0
+VICTIMS = [("postgres",), ("postgres",), ("connect",), ("connect", "postgres")]
 """What is killed, each time in another order."""
-ROWS_BETWEEN_KILLS = 600
-AT_ONCE = 20
-"""Jobs."""
+ROWS_BETWEEN_KILLS = 400
+VERB_S = 60.0
+AT_ONCE, PAUSE_S = 20, 0.1
+"""Jobs that are asked for at once, and the time between two such handfuls."""
+FLOW = 30
+"""Records."""
 
 
 @dataclass(frozen=True)
@@ -295,10 +304,19 @@ def _more(stage: Stage, topic: str, count: int) -> list[Any]:
     return found if len(found) >= count else []
 
 
-def tell(stage: Stage, job: str, **more: Any) -> str:
+def test_the_doctor_sees_it(stage: Stage) -> None:
+    """Both connectors run, some records were refused, and somebody reads the outbox."""
+    seen = look(replace(stage.connect.settings, database=stage.url))
+    assert [(each.name, each.runs) for each in seen.connectors] == [("sql.sql", True), ("sql.outbox", True)]
+    refused = everything(stage.cluster.bootstrap, names.refused(PREFIX))
+    assert seen.connectors[0].refused == len(refused)
+    assert [(slot.name, slot.read) for slot in seen.slots] == [("jobstream_outbox", True)]
+
+
+def tell(stage: Stage, job: str, topic: str = f"{PREFIX}facts", **more: Any) -> str:
     """Writes a fact as the service would; the id of its job."""
     fact = Fact(fact="admitted", job=job, key="x", partition=0, at_ms=AT_MS, phase="ready", **more)
-    stage.produce(f"{PREFIX}facts", encode(fact))
+    stage.produce(topic, encode(fact))
     return job
 
 
@@ -336,6 +354,8 @@ async def keep_asking(client: Client, over: asyncio.Event) -> list[Job]:
         some = await client.submit_many(echo.request(number) for number in range(AT_ONCE))
         assert [await job.result(timeout=60) for job in some] == list(range(AT_ONCE))
         jobs += some
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), PAUSE_S)
     return jobs
 
 
@@ -389,6 +409,36 @@ def _all(stage: Stage, query: str, ids: list[str]) -> Rows:
     return rows if len(rows) == len(ids) else []
 
 
+def test_the_verbs(stage: Stage, tmp_path: Path) -> None:
+    """`jobstream connect up` writes rows, `status` says that all runs, Ctrl-C ends all of it. The tables are
+    those of the schema that was named, although the database has others of their names.
+    """
+    topics, address = Topics("verbs."), f"127.0.0.1:{free_port()}"
+    with_topics(stage.cluster.bootstrap, topics)
+    with serving(topics, f"127.0.0.1:{free_port()}") as registry:
+        env = os.environ | {
+            "JOBSTREAM_REGISTRY": f"http://{registry}",
+            "JOBSTREAM_BOOTSTRAP": stage.cluster.bootstrap,
+            "JOBSTREAM_PREFIX": topics.prefix,
+            "JOBSTREAM_CONNECT": address,
+            "JOBSTREAM_DATABASE": stage.url,
+        }
+        verb = [sys.executable, "-m", "jobstream", "connect"]
+        command = [*verb, "up", "--schema", "verbs", "--data", str(tmp_path)]
+        with subprocess.Popen(command, env=env) as up:
+            try:
+                job = tell(stage, "verbs", topics.facts)
+                eventually(lambda: _rows(stage, "select from verbs.facts"), CAUGHT_UP_S)
+                assert stage.rows("select from jobstream.facts where job = %s", job) == []
+                said = subprocess.check_output([*verb, "status", "--json"], env=env, timeout=VERB_S)
+                assert [(row["connector"], row["runs"]) for row in json.loads(said)] == [("verbs.sql", True)]
+                up.send_signal(signal.SIGINT)
+                assert up.wait(VERB_S) == 0
+            finally:
+                up.kill()
+    assert not connects(address)
+
+
 # The serializers of confluent-kafka leave a connection to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_field_is_added_while_data_flows(stage: Stage, tmp_path: Path) -> None:
@@ -402,28 +452,34 @@ def test_a_field_is_added_while_data_flows(stage: Stage, tmp_path: Path) -> None
         place = Place(topics, stage.connect.database, "evolved", url)
         with_topics(stage.cluster.bootstrap, topics)
         applying.apply(stage.connect.worker, place, stage.cluster.bootstrap, with_outbox=False)
-        values = [
-            value_of(client, schema, topics, number) for number, schema in enumerate([old, new, old, new])
-        ]
-        for value in values:
-            stage.produce(topics.facts, value)
-        query = "select job, mood from evolved.facts order by job"
-        rows = eventually(lambda: _four(stage, query), CAUGHT_UP_S)
-        assert [row["mood"] for row in rows] == [None, "fine", None, "fine"]
-        assert len(stage.rows("select from evolved.jobs")) == 4
-        read = AvroDeserializer(client, json.dumps(old))
+        write_old, write_new = (AvroSerializer(client, json.dumps(schema)) for schema in (old, new))
         context = SerializationContext(topics.facts, MessageField.VALUE)
-        assert [read(value, context)["job"] for value in values] == [f"job-{n}" for n in range(4)]
+        # The old release writes before the new one begins, while it does, and after it.
+        values = list[bytes]()
+        for number in range(3 * FLOW):
+            values.append(fact_of(write_old, context, number))
+            stage.produce(topics.facts, values[-1])
+            if number == FLOW:
+                eventually(lambda: _rows(stage, "select from evolved.facts"), CAUGHT_UP_S)
+            if FLOW <= number < 2 * FLOW:
+                values.append(fact_of(write_new, context, number, mood="fine"))
+                stage.produce(topics.facts, values[-1])
+        query = "select job, mood from evolved.facts order by record_offset"
+        rows = eventually(lambda: _rows(stage, query, len(values)), CAUGHT_UP_S)
+        assert [row["mood"] for row in rows].count("fine") == FLOW
+        assert len(stage.rows("select from evolved.jobs")) == len(values)
+        read = AvroDeserializer(client, json.dumps(old))
+        assert [read(value, context)["job"] for value in values] == [row["job"] for row in rows]
         broken = {**new, "fields": [*new["fields"], {"name": "must", "type": "string"}]}
         assert not client.test_compatibility("evolved.facts-value", Schema(json.dumps(broken), "AVRO"))
 
 
-def _four(stage: Stage, query: str) -> Rows:
+def _rows(stage: Stage, query: str, count: int = 1) -> Rows:
     try:
         rows = stage.rows(query)
-    except psycopg.errors.UndefinedColumn:  # it comes with the first value that has it
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):  # as long as nobody needs them
         return []
-    return rows if len(rows) == 4 else []
+    return rows if len(rows) >= count else []
 
 
 def with_topics(bootstrap: str, topics: Topics) -> None:
@@ -435,10 +491,10 @@ def with_topics(bootstrap: str, topics: Topics) -> None:
         done.result()
 
 
-def value_of(client: SchemaRegistryClient, schema: Any, topics: Topics, number: int) -> bytes:
+def fact_of(write: AvroSerializer, context: SerializationContext, number: int, **more: str) -> bytes:
     """A fact as a release with that schema writes it."""
-    fact = Fact(fact="admitted", job=f"job-{number}", key="x", partition=0, at_ms=AT_MS, phase="ready")
-    written = {**vars(fact), "mood": "fine"} if "mood" in json.dumps(schema) else vars(fact)
-    context = SerializationContext(topics.facts, MessageField.VALUE)
-    value: bytes = AvroSerializer(client, json.dumps(schema))(written, context)
+    job = f"job-{number}{''.join(more)}"
+    fact = Fact(fact="admitted", job=job, key="x", partition=0, at_ms=AT_MS, phase="ready")
+    value = write({**vars(fact), **more}, context)
+    assert value is not None
     return value
