@@ -59,7 +59,7 @@ def sink(place: Place) -> Config:
         **_connection(place),
         **_avro(place),
         **_in_order(),
-        **_tables(topics),
+        **_tables(place),
         **_refusals(topics.prefix),
         "flush.max.retries": str(RETRIES),
         "flush.retry.delay.ms": str(RETRY_MS),
@@ -93,15 +93,19 @@ def _in_order() -> Config:
     }
 
 
-def _tables(topics: Topics) -> Config:
-    """Which table a record goes to, and its key there: its place in the log."""
+def _tables(place: Place) -> Config:
+    """Which table a record goes to, and its key there: its place in the log.
+
+    The table is named with its schema. Without, Debezium writes to the first of that name that the database
+    has, in whatever schema that is; the search path has no say.
+    """
     return {
         "transforms": "offset,facts,letters",
         "transforms.offset.type": "org.apache.kafka.connect.transforms.InsertField$Value",
         "transforms.offset.offset.field": f"{OFFSET}!",
-        **_renamed("facts", topics.facts, FACTS_TABLE),
-        **_renamed("letters", topics.dead, LETTERS_TABLE),
-        "collection.name.format": "${topic}",
+        **_renamed("facts", place.topics.facts, FACTS_TABLE),
+        **_renamed("letters", place.topics.dead, LETTERS_TABLE),
+        "collection.name.format": f"{place.schema}.${{topic}}",
         "insert.mode": "upsert",
         "primary.key.mode": "record_value",
         "primary.key.fields": f"partition,{OFFSET}",

@@ -52,6 +52,7 @@ def test_the_sink_reads_what_was_committed_and_writes_by_place() -> None:
     assert told["topics"] == "shop.facts,shop.dead"
     assert (told["insert.mode"], told["primary.key.fields"]) == ("upsert", "partition,record_offset")
     assert told["errors.deadletterqueue.topic.name"] == "shop.connect.refused"
+    assert told["collection.name.format"] == "jobs.${topic}"
 
 
 def test_the_database_as_java_and_as_libpq_name_it() -> None:
