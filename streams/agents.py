@@ -5,6 +5,7 @@ was not decided must not be passed over, so whatever is raised here ends the pro
 again.
 """
 
+from functools import partial
 from typing import Any
 
 import faust
@@ -27,3 +28,4 @@ def add_agent(app: faust.App, shell: Shell) -> None:
         async for batch in batches:
             writes = shell.decide(map(Record._make, batch))
             await batch.write(*writes)
+            batch.when_written(partial(shell.confirmed, batch.positions))

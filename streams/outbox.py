@@ -205,7 +205,7 @@ class Outbox:
         self._then.append(Out(self._topics.dead, self._number, row.spec.key.encode(), letter))
 
     def dispatch(self, row: JobRow, args: bytes | None, *, early: bool) -> None:
-        """The current epoch of a ready job, to the relays; `early` if its request alone decided it."""
+        """The current epoch of a ready job, to the relays; `early` if it may leave before its row."""
         dispatch = encode(records.dispatch_record(row, args))
         topic = self._topics.dispatch(row.spec.queue)
         stage = self._early if early else self._then

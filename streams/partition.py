@@ -66,6 +66,7 @@ from streams.core.effect import (
 from streams.core.events import (
     Beaten,
     CancelAsked,
+    Due,
     Ended,
     Event,
     Restored,
@@ -158,6 +159,7 @@ class Partition:
             topics.schedules: Source.SCHEDULES,
         }
         self._next: dict[str, int] = dict.fromkeys(self._apply, 0)  # offset of the next record, by topic
+        self._durable = dict(self._next)  # what records before this one did is in the log, by topic
 
     # Its life.
 
@@ -177,6 +179,7 @@ class Partition:
             BadRow: a row cannot be read. The partition must not be worked on.
         """
         self._next.update({topic: begins[topic] for topic in self._next})
+        self._durable.update(self._next)
         for row in self.rows.read(lambda row: self._restored(row, settled)):
             self._job_again(row)
         self._unserved = {name: dict.fromkeys(reversed(ids)) for name, ids in self._unserved.items()}
@@ -222,6 +225,10 @@ class Partition:
             self._outbox.end_again(row)
         at_ms = row.dispatched_at_ms or row.ended_at_ms or 0
         self._job_effects(row, job.outstanding(row), at_ms, again=True)
+
+    def confirmed(self, topic: str, offset: int) -> None:
+        """All that records of a source topic before this offset led to is in the log."""
+        self._durable[topic] = max(self._durable[topic], offset)
 
     def next_due_ms(self) -> int | None:
         """When a tick is wanted, epoch ms; None: nothing wants one."""
@@ -707,7 +714,7 @@ class Partition:
                 step.effects,
                 event.at_ms,
                 again=not step.facts,
-                new=before is None and after.spec.lane is None and after.spec.unique is None,
+                early=self._may_leave_early(before, event, after),
             )
         value = None
         if step.durable:
@@ -717,6 +724,20 @@ class Partition:
         if after is not before:
             self._keep(id, before, after, value)
         return None
+
+    def _may_leave_early(self, before: JobRow | None, event: Event, after: JobRow) -> bool:
+        """True if the job's dispatch may leave before its row is durable.
+
+        That of a new job, if its request alone decides it: after a crash it is read again before any word of
+        a minion, and leads to the same dispatch. And that of a job whose time has come, if its row is in the
+        log as it was before: whatever is read first after a crash, that row says what a word about its next
+        epoch means (see `core.job`).
+        """
+        if after.spec.lane is not None:
+            return False
+        if before is None:
+            return after.spec.unique is None
+        return isinstance(event, Due) and not self._in_doubt(before, self._durable)
 
     def _keep(self, id: str, before: JobRow | None, after: JobRow | None, value: bytes | None) -> None:
         self.rows.keep_job(id, after, value)
@@ -739,7 +760,7 @@ class Partition:
         return self._outbox.job_row(after)
 
     def _job_effects(
-        self, row: JobRow, effects: tuple[Effect, ...], at_ms: int, *, again: bool, new: bool = False
+        self, row: JobRow, effects: tuple[Effect, ...], at_ms: int, *, again: bool, early: bool = False
     ) -> JobRow:
         """Puts the effects into the outbox. The row says so if its dispatch has to wait for its queue.
 
@@ -748,13 +769,12 @@ class Partition:
             effects: what it asks of the world.
             at_ms: when it asked.
             again: it has asked before; what was decided then is not decided anew.
-            new: its dispatch may leave before its row is durable: after a crash its request is read again
-                before any word of a minion, and leads to the same dispatch.
+            early: its dispatch may leave before its row is durable.
         """
         for effect in effects:
             match effect:
                 case DispatchJob():
-                    row = self._dispatch(row, again=again, early=new)
+                    row = self._dispatch(row, again=again, early=early)
                 case TellRelays():
                     self._outbox.call_off(row, effect, at_ms)
                 case WriteDeadLetter():

@@ -54,7 +54,8 @@ class Writes(NamedTuple):
 
     Every record of `first` (rows, facts, refusals) is confirmed before any of `then` (what makes things run:
     dispatches, controls, fired and routed requests) is sent; only then is the record done. `early` may leave
-    before either: the first dispatch of a new job, which its request alone decides.
+    before either: the first dispatch of a new job, which its request alone decides, and that of a job whose
+    time has come.
     """
 
     first: tuple[Out, ...] = ()

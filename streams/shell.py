@@ -181,6 +181,12 @@ class Shell:
                 self.ticker.applied(record, partition.latest_tick)
         return Writes(tuple(first), tuple(then), tuple(early))
 
+    def confirmed(self, positions: Mapping[tuple[str, int], tuple[int, int]]) -> None:
+        """What records led to is in the log: for each topic and partition, those from where to where."""
+        for (topic, number), (_, end) in positions.items():
+            if (partition := self.partitions.get(number)) is not None:
+                partition.confirmed(topic, end)
+
     def stop(self) -> None:
         """Ends the loops."""
         for task in self._tasks:

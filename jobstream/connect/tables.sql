@@ -249,7 +249,7 @@ begin
         select job, key, epoch - 1, attempt, function, queue, null, null, at, 'taken_back', null, null, null, null, null,
             null, null, null, null, null, null, record_offset
         from told
-        where epoch > 1 and phase = 'ready' and fact in ('readied', 'retried')
+        where epoch > 1 and phase = 'ready' and fact = 'readied'
     ) as said
     group by job, key, epoch
     on conflict (job, key, epoch) do update set

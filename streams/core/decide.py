@@ -71,10 +71,8 @@ def decide(job: JobRow | None, event: Event) -> Decision:  # noqa: C901, PLR0912
     if job is None:
         return _unknown(event)
     match event:
-        case Ended():
-            return _ended(job, event)
-        case Beaten():
-            return _beaten(job, event)
+        case Ended() | Beaten():
+            return _word(job, event)
         case Due():
             return _due(job, event)
         case ResultDue():
@@ -135,7 +133,7 @@ def _cancel_asked(job: JobRow, event: CancelAsked) -> Decision:
     reason = _asked("cancelled", event)
     match job.phase:
         case Phase.SCHEDULED | Phase.RETRYING:
-            return (facts.Cancelled(*_place(event), reason, None),)
+            return (facts.Cancelled(*_place(event), reason, None, _may_have_left(job, event)),)
         case Phase.READY:
             return (facts.Cancelled(*_place(event), reason, Withdrawal(Verdict.WITHDRAWN)),)
         case Phase.LEASED if event.terminate:
@@ -181,6 +179,21 @@ def _reschedule_asked(job: JobRow, event: RescheduleAsked) -> Decision:
 
 
 # What minions and relays tell.
+
+
+def _word(job: JobRow, event: Ended | Beaten) -> Decision:
+    """A word about the epoch that a waiting job gets next proves that its time came: the dispatch left before
+    the row said so, and whoever decided it died. It counts as if that had been decided again first.
+    """
+    word = event.receipt if isinstance(event, Ended) else event.beat
+    if word.epoch != job.epoch + 1 or not _waits_for_time(job):
+        return _ended(job, event) if isinstance(event, Ended) else _beaten(job, event)
+    assert job.due_at_ms is not None, "it waits for a time"
+    came = facts.Readied(min(job.due_at_ms, event.at_ms), event.source, event.offset, None)
+    ready = evolve.evolve(job, came, Phase.READY)
+    assert ready is not None, "a job that waited is kept"
+    told = _ended(ready, event) if isinstance(event, Ended) else _beaten(ready, event)
+    return told if isinstance(told, Rejection) else (came, *told)
 
 
 def _beaten(job: JobRow, event: Beaten) -> Decision:
@@ -321,7 +334,7 @@ def _expiry_passed(job: JobRow, event: ExpiryPassed) -> Decision:
         return _not_now(job, "expiry", "only a job that waits to be started expires")
     if not _reached(job.spec.expires_at_ms, event.at_ms):
         return _too_early(job, "expiry", job.spec.expires_at_ms, event)
-    return (facts.Expired(*_place(event), EXPIRED, _withdrawn(job)),)
+    return (facts.Expired(*_place(event), EXPIRED, _withdrawn(job), _may_have_left(job, event)),)
 
 
 def _deadline_passed(job: JobRow, event: DeadlinePassed) -> Decision:
@@ -331,7 +344,7 @@ def _deadline_passed(job: JobRow, event: DeadlinePassed) -> Decision:
         return _too_early(job, "total deadline", job.spec.ends_by_ms, event)
     if job.cancel_reason is not None:
         return (facts.Cancelled(*_place(event), job.cancel_reason, _withdrawn(job)),)
-    return (facts.Died(*_place(event), OUT_OF_TIME, _withdrawn(job)),)
+    return (facts.Died(*_place(event), OUT_OF_TIME, _withdrawn(job), _may_have_left(job, event)),)
 
 
 def _dispatch_aged(job: JobRow, event: DispatchAged) -> Decision:
@@ -412,6 +425,20 @@ def _asked(done: str, event: CancelAsked | RetryAsked | RescheduleAsked) -> str:
     return reason[: defaults.REASON_CHARS_MAX]
 
 
+def _waits_for_time(job: JobRow) -> bool:
+    """True if time alone makes it ready. When that comes it may be dispatched before its row says so; one of
+    a lane is not.
+    """
+    return job.phase in WAITING and job.due_at_ms is not None and job.spec.lane is None
+
+
+def _may_have_left(job: JobRow, event: Occurrence) -> bool:
+    """True if a dispatch of the next epoch may be on its way though the row does not say so: the time has
+    come, and whoever saw that may have died.
+    """
+    return _waits_for_time(job) and _reached(job.due_at_ms, event.at_ms)
+
+
 def _withdrawn(job: JobRow) -> Withdrawal | None:
     """The end of an attempt that a minion has or may be given: it must be called off."""
     return Withdrawal(Verdict.WITHDRAWN) if job.phase in OFFERED else None
@@ -427,10 +454,10 @@ def _too_late(job: JobRow, event: Occurrence, end: End | None, next_ms: int) -> 
     )
     if _reached(spec.ends_by_ms, next_ms):
         reason = f"{ended}the total deadline" if ended else OUT_OF_TIME
-        return (facts.Died(*_place(event), reason, end),)
+        return (facts.Died(*_place(event), reason, end, _may_have_left(job, event)),)
     if _reached(spec.expires_at_ms, next_ms):
         reason = f"{ended}the expiry" if ended else EXPIRED
-        return (facts.Expired(*_place(event), reason, end),)
+        return (facts.Expired(*_place(event), reason, end, _may_have_left(job, event)),)
     return ()
 
 

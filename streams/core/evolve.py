@@ -143,10 +143,13 @@ def _readied(job: JobRow, fact: facts.Readied) -> Fields:
 def _retried(job: JobRow, fact: facts.Retried) -> Fields:
     """Someone asked: an ended job begins anew with fresh counters, a waiting one waits no longer. An expiry
     that has passed is lifted, and a total deadline that has passed is given once more from now.
+
+    The epoch that follows the end is passed over: if the job ended while it waited, a dispatch of that epoch
+    may have left, and relays drop what they have seen.
     """
     anew = job.ended_at_ms is not None
     attempt = 1 if anew else job.attempt + (job.phase == Phase.RETRYING)
-    fields = _offered(job, job.attempts, fact, attempt)
+    fields = _offered(job, job.attempts, fact, attempt, job.epoch + (2 if anew else 1))
     return fields | _begun_anew(job, fact)
 
 
@@ -193,9 +196,11 @@ def _attempt(attempt: int, epoch: int, fact: Change) -> Attempt:
     return Attempt(attempt=attempt, epoch=epoch, dispatched_at_ms=fact.at_ms, spilled=False)
 
 
-def _offered(job: JobRow, attempts: tuple[Attempt, ...], fact: Change, attempt: int) -> Fields:
-    """A new epoch, and its attempt behind those that have ended."""
-    epoch, dropped = job.epoch + 1, job.attempts_dropped
+def _offered(
+    job: JobRow, attempts: tuple[Attempt, ...], fact: Change, attempt: int, epoch: int | None = None
+) -> Fields:
+    """A new epoch, the next unless another is given, and its attempt behind those that have ended."""
+    epoch, dropped = epoch or job.epoch + 1, job.attempts_dropped
     if len(attempts) >= defaults.ATTEMPTS_REMEMBERED_MAX:
         attempts, dropped = attempts[1:], dropped + 1
     return {

@@ -187,6 +187,8 @@ class Cancelled(Change):
 
     reason: str
     end: End | None
+    left: bool = False
+    """True if it waited, and a dispatch of the next epoch may have left already: that is called off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,8 @@ class Died(Change):
 
     reason: str
     end: End | None
+    left: bool = False
+    """True if it waited, and a dispatch of the next epoch may have left already: that is called off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +207,8 @@ class Expired(Change):
 
     reason: str
     end: End | None
+    left: bool = False
+    """True if it waited, and a dispatch of the next epoch may have left already: that is called off."""
 
 
 @dataclass(frozen=True, slots=True)

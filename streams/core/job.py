@@ -34,6 +34,12 @@ attempt.
 receipt or beat of another epoch, or of one that has ended, is refused, so an attempt that came back from
 the dead harms nothing. The epoch reaches the function as its fencing token.
 
+**Dispatched before the row says so.** When the time of a waiting job has come and its row is durable as it
+is, its next epoch may be dispatched at once: a crash before the new row leaves a waiting row, and a dispatch
+of the epoch that this row gets next whatever comes of it. A word about that epoch proves that the time came,
+and counts. If something else comes first, nothing contradicts it: a cancel, an expiry or a deadline after the
+time calls that epoch off, a retry of an ended job passes it over, and after a new time it still counts.
+
 **Replays.** The row keeps the last applied offset of each source. An event that was applied changes
 nothing, and returns what is `outstanding`: the effects that the row still awaits, derived from the row
 alone. So a crash between the row and its effects loses none, and whoever gets one twice drops it by (job,
@@ -235,7 +241,16 @@ def step(job: JobRow | None, event: Event) -> Step | Rejection:
         job = evolve(job, fact)
         found += effects(job, fact)
         durable = durable or type(fact) not in EPHEMERAL
+    if len(facts) > 1:  # what a word told was dispatched need not be dispatched again
+        found = tuple(effect for effect in found if not _is_over(job, effect))
     return Step(job, facts, found, durable)
+
+
+def _is_over(job: JobRow | None, effect: Effect) -> bool:
+    """True for a dispatch of an epoch that is with a minion, or behind the job."""
+    if not isinstance(effect, DispatchJob):
+        return False
+    return job is None or job.phase != Phase.READY or job.epoch != effect.epoch
 
 
 def is_applied(job: JobRow, source: Source, offset: int) -> bool:
@@ -272,15 +287,23 @@ def _effects(job: JobRow, fact: Fact) -> tuple[Effect, ...]:
         case Lost() | Readied():
             called_off = _call_off(job) if fact.end is not None else ()
             return (DispatchJob(job.epoch), *called_off)
-        case Failed() | Parked() | Rescheduled() | Cancelled() | Expired():
+        case Failed() | Parked() | Rescheduled():
             return _call_off(job) if fact.end is not None else ()
+        case Cancelled() | Expired():
+            return _ended_effects(job, fact)
         case Died():
-            called_off = _call_off(job) if fact.end is not None else ()
-            return (WriteDeadLetter(fact.reason), *called_off)
+            return (WriteDeadLetter(fact.reason), *_ended_effects(job, fact))
         case CancelRequested():
             return (TellRelays(job.epoch),)
         case _:
             return ()
+
+
+def _ended_effects(job: JobRow, fact: Cancelled | Expired | Died) -> tuple[Effect, ...]:
+    """Calls off what a minion may have, or may be given still."""
+    if fact.left:
+        return (TellRelays(job.epoch + 1),)
+    return _call_off(job) if fact.end is not None else ()
 
 
 def outstanding(job: JobRow) -> tuple[Effect, ...]:
@@ -297,7 +320,9 @@ def _outstanding(job: JobRow) -> tuple[Effect, ...]:
         case Phase.LEASED:
             return () if job.cancel_reason is None else (TellRelays(job.epoch),)
         case Phase.DEAD:
-            return (WriteDeadLetter(job.end_reason or ""), *_call_off(job))
+            return (WriteDeadLetter(job.end_reason or ""), *_call_off(job), TellRelays(job.epoch + 1))
+        case Phase.CANCELLED | Phase.EXPIRED:  # it may have waited when it ended
+            return (*_call_off(job), TellRelays(job.epoch + 1))
         case Phase.SUCCEEDED:
             return ()
         case _:

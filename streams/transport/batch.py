@@ -4,6 +4,7 @@ Owns the shape of what crosses between the agent and the transport. Must never w
 itself: it hands over, once.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -76,7 +77,7 @@ class Batch:
         self.positions = positions
         self.membership = membership
         self._hand_over = hand_over
-        self.written_future: Awaitable[None] | None = None
+        self.written_future: asyncio.Future[None] | None = None
 
     def __iter__(self) -> Iterator[Record]:
         """Every record, partition by partition, in order within each."""
@@ -103,9 +104,8 @@ class Batch:
             transactional mode
                 they become visible together with the offsets.
             then: what makes something run; it is sent outside of any transaction, so no reader waits for one.
-            early: sent at once, before `first`, outside of any transaction; for what depends on nothing but
-                the records themselves, so that sending it twice or sending it for a batch that is never
-                committed does no harm.
+            early: sent at once, before `first`, outside of any transaction; for what does no harm if it is
+                sent twice, or for a batch that is never committed.
 
         Returns when the writer has it, not when it is durable: the next batch is decided meanwhile. What
         fails ends the process. After a crash the records are delivered again, unless their offsets were
@@ -114,12 +114,19 @@ class Batch:
         """
         await self._hand_over(self, Writes(first, then, early))
 
+    def when_written(self, tell: Callable[[], object]) -> None:
+        """Calls `tell` when everything of this batch is confirmed; it must have been handed over."""
+        self._written().add_done_callback(lambda _: tell())
+
     async def written(self) -> None:
         """Returns when everything of this batch is confirmed: `first`, `then`, `early`, and in transactions
         the offsets.
         """
+        await self._written()
+
+    def _written(self) -> "asyncio.Future[None]":
         if self.written_future is None:
             raise RuntimeError(
                 f"a batch of {len(self)} records must be written before its end can be waited for"
             )
-        await self.written_future
+        return self.written_future

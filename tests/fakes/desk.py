@@ -156,6 +156,11 @@ class Desk:
         """The end of each source."""
         return {topic: self.log.end(topic, self.number) for topic in self.sources}
 
+    def confirm(self) -> None:
+        """All that was applied is in the log, as far as the partition knows."""
+        for topic, end in self.ends().items():
+            self.partition.confirmed(topic, end)
+
     def write(
         self, topic: str, key: bytes | None, value: bytes | None, headers: tuple[Header, ...] = ()
     ) -> Record:

@@ -107,7 +107,7 @@ class JobLife(RuleBasedStateMachine):
         before, row = self.phase, self.life.job
         said = {"epoch": (row.epoch if row else 1) + off, "assigned_at_ms": self.life.now_ms - late_ms}
         self.check(lambda: self.life.beat(kind, done=done, **said))
-        alive = off == 0 and before in {Phase.READY, Phase.LEASED}
+        alive = self.counts(before, off)
         assert self.phase == (Phase.LEASED if alive else before)
 
     @rule(
@@ -130,7 +130,7 @@ class JobLife(RuleBasedStateMachine):
         before, row, result = self.phase, self.life.job, bytes(result_bytes)
         epoch = (row.epoch if row else 1) + off
         self.check(lambda: self.life.end(outcome, epoch=epoch, error_type=error, result=result, **more))
-        if off or before not in {Phase.READY, Phase.LEASED} or outcome == "nonsense":
+        if not self.counts(before, off) or outcome == "nonsense":
             assert self.phase == before, "a stale receipt is refused"
         elif outcome == Outcome.SUCCESS and len(result) == 1 and len(more.get("checkpoint", b"")) < 2:
             assert self.phase == Phase.SUCCEEDED
@@ -198,6 +198,15 @@ class JobLife(RuleBasedStateMachine):
         assert len(row.attempts) <= 10
         assert machine.next_due_ms(row) is not None or row.phase not in {"scheduled", "retrying", "leased"}
 
+    @staticmethod
+    def counts(before: str | None, off: int) -> bool:
+        """True if a word about an epoch so far from the current one counts: about that which is offered, or
+        about the next one of a job that waits, which may have left before its row said so.
+        """
+        if before in {Phase.SCHEDULED, Phase.RETRYING}:
+            return off == 1
+        return off == 0 and before in {Phase.READY, Phase.LEASED}
+
     @property
     def phase(self) -> str | None:
         """The phase now; None without a row."""
@@ -233,14 +242,20 @@ class JobLife(RuleBasedStateMachine):
         return row
 
     def check_dispatches(self, before: JobRow | None, step: Step) -> None:
-        """Epochs grow by one with each decision to dispatch, and with nothing else."""
+        """Epochs grow by one with each decision to dispatch, and with nothing else; but that after an end is
+        passed over. A word about the next epoch of a waiting job says that it was dispatched.
+        """
         minted = [effect.epoch for effect in step.effects if isinstance(effect, DispatchJob)]
-        if before is not None and step.facts:
+        if before is None:
+            return
+        anew = before.phase in PHASES_TERMINAL
+        left = len(step.facts) > 1
+        if step.facts:
             for epoch in minted:
-                assert epoch == before.epoch + 1, "an epoch is one more than the one before"
+                assert epoch == before.epoch + 1 + anew + left, "an epoch is one more than the one before"
                 assert before.phase != Phase.SUCCEEDED, "never dispatched after success"
-        if step.job is not None and before is not None:
-            assert step.job.epoch == before.epoch + len(minted), "no epoch without a dispatch"
+        if step.job is not None:
+            assert step.job.epoch == before.epoch + left + len(minted) * (1 + anew), "no epoch for nothing"
 
 
 JobLife.TestCase.settings = settings(stateful_step_count=40)

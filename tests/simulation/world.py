@@ -45,7 +45,11 @@ LOOK_MS_MAX = 1_000
 CALM_AFTER_MS = 40_000
 """From then on nothing fails any more, so that everything must come to an end."""
 CRASHES_MAX = 12
-GROUP_MAX = 6
+BATCH_MAX = 6
+HANDED_MAX = 4
+"""Batches that may be with the writer."""
+STALE_RECORDS_MAX = 40
+"""Records that a worker decides which has lost its partitions and does not know it yet."""
 
 SCHEDULE = "minutely"
 FIRE_MS = 5_000
@@ -69,8 +73,25 @@ class Asked:
 
 
 @dataclass
+class Handed:
+    """What one batch led to, while it is with the writer."""
+
+    before: Mapping[Place, int]
+    """Where the batch began."""
+    after: Mapping[Place, int]
+    """Where it ended."""
+    writes: list[Writes]
+
+    def outs(self, stage: str) -> list[Out]:
+        """All that belongs to a stage."""
+        return [out for writes in self.writes for out in getattr(writes, stage)]
+
+
+@dataclass
 class Worker:
-    """A streams worker as its host runs it: restore, begin, decide in groups, write in two stages, commit."""
+    """A streams worker as its host runs it: restore, begin, decide in batches, write what was decided
+    meanwhile as one group in two stages, commit. What is early leaves when it is decided.
+    """
 
     world: "World"
     partitions: dict[int, Partition] = field(default_factory=dict)
@@ -78,6 +99,7 @@ class Worker:
     ticking: set[int] = field(default_factory=set)
     leading: dict[Place, int] = field(default_factory=dict)
     """Requests that were there when it started: nothing else is read before them."""
+    handed: list[Handed] = field(default_factory=list)
 
     def start(self) -> None:
         """Restores every partition, and sends what is in doubt."""
@@ -91,61 +113,60 @@ class Worker:
             offsets = {topic: committed.get((topic, number), 0) for topic in world.sources}
             self.positions |= {(topic, number): offset for topic, offset in offsets.items()}
             settled = {topic: world.settled.get((topic, number), at) for topic, at in offsets.items()}
-            self.write(partition.begin(offsets, settled))
+            again = partition.begin(offsets, settled)
+            self.send(again.first)
+            self.send(again.then)
             self.partitions[number] = partition
             self.leading[world.topics.requests, number] = world.log.end(world.topics.requests, number)
 
-    def write(self, *groups: Writes) -> None:
-        """Writes the stages of a group, one after the other; may die anywhere in between."""
-        for stage in ("early", "first", "then"):
-            outs = [out for writes in groups for out in getattr(writes, stage)]
-            if self.world.may_crash():
-                self.world.append(self.world.torn(outs))
-                raise Crash
-            self.world.append(outs)
-
-    def write_atomically(self, before: Mapping[Place, int], *groups: Writes) -> None:
-        """The same as the transactional mode does it: the first stage and the offsets are one. `before` is
-        where the group began.
-        """
-        world = self.world
-        early, first, then = (
-            [out for writes in groups for out in getattr(writes, stage)]
-            for stage in ("early", "first", "then")
-        )
-        if world.may_crash():
-            world.append(world.torn(early))
+    def send(self, outs: Iterable[Out]) -> None:
+        """Writes records that are not one; may die in between."""
+        outs = list(outs)
+        if self.world.may_crash():
+            self.world.append(self.world.torn(outs))
             raise Crash
-        world.append(early + first)
-        world.committed.update(self.positions)
-        world.settled.update(before)
-        if world.may_crash():
-            world.append(world.torn(then))
-            raise Crash
-        world.append(then)
+        self.world.append(outs)
 
     def decide(self) -> None:
-        """Takes some records from any sources, decides them, writes, and commits: with what it writes, or
-        some time after it.
-        """
-        world, rng = self.world, self.world.rng
-        group: list[Writes] = []
-        before = dict(self.positions)
-        for _ in range(rng.randint(1, GROUP_MAX)):
-            record = self.next_record()
-            if record is None:
-                break
+        """Takes some records from any sources, decides them, and hands over what they lead to."""
+        if len(self.handed) < HANDED_MAX:
+            handed = self.decided(self.world.rng.randint(1, BATCH_MAX))
+            self.send(handed.outs("early"))
+            self.handed.append(handed)
+
+    def decided(self, most: int) -> Handed:
+        """What so many records lead to, or fewer if there are no more."""
+        world = self.world
+        before, writes = dict(self.positions), list[Writes]()
+        while len(writes) < most and (record := self.next_record()) is not None:
             self.positions[record.topic, record.partition] += 1
             world.decided.append(record)
-            group.append(self.partitions[record.partition].apply(record))
+            writes.append(self.partitions[record.partition].apply(record))
             if record.topic == world.topics.timers:
                 self.ticking.discard(record.partition)
-        if world.is_transactional:
-            self.write_atomically(before, *group)
+        return Handed(before, dict(self.positions), writes)
+
+    def write(self) -> None:
+        """Writes all that was handed over as one group, and commits: with what it writes, or some time after
+        it.
+        """
+        if not self.handed:
             return
-        self.write(*group)
-        if rng.random() < 0.5:
-            world.committed.update(self.positions)
+        world, group, self.handed = self.world, self.handed, []
+        first, then = ([out for handed in group for out in handed.outs(stage)] for stage in ("first", "then"))
+        if not world.is_transactional:
+            self.send(first)
+        elif world.may_crash():
+            raise Crash
+        else:
+            world.append(first)
+            world.committed.update(group[-1].after)
+            world.settled.update(group[0].before)
+        self.send(then)
+        if not world.is_transactional and world.rng.random() < 0.5:
+            world.committed.update(group[-1].after)
+        for (topic, number), offset in group[-1].after.items():
+            self.partitions[number].confirmed(topic, offset)
 
     def next_record(self) -> Record | None:
         """The next record of some source that has one."""
@@ -210,6 +231,7 @@ class World:
         self.paused: list[str] = []
         self.edge = Edge(self)
         self.worker = Worker(self)
+        self.stale: Worker | None = None
 
     # Faults.
 
@@ -264,7 +286,9 @@ class World:
         raise AssertionError(f"no end after {STEPS_MAX} steps: {self.unfinished()}")
 
     def restart(self) -> None:
-        """A worker starts, as often as it takes."""
+        """A worker starts, as often as it takes. The one before was dead, or is only asleep."""
+        if self.rng.random() < 0.5:
+            self.stale = self.worker
         while True:
             self.worker = Worker(self)
             try:
@@ -273,9 +297,25 @@ class World:
                 continue
             return
 
+    def wake(self) -> None:
+        """A worker that slept goes on until it finds that its partitions belong to another: it decides, and
+        what is early leaves. The broker refuses the rest.
+        """
+        if self.stale is not None and self.stale.partitions:
+            self.append(self.stale.decided(STALE_RECORDS_MAX).outs("early"))
+        self.stale = None
+
     def step(self) -> bool:
         """One thing happens; False when nothing is left to happen."""
-        actions = [self.edge.step, self.worker.decide, self.worker.decide, self.worker.tick]
+        actions = [
+            self.edge.step,
+            self.worker.decide,
+            self.worker.decide,
+            self.worker.tick,
+            self.worker.write,
+        ]
+        if self.stale:
+            actions.append(self.wake)
         if not self.asking_done:
             actions.append(self.ask)
         if self.queues._wanted:
@@ -283,7 +323,7 @@ class World:
         if self.paused and self.calm:
             self.operate(self.paused.pop(), paused=False)
         before = self.log.written
-        pending = self.worker.next_record() is not None or self.edge.busy
+        pending = self.worker.next_record() is not None or bool(self.worker.handed) or self.edge.busy
         self.rng.choice(actions)()
         if self.log.written == before and not pending:
             return self.wait()
@@ -292,7 +332,7 @@ class World:
 
     def wait(self) -> bool:
         """Nothing can happen now: the time goes on to when something can; False when that is never."""
-        if self.calm and self.asking_done and not self.unfinished():
+        if self.calm and self.asking_done and not self.worker.handed and not self.unfinished():
             return False
         dues = [partition.next_due_ms() for partition in self.worker.partitions.values()]
         times = [time_ms for time_ms in (*dues, self.edge.next_ms()) if time_ms is not None]
@@ -373,8 +413,9 @@ class World:
     def command(self) -> None:
         """Asks to cancel or retry a job, with its key or by its id alone."""
         asked = self.rng.choice(list(self.asked.values()))
-        command = self.rng.choice(["cancel", "retry"])
-        self.put_request(None, encode(Command(command=command, id=asked.id, key=asked.key)))
+        command = self.rng.choice(["cancel", "retry", "reschedule"])
+        at_ms = self.now_ms + self.rng.randint(0, 10_000) if command == "reschedule" else None
+        self.put_request(None, encode(Command(command=command, id=asked.id, key=asked.key, run_at_ms=at_ms)))
 
     def duplicate(self) -> None:
         """Asks for another job with an id that is taken."""

@@ -61,7 +61,7 @@ def test_a_job_that_expired_before_it_was_read_is_never_offered() -> None:
     """A request that lay in the log past its expiry expires at the next tick, without a dispatch."""
     life = Life()
     assert told(life.submit(expires_at_ms=T0)) == (facts.Scheduled, Phase.SCHEDULED, ())
-    assert told(life.tick()) == (facts.Expired, Phase.EXPIRED, ())
+    assert told(life.tick()) == (facts.Expired, Phase.EXPIRED, (TellRelays(1),))
 
 
 def test_an_equal_duplicate_is_answered_with_the_job_that_exists() -> None:
@@ -525,10 +525,10 @@ def test_a_cancelled_attempt_that_falls_silent_ends_the_job(timeout_ms: int) -> 
 
 @pytest.mark.parametrize("phase", [Phase.DEAD, Phase.CANCELLED, Phase.EXPIRED])
 def test_an_ended_job_begins_anew_when_someone_asks(phase: Phase) -> None:
-    """Fresh counters, a new epoch, nothing of its end; what was tried stays in the history."""
+    """Fresh counters, the epoch after the next, nothing of its end; what was tried stays in the history."""
     life = in_phase(phase)
     epoch, history = life.row.epoch, life.row.attempts
-    assert told(life.retry()) == (facts.Retried, Phase.READY, (DispatchJob(epoch + 1),))
+    assert told(life.retry()) == (facts.Retried, Phase.READY, (DispatchJob(epoch + 2),))
     row = life.row
     assert (row.attempt, row.failed, row.lost, row.snoozed) == (1, 0, 0, 0)
     assert {row.ended_at_ms, row.purge_at_ms, row.end_reason, row.cancel_reason} == {None}
@@ -668,6 +668,90 @@ def test_an_ended_job_is_kept_and_then_forgotten() -> None:
     assert refused(life.cancel())[0] == RejectCode.UNKNOWN_JOB
 
 
+# Dispatched before the row says so: whoever saw the time come has died, and his row with him.
+
+
+@pytest.mark.parametrize("phase", [Phase.SCHEDULED, Phase.RETRYING])
+def test_a_word_about_the_next_epoch_of_a_waiting_job_proves_that_its_time_came(phase: Phase) -> None:
+    """It counts as after the tick that is not read again yet: the same epoch and attempt, dispatched once."""
+    waiting = in_phase(phase).row
+    life = in_phase(phase)
+    life.tick(10_000)
+    decided = life.row
+    for word in ("start", "end"):
+        life = in_phase(phase)
+        life.now_ms += 10_000
+        step = (
+            life.start(epoch=waiting.epoch + 1)
+            if word == "start"
+            else life.end(Outcome.SUCCESS, epoch=waiting.epoch + 1)
+        )
+        assert isinstance(step, Step), step
+        assert [type(fact) for fact in step.facts] == [
+            facts.Readied,
+            facts.Started if word == "start" else facts.Succeeded,
+        ]
+        assert step.effects == ()
+        assert (life.row.epoch, life.row.attempt) == (decided.epoch, decided.attempt)
+        assert life.row.attempts[-1].dispatched_at_ms == waiting.due_at_ms
+        place = life.place(Source.TIMERS)
+        assert refused(life.apply(Due(*place)))[0] == RejectCode.NOT_NOW
+
+
+def test_what_a_word_leads_to_is_dispatched() -> None:
+    """An attempt that is lost before its time was decided again is followed by the next."""
+    life = in_phase(Phase.SCHEDULED)
+    step = life.end(Outcome.LOST, epoch=1)
+    assert isinstance(step, Step), step
+    assert step.effects == (DispatchJob(2),)
+    step = in_phase(Phase.SCHEDULED).fail(epoch=1, non_retryable=True)
+    assert isinstance(step, Step), step
+    assert [type(effect) for effect in step.effects] == [WriteDeadLetter]
+
+
+def test_a_word_that_says_nonsense_proves_nothing() -> None:
+    """It is refused, and the job waits on."""
+    life = in_phase(Phase.SCHEDULED)
+    before = life.row
+    assert refused(life.end("nonsense", epoch=1))[0] == RejectCode.BAD_FIELD
+    assert life.row == before
+
+
+def test_a_word_about_a_later_epoch_or_of_a_lane_proves_nothing() -> None:
+    """Only the next epoch may have left, and that of a job in a lane never does."""
+    life = in_phase(Phase.SCHEDULED)
+    assert refused(life.start(epoch=2))[0] == RejectCode.WRONG_EPOCH
+    life = Life()
+    life.submit(run_at_ms=T0 + 1_000, lane="goes_on")
+    assert refused(life.start(epoch=1))[0] == RejectCode.WRONG_EPOCH
+
+
+def test_who_ends_after_his_time_came_calls_off_what_may_have_left() -> None:
+    """Cancelled, expired or out of time: the relays do not begin the next epoch, and a retry passes it
+    over.
+    """
+    for limit, fact in (("", facts.Cancelled), ("expires_at_ms", facts.Expired), ("ends_by_ms", facts.Died)):
+        life = Life()
+        limits: dict[str, Any] = {limit: T0 + 2_000} if limit else {}
+        life.submit(run_at_ms=T0 + 1_000, **limits)
+        life.now_ms += 2_000
+        step = life.tick() if limit else life.cancel()
+        assert isinstance(step, Step), step
+        assert isinstance(step.facts[0], fact)
+        assert TellRelays(1) in step.effects
+        assert refused(life.start(epoch=1))[0] == RejectCode.WRONG_EPOCH
+        assert told(life.retry())[2] == (DispatchJob(2),)
+
+
+def test_a_job_that_left_and_then_got_another_time_runs_at_its_old_one() -> None:
+    """The new time came too late for it."""
+    life = in_phase(Phase.SCHEDULED)
+    life.now_ms += 10_000
+    life.reschedule(5_000)
+    assert isinstance(life.start(epoch=1), Step)
+    assert life.row.phase == Phase.LEASED
+
+
 # Replays.
 
 
@@ -688,9 +772,12 @@ def test_a_replay_changes_nothing_and_brings_back_what_is_outstanding() -> None:
         (Phase.LEASED, ()),
         (Phase.RETRYING, ()),
         (Phase.SUCCEEDED, ()),
-        (Phase.DEAD, (WriteDeadLetter("attempt 1 failed with ValueError, not to be retried"),)),
-        (Phase.CANCELLED, (TellRelays(1),)),
-        (Phase.EXPIRED, ()),
+        (
+            Phase.DEAD,
+            (WriteDeadLetter("attempt 1 failed with ValueError, not to be retried"), TellRelays(2)),
+        ),
+        (Phase.CANCELLED, (TellRelays(1), TellRelays(2))),
+        (Phase.EXPIRED, (TellRelays(1),)),
     ],
 )
 def test_what_a_row_awaits_can_be_told_from_the_row(phase: Phase, effects: tuple[Effect, ...]) -> None:

@@ -67,7 +67,7 @@ async def test_a_letter_is_redriven_once(gateway: Gateway) -> None:
     assert (row.phase, await ids(gateway)) == ("ready", [])
     assert (await gateway.ask("POST", "/dead-letters/j/redrive"))[0] == 404
     gateway.machine.now_ms += 1
-    await fail(gateway, "j", "f", 2, "again")
+    await fail(gateway, "j", "f", 3, "again")
     assert await ids(gateway) == ["j"]
 
 

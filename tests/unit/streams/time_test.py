@@ -1,7 +1,10 @@
 """What ticks bring: only what is due, only as far as it is known, so many at a time."""
 
+import pytest
+
 from schemas import defaults
-from schemas.words import Phase
+from schemas.events import Dispatch
+from schemas.words import LanePolicy, Phase
 from streams.partition import DUES_PER_TICK_MAX, OUTAGE_MS
 from tests.fakes.desk import KEYS, Desk
 
@@ -26,6 +29,46 @@ def test_a_delayed_job_waits_for_its_time() -> None:
     assert desk.partition.next_due_ms() == run_at_ms
     assert desk.tick(run_at_ms - 1).dispatches == []
     assert [dispatch.job for dispatch in desk.tick(run_at_ms).dispatches] == ["j1"]
+
+
+@pytest.mark.parametrize("waits_for", ["its time", "its retry"])
+def test_a_job_whose_row_is_in_the_log_is_dispatched_early_when_its_time_comes(waits_for: str) -> None:
+    """While its row may be lost in a crash, its dispatch waits for the next one."""
+    for confirmed in (True, False):
+        desk = Desk()
+        if waits_for == "its time":
+            desk.request(id="j1", run_at_ms=desk.now_ms + 60_000)
+        else:
+            desk.request(id="j1")
+            desk.confirm()
+            desk.receipt("j1", outcome="failure", error_type="E")
+        if confirmed:
+            desk.confirm()
+        due = desk.tick(desk.now_ms + 60_000)
+        assert [dispatch.job for dispatch in due.dispatches] == ["j1"]
+        assert len(due.of(Dispatch, due.early)) == confirmed
+        assert len(due.of(Dispatch, due.then)) == (not confirmed)
+
+
+def test_a_job_in_a_lane_is_not_dispatched_early() -> None:
+    """Others decide whether its turn has come."""
+    desk = Desk(lanes={"default": LanePolicy.GOES_ON})
+    desk.request(id="j1", run_at_ms=desk.now_ms + 60_000)
+    desk.confirm()
+    due = desk.tick(desk.now_ms + 60_000)
+    assert len(due.dispatches) == 1
+    assert due.early == ()
+
+
+def test_a_job_that_left_early_before_a_crash_goes_on_by_what_is_told_of_it() -> None:
+    """The row of after its dispatch is lost, the word about it counts, and the tick does nothing more."""
+    desk = Desk()
+    desk.request(id="j1", run_at_ms=desk.now_ms + 60_000)
+    receipt = desk.receipt("j1", epoch=1)
+    assert receipt.told == ["readied", "succeeded"]
+    assert receipt.dispatches == []
+    again = desk.tick(desk.now_ms + 60_000)
+    assert (again.told, again.dispatches) == ([], [])
 
 
 def test_a_missing_receipt_is_a_failure() -> None:
