@@ -132,20 +132,21 @@ class Bridge:
         """Returns when minions may be read: Kafka has taken enough of what they said."""
         await self.writer.room()
 
-    async def leave(self) -> None:
-        """Gives all partitions up: others may have them from now on. Leases go on."""
+    async def leave(self) -> bool:
+        """Gives all partitions up: others may have them from now on. Leases go on. False if Kafka does not
+        answer: others have them when the relay's session is over.
+        """
         for timer in (*self._leaving.values(), self._serving):
             if timer is not None:
                 timer.cancel()
-        await self._reader.stop()
+        return await self._reader.stop()
 
     async def stop(self) -> None:
         """Writes what is left, and ends the threads."""
         self.board.close()
         if self._committing is not None:
             self._committing.cancel()
-        await self._control.stop()
-        await self._config.stop()
+        await asyncio.gather(self._control.stop(), self._config.stop())
         await self.writer.stop(SETTLE_S)
         self._ticking.cancel()
 

@@ -22,6 +22,9 @@ BATCH_RECORDS = 1_000
 POLL_S = 0.1
 """How long the thread waits for a record at a time; it is woken by each."""
 
+END_S = 2.0
+"""How long the thread may take to end."""
+
 
 class ControlTail:
     """The tail of the control topic. `take` is called on the event loop with batches of messages."""
@@ -69,9 +72,9 @@ class ControlTail:
         self._stopping.set()
 
     async def stop(self) -> None:
-        """Ends the thread."""
+        """Ends the thread. One that waits for the broker ends with the process."""
         self._stopping.set()
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._thread.join, END_S)
 
     # The thread.
 

@@ -33,6 +33,9 @@ BATCH_RECORDS = 500
 ENDS_S = 10.0
 """How long Kafka may take to say where the facts end."""
 
+END_S = 2.0
+"""How long the thread may take to end; one that waits for the broker ends with the process."""
+
 WAITING_MAX = 50_000
 """Callers that wait at once."""
 
@@ -111,7 +114,7 @@ class Durables:
         if self._requests is not None:
             await self._requests.stop()
         if self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, END_S)
 
     def abandon(self) -> None:
         """Lets the threads end by themselves."""

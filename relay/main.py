@@ -22,7 +22,7 @@ import grpc
 from confluent_kafka.admin import AdminClient
 
 from relay.alone import Alone
-from relay.bridge import Bridge
+from relay.bridge import SETTLE_S, Bridge
 from relay.broker import GivenUp, RelayFailed, find_topics, session_timeout_ms
 from relay.doors.gearman.relayed import RelayedDoor
 from relay.doors.gearman.serve import CannotListen
@@ -227,18 +227,33 @@ class Relay:
         await self._server.leave()
         edge.drain("the relay is going away", int(self._drain_s * 1000), core.clock())
         core.pump()
-        if self._bridge is not None:
-            await self._bridge.leave()
+        answers = self._bridge is None or await self._bridge.leave()
         closing = asyncio.ensure_future(self._close_scheduler())
+        if answers:
+            answers = await self._drained(core)
+        left = len(edge.leases)
+        if answers:
+            await self._end()
+        else:
+            log.warning("Kafka does not answer: what it has not confirmed is told again by minions")
+            await self._abandon("the relay went away")
+        await closing
+        log.info("relay stopped leases_left=%d", left)
+
+    async def _drained(self, core: Alone | Bridge) -> bool:
+        """Waits for receipts, for a while; False if Kafka does not take what was written."""
+        edge = core.edge
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._drain_s):
                 while (edge.leases or edge.calls.runs) and not self._failed.done():  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(DRAIN_LOOK_S)
-        left = len(edge.leases)
-        if self._bridge is not None:
-            await self._bridge.writer.settle(self._drain_s)
+        return self._bridge is None or await self._bridge.writer.settle(SETTLE_S)
+
+    async def _end(self) -> None:
+        """Ends all parts in their order."""
         if self._gearman is not None:
             await self._gearman.stop("the relay went away")
+        assert self._server is not None
         await self._server.stop("the relay went away")
         if self._durables is not None:
             await self._durables.stop()
@@ -246,15 +261,13 @@ class Relay:
             await self._bridge.stop()
         if self._alone is not None:
             self._alone.stop()
-        await closing
-        log.info("relay stopped leases_left=%d", left)
 
-    async def _abandon(self) -> None:
+    async def _abandon(self, reason: str = "the relay failed") -> None:
         """Ends at once, without a word to Kafka: what is not confirmed must not be committed."""
         if self._gearman is not None:
-            await self._gearman.abandon("the relay failed")
+            await self._gearman.abandon(reason)
         if self._server is not None:
-            await self._server.stop("the relay failed")
+            await self._server.stop(reason)
         if self._durables is not None:
             self._durables.abandon()
         if self._bridge is not None:

@@ -56,6 +56,9 @@ POLL_S = 0.02
 LET_GO_S = 5.0
 """How long the event loop may take to let go of partitions, with all it has to write for that."""
 
+LEAVE_S = LET_GO_S + 2.0
+"""How long all of leaving the group may take."""
+
 Place = tuple[str, int]
 """A topic and a partition of it."""
 
@@ -157,10 +160,13 @@ class Reader:
         self._abandoned = True
         self._stopping.set()
 
-    async def stop(self) -> None:
-        """Lets go of all partitions, commits, and leaves the group."""
+    async def stop(self) -> bool:
+        """Lets go of all partitions, commits, and leaves the group; False if Kafka does not answer to that:
+        librdkafka waits minutes for a broker that is there and says nothing.
+        """
         self._stopping.set()
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._thread.join, LEAVE_S)
+        return not self._thread.is_alive()
 
     # The thread.
 
