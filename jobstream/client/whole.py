@@ -21,9 +21,11 @@ BATCH_RECORDS_MAX = 500
 _MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION})  # noqa: SLF001  # its name
 
 
-def read(bootstrap: str, topic: str, partitions: Iterable[int], since_ms: int = 0) -> Iterator[Message]:
+def read(
+    bootstrap: str, topic: str, partitions: Iterable[int], since_ms: int = 0, latest: int | None = None
+) -> Iterator[Message]:
     """Every record of these partitions that was written since a time, epoch ms; partitions come mixed, each
-    in order.
+    in order. `latest`: no more than about so many of each, the last ones.
 
     Raises:
         NotReachable: Kafka does not answer, or not in time.
@@ -45,7 +47,12 @@ def read(bootstrap: str, topic: str, partitions: Iterable[int], since_ms: int = 
     )
     try:
         begins = [TopicPartition(topic, number, since_ms) for number in partitions]
-        consumer.assign(consumer.offsets_for_times(begins, timeout=ANSWER_S))
+        begins = consumer.offsets_for_times(begins, timeout=ANSWER_S)
+        if latest is not None:
+            for begin in begins:
+                _, end = consumer.get_watermark_offsets(begin, timeout=ANSWER_S)
+                begin.offset = end if begin.offset < 0 else max(begin.offset, end - latest)
+        consumer.assign(begins)
         yield from _messages(consumer, topic, {begin.partition for begin in begins})
     except KafkaException as exception:
         error: KafkaError = exception.args[0]

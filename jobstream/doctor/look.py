@@ -13,6 +13,7 @@ import urllib.request
 from collections import Counter, deque
 from collections.abc import Iterator
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any, Final
 
 from jobstream.client.metadata import Metadata
@@ -47,6 +48,9 @@ FACTS_MS: Final = 15 * 60_000
 
 ASKED_MAX: Final = 5_000
 """The latest jobs that it looks at."""
+
+FACTS_EACH: Final = 8
+"""Facts of a job, about: so many times as many of them are read, however busy the cluster is."""
 
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.ASCII)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"', re.ASCII)
@@ -90,19 +94,21 @@ def _look_at_workers(seen: Seen, settings: Settings, topics: Topics) -> None:
         try:
             health = json.loads(_get(f"http://{address}/jobstream/health", ok=(503,)))
             samples = list(samples_of(_get(f"http://{address}/metrics").decode()))
-        except (OSError, ValueError) as error:
-            seen.silent[f"streams worker at {address}"] = _why(error)
-            continue
-        info = next((labels for name, labels, _ in samples if name == catalogue.INFO.name), {})
-        seen.workers.append(
-            WorkerSeen(
+            info = next((labels for name, labels, _ in samples if name == catalogue.INFO.name), {})
+            worker = WorkerSeen(
                 address,
                 ready=bool(health["ready"]),
                 partitions=tuple(health["partitions"]),
                 now_ms=parse_time(health["now"]),
                 version=info.get("version", ""),
             )
-        )
+        except (OSError, ValueError) as error:
+            seen.silent[f"streams worker at {address}"] = _why(error)
+            continue
+        except (LookupError, TypeError):  # somebody else is there by now
+            seen.silent[f"streams worker at {address}"] = "its answer is no worker's"
+            continue
+        seen.workers.append(worker)
         for name, labels, value in samples:
             if name == catalogue.JOBS.name:
                 jobs.setdefault(labels["queue"], Counter())[labels["phase"]] += int(value)
@@ -185,8 +191,9 @@ def _asked(settings: Settings, topics: Topics) -> deque[Asked]:
     """The latest jobs that were asked for."""
     found: deque[Asked] = deque(maxlen=ASKED_MAX)
     since_ms = time.time_ns() // 1_000_000 - FACTS_MS
+    latest = max(FACTS_EACH * ASKED_MAX // topics.partitions, FACTS_EACH)
     try:
-        for message in read(settings.kafka, topics.facts, range(topics.partitions), since_ms):
+        for message in read(settings.kafka, topics.facts, range(topics.partitions), since_ms, latest):
             fact = _fact(message.value())
             if fact is not None and fact.fact == FactKind.ADMITTED:
                 found.append(
@@ -214,6 +221,8 @@ def _get(url: str, ok: tuple[int, ...] = ()) -> bytes:
         if error.code in ok:
             return error.read()
         raise
+    except HTTPException as error:
+        raise OSError(f"it speaks no HTTP: {type(error).__name__}") from None
 
 
 def _why(error: Exception) -> str:

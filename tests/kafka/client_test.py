@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from jobstream import Client, JobCancelled, JobDead, JobExpired, JobRejected, WaitTimedOut, function
-from jobstream.client import open_default, waiting
+from jobstream.client import open_default, waiting, whole
 from jobstream.cluster import Broker
 from jobstream.errors import BadRequest, CommandRefused, NotReachable, SubmitTimedOut, TopicsMissing
 from jobstream.functions import Submission
@@ -385,3 +385,18 @@ async def test_a_submit_that_is_never_confirmed_ends_in_time(frail: Broker) -> N
         assert set(raised.value.ids) == {"one", "two", "three"}
         frail.send(signal.SIGCONT)
         await client.submit("f")
+
+
+async def test_the_latest_records_alone(bootstrap: str, topics: Topics) -> None:
+    """However much is in a topic, its end can be read quickly; what is older is left out too."""
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
+    for number in range(20):
+        producer.produce(topics.facts, b"%d" % number, partition=number % 2)
+    assert producer.flush(30) == 0
+
+    def latest(since_ms: int) -> list[int]:
+        found = whole.read(bootstrap, topics.facts, range(PARTITIONS), since_ms, latest=3)
+        return sorted(int(message.value() or b"") for message in found)
+
+    assert await asyncio.to_thread(latest, 0) == [14, 15, 16, 17, 18, 19]
+    assert await asyncio.to_thread(latest, time.time_ns() // 1_000_000 + 3_600_000) == []
