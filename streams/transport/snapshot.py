@@ -164,6 +164,8 @@ class Shelf:
             return Snapshot(file, self._check(file, identity, bounds))
         except (Doubtful, OSError) as error:
             log.warning("snapshot %s is not used: %s", path, error)
+        except (ValueError, LookupError, TypeError, struct.error) as error:  # whole, but of another release
+            log.warning("snapshot %s is not used: its header is another one: %r", path, error)
         file.close()
         return None
 

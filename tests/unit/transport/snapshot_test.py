@@ -2,13 +2,13 @@
 
 import logging
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams.transport.snapshot import AGE_S_MAX, UNFINISHED, Bounds, Identity, Shelf
+from streams.transport.snapshot import AGE_S_MAX, UNFINISHED, Bounds, Draft, Identity, Shelf
 
 OURS: Final = Identity("rows-1", "jobs.state", "Tn1cZ9b0RhWq", 3)
 POSITION: Final = 500
@@ -96,6 +96,15 @@ def test_one_under_the_name_of_another_partition_is_ignored(shelf: Shelf) -> Non
     """Its content says what it is of, not its name."""
     shelf.path(OURS.partition).rename(shelf.path(4))
     assert taken(shelf, OURS._replace(partition=4)) is None
+    assert taken(shelf) is None
+
+
+@pytest.mark.parametrize(
+    "header", [{}, [], {**OURS._asdict(), "position": "500", "taken_at_s": 1_790_000_000.0}]
+)
+def test_one_with_another_header_is_ignored(shelf: Shelf, header: Any) -> None:
+    """Whole, but of a release that writes it otherwise."""
+    Draft(shelf.path(OURS.partition), header).finish()
     assert taken(shelf) is None
 
 
