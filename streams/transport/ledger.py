@@ -28,6 +28,7 @@ class Ledger:
         self._writer = writer
         self._with_agents: set[Batch] = set()
         self._with_writer: deque[Batch] = deque()
+        self._records = 0  # of these
         self._turn = asyncio.Event()
         self._turn.set()
         self._confirmed: dict[TP, int] = {}
@@ -73,12 +74,14 @@ class Ledger:
         written = batch.written_future = self._writer.submit(batch, writes)
         written.add_done_callback(lambda _: self._confirm(batch))
         self._with_writer.append(batch)
-        while sum(map(len, self._with_writer)) > RECORDS_MAX:
+        self._records += len(batch)
+        while self._records > RECORDS_MAX:
             await self._with_writer[0].written()
         self._gone(batch)
 
     def _confirm(self, batch: Batch) -> None:
         self._with_writer.remove(batch)
+        self._records -= len(batch)
         self._confirmed.update((tp, position.end) for tp, position in batch.positions.items())
 
     def _gone(self, batch: Batch) -> None:
