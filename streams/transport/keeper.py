@@ -127,6 +127,8 @@ class Keeper:
                 self._positions[tp] = position
         except OSError as error:
             log.warning("no snapshot of %s/%d was taken: %s", tp.topic, tp.partition, error)
+        except Exception:  # nobody needs one: the worker goes on, and the next restore reads more
+            log.exception("no snapshot of %s/%d was taken, by a fault of ours", tp.topic, tp.partition)
         finally:
             if draft is not None:
                 draft.drop()

@@ -109,6 +109,22 @@ async def test_what_is_not_confirmed_does_not_count(desk: Desk) -> None:
     assert desk.files == []
 
 
+async def test_rows_that_cannot_be_saved_end_no_worker(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A snapshot is needed for nothing: that there is none is told, and nothing is left of it."""
+
+    def save() -> Iterator[bytes]:
+        yield b"6b 76"
+        raise KeyError("k")
+
+    await desk.own()
+    monkeypatch.setattr(desk.rows, "save", save)
+    await desk.keeper.look()
+    assert desk.files == []
+    assert "by a fault of ours" in caplog.text
+
+
 async def test_a_partition_that_is_lost_meanwhile(desk: Desk) -> None:
     """Nothing is left of what was saved of it."""
     await desk.own()
