@@ -45,6 +45,7 @@ class Alone:
         self.edge = Edge(relay, NO_PARTITIONS, self.clock(), limits, traffic)
         self.board = Switchboard(self.edge.calls, self.clock, relay, self.edge.traffic)
         self.board.after = self.pump
+        self.board.fault = self.fault
         self.wake: Callable[[Session], None] = lambda _: None
         self._stirred = asyncio.Event()
         self._ticking = asyncio.create_task(self._tick())

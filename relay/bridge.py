@@ -100,6 +100,7 @@ class Bridge:
         self.edge = Edge(relay, topics.partitions, self.clock(), limits, traffic)
         self.board = Switchboard(self.edge.calls, self.clock, relay, self.edge.traffic)
         self.board.after = self.pump
+        self.board.fault = self.fault
         self.wake: Callable[[Session], None] = _nobody
         self.writer = Writer(config, topics, self._stored, fail)
         self._loop = asyncio.get_running_loop()

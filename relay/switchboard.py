@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from relay.clock import Clock
-from relay.core.call import Assign, Call, CallOutcome, End, Ended, Limit, Run, Stop, Tell, Wake, Word
+from relay.core.call import Assign, Call, CallOutcome, Effect, End, Ended, Limit, Run, Stop, Tell, Wake, Word
 from relay.core.calls import Calls
 from relay.core.traffic import Traffic
 from schemas.defaults import QUEUE
@@ -86,6 +86,8 @@ class Switchboard:
         self.relay = relay
         self.after: Callable[[], None] = lambda: None
         """Called after effects were given out: what else the process has to do then."""
+        self.fault: Callable[[Exception], None] = _tell_fault
+        """Told what a caller or a worker raised when it was told something."""
         self._traffic = traffic or Traffic()
         self._queues = {
             name: queue for queue, names in self._traffic.offers.functions.items() for name in names
@@ -121,20 +123,26 @@ class Switchboard:
         while calls.effects:
             effects, calls.effects = calls.effects, []
             for effect in effects:
-                match effect:
-                    case Assign(worker, run):
-                        worker.tag.assigned(run)
-                    case Ended(call):
-                        self._ended(call)
-                    case Tell(call, word):
-                        call.tag.told(call, word)
-                    case Stop(worker, run, reason):
-                        worker.tag.stopped(run, reason)
-                    case Limit(worker, run, running_ms):
-                        worker.tag.limited(run, running_ms)
-                    case Wake(worker):
-                        worker.tag.woken()
+                try:
+                    self._give(effect)
+                except Exception as error:  # noqa: BLE001 - one caller's or worker's; all others wait for theirs
+                    self.fault(error)
         self._set_timer()
+
+    def _give(self, effect: Effect) -> None:
+        match effect:
+            case Assign(worker, run):
+                worker.tag.assigned(run)
+            case Ended(call):
+                self._ended(call)
+            case Tell(call, word):
+                call.tag.told(call, word)
+            case Stop(worker, run, reason):
+                worker.tag.stopped(run, reason)
+            case Limit(worker, run, running_ms):
+                worker.tag.limited(run, running_ms)
+            case Wake(worker):
+                worker.tag.woken()
 
     def close(self) -> None:
         """Watches over time no longer."""
@@ -198,3 +206,7 @@ class Switchboard:
         self._timer = None
         self.calls.tick(self.clock())
         self.pump()
+
+
+def _tell_fault(error: Exception) -> None:
+    log.error("a fault of the process's own", exc_info=error)
