@@ -4,24 +4,27 @@ Reads no clock. What a time is for, and how long it may be, is its user's to say
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import overload
+from typing import Final, overload
 
 from jobstream.errors import BadRequest
 
 Seconds = float | timedelta
 """A duration."""
 
+SECONDS_BELOW: Final = 2**53 // 1_000
+"""Milliseconds up to there are whole in a float, and fit every record: 285,000 years."""
+
 
 def milliseconds(name: str, value: Seconds | None) -> int | None:
     """Seconds or a timedelta as whole milliseconds.
 
     Raises:
-        BadRequest: Negative, not a number, or without end.
+        BadRequest: Negative, not a number, or SECONDS_BELOW and more.
     """
     if value is None:
         return None
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < SECONDS_BELOW:
         raise BadRequest(f"{name} must be seconds or a timedelta, from 0 up, got {value!r}")
     return round(seconds * 1_000)
 
