@@ -393,7 +393,7 @@ PUT_SCHEDULE = _route(
     "schedules",
     "Make a schedule, or replace it",
     {201: "The state machine has it", 202: "Kafka has it; it is not decided yet"},
-    (503,),
+    (404, 503),
     body=SCHEDULE_SCHEMA,
     examples={"hourly": {"cron": "0 * * * *", "function": "report", "timezone": "Europe/Berlin"}},
 )
@@ -460,7 +460,7 @@ PAUSE = _route(
     "operation",
     "Pause a queue: its jobs are taken and wait, those that run go on",
     {200: "Kafka has it"},
-    (503,),
+    (404, 503),
     body={
         "type": "object",
         "additionalProperties": False,
@@ -469,6 +469,14 @@ PAUSE = _route(
 )
 RESUME = {**PAUSE, "summary": "End a pause: the jobs that waited are given to minions"}
 _SECONDS = {"type": "number", "minimum": 0}
+_CALL_NOES = {
+    **{status: _NOES[status] for status in (400, 401, 403, 404, 408, 413, 421)},
+    409: "It was called off",
+    500: "The function raised an error; `error_type` names it",
+    502: "The minion was lost, or its answer can be none",
+    503: "No minion took it in time",
+    504: "It did not end in time",
+}
 CALL: dict[str, Any] = {
     "tags": ["calls"],
     "summary": "Run a function now, and wait for its answer",
@@ -494,17 +502,7 @@ CALL: dict[str, Any] = {
     },
     "responses": {
         "200": {"description": "What the function gave", "content": {"application/json": {"schema": {}}}},
-        **{
-            str(status): {"description": words, "content": _PROBLEM}
-            for status, words in {
-                **{status: _NOES[status] for status in (400, 401, 403, 408, 413, 421)},
-                409: "It was called off",
-                500: "The function raised an error; `error_type` names it",
-                502: "The minion was lost, or its answer can be none",
-                503: "No minion took it in time",
-                504: "It did not end in time",
-            }.items()
-        },
+        **{str(status): {"description": words, "content": _PROBLEM} for status, words in _CALL_NOES.items()},
     },
 }
 """Of the door for calls, which knows no framework; what is relayed whole has the routes of its function."""
@@ -540,6 +538,8 @@ def complete(app: FastAPI) -> None:
                 routes=app.routes,
                 tags=app.openapi_tags,
             )
+            for route in (each for on in made["paths"].values() for each in on.values()):
+                route["responses"].pop("422", None)  # the framework's word for what it checks: nothing here
             made["paths"]["/call/{function}"] = {"post": CALL}
             made.setdefault("components", {})["schemas"] = {"Problem": PROBLEM_SCHEMA}
             made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}

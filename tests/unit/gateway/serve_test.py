@@ -17,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from h2.connection import H2Connection
+from h2.events import ResponseReceived
 
 from jobstream.cluster import free_port
 from relay.core.tokens import Tokens
@@ -173,6 +175,61 @@ async def test_a_body_that_creeps_is_given_up(plain: Listen, monkeypatch: pytest
     """408 after the time that a body may take."""
     monkeypatch.setattr(guard, "BODY_S", 0.2)
     assert b" 408 " in (await raw(plain, HEAD + b"Content-Length: 100\r\n\r\n{"))[:50]
+
+
+@pytest.fixture
+async def impatient(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Listen]:
+    """One that waits for half a second where others wait for IDLE_S."""
+    monkeypatch.setattr(serving, "IDLE_S", 0.5)
+    listen = Listen(f"127.0.0.1:{free_port()}")
+    async with served(listen):
+        yield listen
+
+
+@pytest.mark.parametrize("first", [b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ", b""])
+async def test_a_head_that_creeps_is_given_up(impatient: Listen, first: bytes) -> None:
+    """However steadily its bytes come; who asks nothing at all is no better off."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(impatient.address.split(":")[1]))
+    writer.write(first)
+    ended = asyncio.create_task(reader.read())
+    async with asyncio.timeout(20):
+        while not ended.done():
+            writer.write(b"x" if first else b"")
+            with contextlib.suppress(OSError):
+                await writer.drain()
+            await asyncio.wait({ended}, timeout=0.05)
+    assert ended.exception() is not None or ended.result() == b""
+    await shut(writer)
+
+
+async def test_who_says_that_nothing_more_comes_is_answered(impatient: Listen) -> None:
+    """A whole request and the end of the sender's half; the other half ends once it was idle."""
+    answer = await raw(impatient, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", half_close=True)
+    assert answer.endswith(b'{"alive":true}')
+
+
+async def test_a_stream_of_http_2_without_an_end(plain: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its body is waited for as long as another one; other streams of its connection are served meanwhile."""
+    monkeypatch.setattr(guard, "BODY_S", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(plain.address.split(":")[1]))
+    http = H2Connection()
+    http.initiate_connection()
+    head = [(":scheme", "http"), (":authority", "localhost"), ("content-type", "application/json")]
+    http.send_headers(1, [(":method", "POST"), (":path", "/job"), *head])
+    http.send_data(1, b'{"function"')
+    http.send_headers(3, [(":method", "GET"), (":path", "/healthz"), *head], end_stream=True)
+    http.send_headers(5, [(":method", "POST"), (":path", "/job"), *head])
+    http.reset_stream(5)
+    writer.write(http.data_to_send())
+    statuses: dict[int, bytes] = {}
+    async with asyncio.timeout(20):
+        while set(statuses) != {1, 3}:
+            for event in http.receive_data(await reader.read(65_536)):
+                if isinstance(event, ResponseReceived):
+                    statuses[event.stream_id] = dict(event.headers)[b":status"]
+            writer.write(http.data_to_send())
+    assert statuses == {1: b"408", 3: b"200"}
+    await shut(writer)
 
 
 def test_strangers_are_served_only_with_tokens() -> None:
