@@ -7,10 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 import pytest
@@ -20,8 +22,9 @@ from jobstream.cluster import free_port
 from jobstream.cluster.artifacts import CONNECT, CONNECTORS, class_path
 from jobstream.cluster.cache import cache_directory
 from jobstream.errors import JobstreamError
-from tests.containers import ROOT
+from tests.containers import ROOT, NoContainer, observing_images
 from tests.e2e.sql_tables import Rows, asked
+from tests.tidy.observe_test import DASHBOARDS, alerts, expressions
 from tests.waiting import eventually, eventually_async
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
@@ -30,6 +33,13 @@ UP_S = 300.0
 DOWN_S = 90.0
 HEAL_S = 60.0
 SERVICES = ("streams", "relay", "gateway", "registry", "minion", "kafka")
+OBSERVING = ("collector", "traces", "prometheus")
+"""Of the profile `observe`; Grafana is nowhere to be had as a package."""
+
+SAMPLED_S = 60.0
+"""Within which what was told is there: Prometheus asks every 15 s."""
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TABLES = ("postgres", "connect-files", "connect", "connectors")
 IMAGE_BYTES_MAX = 200 * 1024 * 1024
 """Bytes that our image may have beyond its base."""
@@ -41,8 +51,16 @@ PORTS = (
     "HTTP_PORT",
     "POSTGRES_PORT",
     "CONNECT_PORT",
+    "PROMETHEUS_PORT",
+    "TRACES_PORT",
 )
-OFFLINE = {"BASE": "jobstream-base:dev", "PIP_ARGS": "--no-index --find-links=/src/deploy/offline/wheels"}
+OFFLINE = {
+    "BASE": "jobstream-base:dev",
+    "PIP_ARGS": "--no-index --find-links=/src/deploy/offline/wheels",
+    **{f"{name.upper()}_IMAGE": f"jobstream-{name}:dev" for name in OBSERVING},
+    # Where nobody listens before and after the test that is about it.
+    "JOBSTREAM_OTLP": "http://collector:4318",
+}
 
 
 def compose_command() -> list[str]:
@@ -243,6 +261,80 @@ def rows(url: str, query: str, *values: object) -> Rows:
         return asked(url, query, *values)
     except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
         return []
+
+
+@pytest.fixture
+def observed(containers: Containers) -> Iterator[Containers]:
+    """Collector, trace viewer and Prometheus are up besides."""
+    try:
+        observing_images()
+    except NoContainer as cannot:
+        (pytest.fail if "CI" in os.environ else pytest.skip)(str(cannot))
+    try:
+        containers.compose("up", "-d", *OBSERVING)
+        yield containers
+    finally:
+        containers.compose("--profile", "observe", "rm", "-fsv", *OBSERVING, timeout_s=DOWN_S)
+
+
+def page(containers: Containers, port: str, path: str, **fields: str) -> Any:
+    """The JSON at a published port; AssertionError while it is not there."""
+    url = f"http://127.0.0.1:{containers.environment[port]}{path}?{urllib.parse.urlencode(fields)}"
+    try:
+        with urllib.request.urlopen(url, timeout=HEAL_S) as answer:
+            return json.load(answer)
+    except OSError as error:
+        raise AssertionError(f"{url}: {error}") from None
+
+
+def test_traces_and_metrics_arrive(observed: Containers) -> None:
+    """With the profile `observe`, all of a job's trace is at the viewer, Prometheus asks every process, has
+    the alert rules, and understands what the dashboards ask.
+    """
+
+    def asked(query: str) -> list[dict[str, Any]]:
+        told = page(observed, "PROMETHEUS_PORT", "/api/v1/query", query=query)
+        found: list[dict[str, Any]] = told["data"]["result"]
+        return found
+
+    def spans() -> list[dict[str, Any]]:
+        traces = page(observed, "TRACES_PORT", f"/api/traces/{TRACE}")["data"]
+        found: list[dict[str, Any]] = traces[0]["spans"]
+        assert sorted(span["operationName"] for span in found) == [
+            "attempt demo.hello",
+            "dispatch demo",
+            "job demo.hello",
+            "receipt demo",
+            "run demo.hello",
+        ]
+        return found
+
+    submit = urllib.request.Request(  # http on loopback
+        f"http://127.0.0.1:{observed.environment['HTTP_PORT']}/job",
+        b'{"function": "demo.hello", "queue": "demo", "args": {"name": "you"}, "wait": 30}',
+        {"Content-Type": "application/json", "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"},
+    )
+    with urllib.request.build_opener().open(submit, timeout=HEAL_S) as answer:
+        assert json.load(answer)["phase"] == "succeeded"
+    found = {span["operationName"].split()[0]: span for span in eventually(spans, SAMPLED_S)}
+    parents = {name: span["references"][0]["spanID"] for name, span in found.items()}
+    assert parents["attempt"] == found["job"]["spanID"]
+    assert {parents[name] for name in ("dispatch", "run", "receipt")} == {found["attempt"]["spanID"]}
+
+    def every_process() -> bool:
+        services = {each["metric"]["service"] for each in asked("jobstream_info")}
+        assert services >= {"streams", "relay", "gateway", "minion"}, services
+        return bool(asked('jobstream_facts_total{fact="succeeded", function="demo.hello"} > 0'))
+
+    eventually(every_process, SAMPLED_S)
+    assert asked("up == 0") == []
+    groups = page(observed, "PROMETHEUS_PORT", "/api/v1/rules")["data"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert {rule["name"] for rule in rules} == {alert["alert"] for alert in alerts()}
+    assert {rule["health"] for rule in rules} <= {"ok", "unknown"}  # unknown: not yet judged
+    for path in DASHBOARDS:
+        for expression in expressions(path):
+            asked(expression.replace("$__rate_interval", "1m").replace("$queue", "demo"))
 
 
 @pytest.mark.usefixtures("docker_engine")

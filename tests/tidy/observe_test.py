@@ -7,11 +7,15 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from schemas.settings import Settings
 from schemas.telemetry import catalogue, prometheus
@@ -69,6 +73,30 @@ def test_dashboards_name_metrics_that_exist(path: Path) -> None:
             assert set(re.findall(r"(\w+)=", chosen)) <= {*metric.labels, "le", "instance"}, expression
 
 
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_grafana_knows_what_dashboards_say(path: Path) -> None:
+    """Read by Grafana's own types and written again, a dashboard has all its fields, and as they were."""
+    plugins.register_default_plugins()
+    raw = json.loads(path.read_text())
+    again = json.loads(JSONEncoder().encode(Dashboard.from_json(raw)))
+    assert list(differences(raw, again, path.name)) == []
+    raw["panels"][1]["fieldConfig"]["defaults"]["unitt"] = "s"
+    assert list(differences(raw, json.loads(JSONEncoder().encode(Dashboard.from_json(raw))), "")) != []
+
+
+def differences(wanted: Any, found: Any, where: str) -> Iterator[str]:
+    """Where something that is wanted is not found, or is another; what is found besides is a default."""
+    match wanted, found:
+        case dict(), dict():
+            for name, value in wanted.items():
+                yield from differences(value, found.get(name), f"{where}.{name}")
+        case list(), list() if len(wanted) == len(found):
+            for number, (one, other) in enumerate(zip(wanted, found, strict=True)):
+                yield from differences(one, other, f"{where}[{number}]")
+        case _ if wanted != found:
+            yield f"{where}: {wanted!r} became {found!r}"
+
+
 def test_alerts_name_metrics_that_exist_and_a_line_of_the_runbook() -> None:
     """Whoever is woken finds out what to do."""
     assert unknown(RULES.read_text()) == set()
@@ -102,6 +130,32 @@ def test_prometheus_takes_them(promtool: str, check: tuple[str, ...]) -> None:
         [promtool, *check], cwd=RULES.parent, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_takes_what_dashboards_ask(promtool: str, tmp_path: Path) -> None:
+    """Every panel's question, with its variables filled in, is one."""
+    filled = (
+        each.replace("$__rate_interval", "1m").replace("$queue", "q")
+        for path in DASHBOARDS
+        for each in expressions(path)
+    )
+    asked = [{"record": f"asked:{number}", "expr": each} for number, each in enumerate(filled)]
+    rules = tmp_path / "asked.yml"
+    rules.write_text(yaml.safe_dump({"groups": [{"name": "asked", "rules": asked}]}))
+    done = subprocess.run(
+        [promtool, "check", "rules", rules], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_played(promtool: str) -> None:
+    """The rules' test has, for each alert, a moment when it fires and one when it does not."""
+    assert promtool  # which plays them in another test
+    played = yaml.safe_load((RULES.parent / "rules_test.yml").read_text())["tests"]
+    moments = [moment for test in played for moment in test["alert_rule_test"]]
+    names = {alert["alert"] for alert in alerts()}
+    assert {moment["alertname"] for moment in moments if moment.get("exp_alerts")} == names
+    assert {moment["alertname"] for moment in moments if not moment.get("exp_alerts")} == names
 
 
 def test_prometheus_takes_what_is_shown(promtool: str) -> None:
