@@ -12,6 +12,7 @@ import traceback
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, MutableMapping
+from http.client import HTTPException
 from typing import Any
 
 from jobstream.functions import Function, error_name
@@ -106,7 +107,7 @@ def _post(request: urllib.request.Request) -> None:
                 return
         except urllib.error.HTTPError:
             return  # refused: it is out of date, or was told already
-        except OSError:
+        except (OSError, HTTPException):
             continue
 
 

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -104,7 +105,7 @@ def _ask(web: str, id: str) -> Mapping[str, Any] | None:
             if error.code == HTTPStatus.NOT_FOUND:
                 return None
         raise Unclear(f"the worker of the job answered {error.code}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise Unclear(f"the worker of the job does not answer: {error}") from None
     if not isinstance(found, dict):
         raise Unclear(f"the worker of the job answered {type(found).__name__}, and no object")

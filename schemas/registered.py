@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -180,7 +181,7 @@ def _asker(url: str, patience_s: float) -> Ask:
                 if status not in _TOO_BUSY and status < _SERVER_FAULT:
                     return status, said
                 why = f"{status}: {str(said)[:200]}"
-            except (OSError, ValueError) as error:
+            except (OSError, HTTPException, ValueError) as error:
                 why = str(getattr(error, "reason", None) or error)
             if time.monotonic() + PAUSE_S > ends_s:
                 raise RegistryFailed(

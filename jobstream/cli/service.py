@@ -10,6 +10,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -75,7 +76,7 @@ def text(
             return answer.read()
     except urllib.error.HTTPError as error:
         raise _refused(error) from None
-    except (OSError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise asked.away(error) from None
 
 
@@ -88,7 +89,7 @@ def lines(http: str | None, token: str | None, path: str, query: dict[str, Any])
                 yield line.decode().rstrip("\n")
     except urllib.error.HTTPError as error:
         raise _refused(error) from None
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         raise asked.away(error) from None
 
 

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any
 
 from jobstream.errors import JobstreamError, JobUnknown, NotReachable
@@ -101,7 +102,7 @@ class Pages:
                 return page
         except urllib.error.HTTPError:
             raise
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             reason = getattr(error, "reason", error)
             reason = getattr(reason, "strerror", None) or reason
             raise NotReachable(f"the status pages do not answer at {self.web}: {reason}") from None

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote
 
@@ -149,7 +150,7 @@ class Worker:
                     return missing
                 if status not in BUSY or time.monotonic() > ends_s:
                     raise ConnectFailed(f"Kafka Connect at {self.url} refuses ({status}): {why}") from None
-            except (OSError, ValueError) as error:
+            except (OSError, HTTPException, ValueError) as error:
                 if time.monotonic() > ends_s:
                     why = str(getattr(error, "reason", None) or error)
                     raise ConnectFailed(f"Kafka Connect at {self.url} does not answer: {why}") from None

@@ -5,6 +5,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any
 
 from jobstream.errors import NotReachable
@@ -54,7 +55,7 @@ class Source:
         except urllib.error.HTTPError as error:
             with error:
                 raise NotReachable(_sentence(error)) from None
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             why = getattr(error, "reason", error)
             raise NotReachable(f"the HTTP service does not answer at {self.url}: {why}") from None
         except ValueError:
