@@ -5,6 +5,7 @@ is. Only reads.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
+from relay.core.calls import Calls
 from relay.core.edge import Edge
 from relay.core.window import Window
 from schemas.telemetry import catalogue
@@ -24,7 +25,7 @@ def gauges(
     for outcome, many in edge.outcomes.items():
         yield catalogue.RECEIPTS, (str(outcome),), many
     yield from _minions(edge)
-    yield from _calls(edge, now_ms)
+    yield from call_gauges(edge.calls, now_ms)
     waiting: Counter[tuple[str, str]] = Counter()
     for each in edge.router.status():
         waiting[each.queue, each.function] += each.waiting
@@ -42,9 +43,8 @@ def gauges(
     yield catalogue.RELAY_PAUSED, (), paused
 
 
-def _calls(edge: Edge, now_ms: int) -> Iterator[Sample]:
+def call_gauges(calls: Calls, now_ms: int) -> Iterator[Sample]:
     """Foreground calls."""
-    calls = edge.calls
     for outcome, many in calls.outcomes.items():
         yield catalogue.CALLS, (str(outcome),), many
     yield catalogue.CALLS_SHARED, (), calls.coalesced

@@ -160,7 +160,7 @@ class Relay:
         self.address = f"{host}:{port_in_force}"
         if self._settings.gearman:
             try:
-                self._gearman = await RelayedDoor.open(self._settings, core, self._kafka)
+                self._gearman = await RelayedDoor.open(self._settings, core, self._kafka, self.telemetry)
             except CannotListen as cannot:
                 raise RelayFailed(str(cannot)) from None
         if self._scheduler is not None:

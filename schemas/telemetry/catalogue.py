@@ -299,6 +299,17 @@ CONTROL_LAG = _times(
     "From the decision to call a job off to its arrival here.",
 )
 
+# The Gearman door, in a relay or by itself. What its workers run is told as minions tell it.
+GEARMAN_CONNECTIONS = _gauge(
+    "jobstream_gearman_connections", (), Service.RELAY, "Connections of Gearman's clients and workers."
+)
+GEARMAN_KEEP = _times(
+    "jobstream_gearman_keep_seconds",
+    (),
+    Service.RELAY,
+    "From when a background job was asked for to when Kafka had it, and its client the handle.",
+)
+
 # The HTTP service.
 HTTP_REQUESTS = _counter(
     "jobstream_gateway_requests_total",

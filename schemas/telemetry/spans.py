@@ -195,6 +195,10 @@ class Tracer:
             return None
         return JobTrace(trace_id, parent, seed)
 
+    def below(self, context: Context) -> Context:
+        """A span of its own below another one."""
+        return Context(context.trace, _fresh(SPAN_BYTES))
+
     def add(self, span: Span) -> None:
         """Puts a span aside. From any thread."""
         if len(self._spans) < self._spans_max:

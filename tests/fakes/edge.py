@@ -16,7 +16,7 @@ from typing import Any
 from relay.clock import Clock
 from relay.core.beats import TICK_MS
 from relay.core.edge import Edge
-from relay.core.session import Session
+from relay.core.session import Lease, Session
 from relay.core.window import Window
 from relay.lock import Lock
 from relay.server import Server
@@ -42,7 +42,7 @@ class EdgeRelay:
         self.edge = Edge("relay-1", 1, self.clock(), limits)
         self.board = Switchboard(self.edge.calls, self.clock, "relay-1", self.edge.traffic)
         self.board.after = self.pump
-        self.sent = None
+        self.sent: Callable[[Lease, Dispatch], None] | None = None
         self.wake: Callable[[Session], None] = lambda _: None
         self.receipts: list[Receipt] = []
         self.faults: list[BaseException] = []

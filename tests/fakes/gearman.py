@@ -10,6 +10,7 @@ from relay.doors.gearman.desk import Background, BadJob, Standing, Unclear
 from relay.doors.gearman.door import Door
 from relay.doors.gearman.packets import HEADER, KINDS, RES, P, request
 from relay.switchboard import Switchboard
+from schemas.telemetry.process import Telemetry
 
 PATIENCE_S = 20.0
 HANDLE = b"H:"
@@ -137,6 +138,7 @@ class House:
         desk: FakeDesk | None = None,
         timeouts_required: bool = False,
         limits: dict[str, int] | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.board = Switchboard(Calls(Limits(limits)))
         self.calls = self.board.calls
@@ -147,6 +149,7 @@ class House:
             timeouts_required=timeouts_required,
             version="1.0",
             told_to_stop=self.stops.append,
+            telemetry=telemetry,
         )
         self.port = 0
         self._peers: list[Peer] = []

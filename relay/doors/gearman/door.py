@@ -36,9 +36,11 @@ from relay.doors.gearman.desk import Background, BadJob, Desk
 from relay.doors.gearman.leases import Bridge, Leases
 from relay.doors.gearman.office import DoorOffice
 from relay.doors.gearman.packets import Code, P, error, packet
+from relay.doors.gearman.telling import Telling
 from relay.doors.gearman.ticket import Entry, Ticket
 from relay.doors.gearman.work import content_type_of, unique_of
 from relay.switchboard import Switchboard
+from schemas.telemetry.process import Telemetry
 
 log = logging.getLogger("relay.gearman")
 
@@ -79,6 +81,7 @@ class Door:
         timeouts_required: bool = False,
         version: str = "",
         told_to_stop: Callable[[bool], None] | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.board = board
         self.calls = board.calls
@@ -95,7 +98,8 @@ class Door:
         """Functions that an administrator made known."""
         self.quotas: dict[str, Quota] = {}
         self._desk = desk
-        self._leases = None if bridge is None else Leases(bridge, self._new_handle)
+        self._telling = None if telemetry is None else Telling(telemetry)
+        self._leases = None if bridge is None else Leases(bridge, self._new_handle, self._telling)
         self._handles: dict[bytes, Entry] = {}
         self._uniques: dict[bytes, Entry] = {}
         self._open: Counter[str] = Counter()
@@ -135,12 +139,14 @@ class Door:
     def opened(self, connection: Connection) -> None:
         """A connection is there."""
         self.connections[connection.number] = connection
+        self._count()
         if len(self.connections) > CONNECTIONS_MAX:
             connection.close(f"this door takes {CONNECTIONS_MAX} connections, and has as many")
 
     def closed(self, connection: Connection, reason: str) -> None:
         """A connection is gone: nobody waits for its calls, and what its worker ran is lost."""
         self.connections.pop(connection.number, None)
+        self._count()
         now_ms = self.clock()
         for ticket in connection.tickets:
             self.calls.leave(ticket.call, now_ms)
@@ -158,6 +164,10 @@ class Door:
                 self._let_go(entry)
             if held:
                 log.warning("worker vanished: %s peer=%s jobs=%d", reason, connection.peer, held)
+
+    def _count(self) -> None:
+        if self._telling is not None:
+            self._telling.connected(len(self.connections))
 
     # What clients ask.
 
@@ -306,9 +316,11 @@ class Door:
             run_at_ms,
             once=unique == NO_UNIQUE and bool(data),
         )
-        handle = ""
+        handle, asked_s = "", self._loop.time()
 
         def done(refusal: str | None) -> None:
+            if self._telling is not None and refusal is None:
+                self._telling.kept(self._loop.time() - asked_s)
             taken(handle, refusal)
 
         handle = DURABLE.decode() + self._desk.submit(job, done)
@@ -403,7 +415,10 @@ class Door:
     def finished(self, connection: Connection, worker: Worker, entry: Entry, end: End) -> None:
         """A run of it is over."""
         if entry.lease is None:
-            self.calls.ended(worker, entry.run.number, end, self.clock())
+            now_ms = self.clock()
+            if self._telling is not None:
+                self._telling.call_ended(entry.run, end, now_ms)
+            self.calls.ended(worker, entry.run.number, end, now_ms)
             self._drop(entry)
         elif self._leases is not None:
             self._leases.ended(connection, entry.lease, end)
@@ -427,6 +442,8 @@ class Door:
         if entry is not None and connection.held.pop(entry.handle, None) is not None:
             connection.passed_over(entry.handle)
             self._drop(entry)
+            if self._telling is not None:
+                self._telling.call_ended(run, None, self.clock())
             log.info(
                 "worker is not waited for: %s job=%s peer=%s", reason, entry.handle.decode(), connection.peer
             )

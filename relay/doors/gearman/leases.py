@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Final, Protocol
 from relay.core.call import CallOutcome, End, Priority, Run
 from relay.core.edge import Edge
 from relay.core.session import Breach, Lease, Session
+from relay.doors.gearman.telling import Telling
 from relay.doors.gearman.ticket import Entry
 from relay.doors.gearman.work import content_type_of
 from schemas.defaults import HEARTBEAT_MS, QUEUE
 from schemas.events import Dispatch
 from schemas.names import BadName, check_function, new_id
 from schemas.proto import relay_pb2
+from schemas.telemetry.spans import JobTrace
 
 if TYPE_CHECKING:
     from relay.doors.gearman.connection import Connection
@@ -41,6 +43,10 @@ class Bridge(Protocol):
     """The relay's bridge to Kafka, as far as this is concerned."""
 
     wake: Callable[[Session], None]
+
+    @property
+    def sent(self) -> Callable[[Lease, Dispatch], None] | None:
+        """Is told of each job that a worker is given; None: nobody wants to know."""
 
     @property
     def edge(self) -> Edge:
@@ -75,13 +81,16 @@ class Shift:
     """It was last given a call."""
     timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     """By job: when the worker's own limit for the function is over."""
+    traces: dict[str, JobTrace] = field(default_factory=dict)
+    """Of the jobs that it holds and that are traced."""
 
 
 class Leases:
     """The sessions of all Gearman workers of a door."""
 
-    def __init__(self, bridge: Bridge, handle: Callable[[], bytes]) -> None:
+    def __init__(self, bridge: Bridge, handle: Callable[[], bytes], telling: Telling | None = None) -> None:
         self._bridge = bridge
+        self._telling = telling
         self._edge = bridge.edge
         self._handle = handle
         self._shifts: dict[Connection, Shift] = {}
@@ -151,7 +160,8 @@ class Leases:
     def ended(self, connection: "Connection", lease: Lease, end: End) -> None:
         """A job is over."""
         shift = self._shifts[connection]
-        self._forget_timer(shift, lease.job)
+        trace = shift.traces.get(lease.job)
+        self._forget(shift, lease.job)
         shift.numbers += 1
         receipt = relay_pb2.Receipt(
             number=shift.numbers,
@@ -166,6 +176,8 @@ class Leases:
         else:
             receipt.outcome = relay_pb2.FAILURE
             receipt.error_type, receipt.error_message = end.error_type, end.error_message
+        if self._telling is not None:
+            self._telling.job_ended(lease, receipt, trace)
         self._edge.receipts(lease.session, [receipt], self._bridge.clock())
         self._bridge.pump()
         self._tidy(shift)
@@ -186,7 +198,7 @@ class Leases:
         if shift is None:
             return
         for job in list(shift.timers):
-            self._forget_timer(shift, job)
+            self._forget(shift, job)
         for session in [shift.session, *shift.older]:
             if session is not None:
                 self._end(session, reason)
@@ -272,6 +284,10 @@ class Leases:
         if limit_ms is not None:
             timer = self._loop.call_later(limit_ms / 1000, self._too_long, connection, lease, limit_ms)
             self._shifts[connection].timers[lease.job] = timer
+        if self._bridge.sent is not None:
+            self._bridge.sent(lease, dispatch)
+        if self._telling is not None and (trace := self._telling.of_job(dispatch)) is not None:
+            self._shifts[connection].traces[lease.job] = trace
         log.debug("durable job assigned job=%s peer=%s", lease.job, connection.peer)
         return Entry(self._handle(), run, lease.job.encode(), counted=False, lease=lease)
 
@@ -283,7 +299,8 @@ class Leases:
             end = End(CallOutcome.FAILED, error_type="Timeout", error_message=sentence)
             self.ended(connection, lease, end)
 
-    def _forget_timer(self, shift: Shift, job: str) -> None:
+    def _forget(self, shift: Shift, job: str) -> None:
+        shift.traces.pop(job, None)
         timer = shift.timers.pop(job, None)
         if timer is not None:
             timer.cancel()
@@ -302,7 +319,7 @@ class Leases:
                 jobs = {lease.job for lease in note.drop.leases}
                 connection.dropped(jobs)
                 for job in jobs:
-                    self._forget_timer(self._shifts[connection], job)
+                    self._forget(self._shifts[connection], job)
         if session.outbox.closing is not None:
             connection.close(session.outbox.closing.sentence)
         elif session.outbox.jobs and self._shifts[connection].asleep:

@@ -9,14 +9,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, Self
 
 from relay.core.edge import Edge
-from relay.core.session import Session
+from relay.core.session import Lease, Session
 from relay.doors.gearman.door import Door
 from relay.doors.gearman.kafka import KafkaDesk
 from relay.doors.gearman.serve import open_door, release
 from relay.requests import Requests
 from relay.standings import Standings
 from relay.switchboard import Switchboard
+from schemas.events import Dispatch
 from schemas.settings import Settings
+from schemas.telemetry.process import Telemetry
 from schemas.topics import Topics
 
 log = logging.getLogger("relay.gearman")
@@ -26,6 +28,10 @@ class Core(Protocol):
     """What a relay is to the door: its bridge to Kafka, or what stands in its place without Kafka."""
 
     wake: Callable[[Session], None]
+
+    @property
+    def sent(self) -> Callable[[Lease, Dispatch], None] | None:
+        """Is told of each job that a worker is given; None: nobody wants to know."""
 
     @property
     def board(self) -> Switchboard:
@@ -57,7 +63,11 @@ class RelayedDoor:
 
     @classmethod
     async def open(
-        cls, settings: Settings, core: Core, kafka: tuple[Mapping[str, Any], Topics] | None
+        cls,
+        settings: Settings,
+        core: Core,
+        kafka: tuple[Mapping[str, Any], Topics] | None,
+        telemetry: Telemetry | None = None,
     ) -> Self:
         """Listens where the setting `gearman` says; CannotListen if it cannot.
 
@@ -65,6 +75,7 @@ class RelayedDoor:
             settings: `gearman` is not empty.
             core: The relay's.
             kafka: The settings of its clients, and its topics; None: it has none, and foreground jobs only.
+            telemetry: Counts and traces what its workers run; None: nothing does.
         """
         clients = None if kafka is None else (Requests(*kafka), Standings(*kafka, core.clock))
         door = Door(
@@ -73,6 +84,7 @@ class RelayedDoor:
             bridge=None if kafka is None else core,
             timeouts_required=settings.gearman_timeouts == "yes",
             version=release(),
+            telemetry=telemetry,
         )
         try:
             address = await open_door(door, settings.gearman, settings)

@@ -13,9 +13,10 @@ import signal
 from importlib.metadata import version
 
 from relay.doors.gearman.door import Door
+from relay.gauges import call_gauges
 from relay.switchboard import Switchboard
 from schemas.settings import Settings
-from schemas.telemetry import logs
+from schemas.telemetry.process import Telemetry
 
 log = logging.getLogger("relay.gearman")
 
@@ -73,7 +74,16 @@ async def run(settings: Settings, address: str, *, timeouts_required: bool) -> N
     Raises:
         CannotListen: with the reason.
     """
-    logs.begin(settings, "gearman")
+    telemetry = Telemetry(settings, "gearman")
+    telemetry.begin()
+    try:
+        await _serve(settings, address, telemetry, timeouts_required=timeouts_required)
+    finally:
+        await asyncio.to_thread(telemetry.end)
+
+
+async def _serve(settings: Settings, address: str, telemetry: Telemetry, *, timeouts_required: bool) -> None:
+    """Until it is told to stop."""
     gc.freeze()
     gc.set_threshold(GC_YOUNG_MAX, 50, 100)
     told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -83,7 +93,14 @@ async def run(settings: Settings, address: str, *, timeouts_required: bool) -> N
             told.set_result(graceful)
 
     board = Switchboard(relay=address)
-    door = Door(board, timeouts_required=timeouts_required, version=release(), told_to_stop=tell)
+    door = Door(
+        board,
+        timeouts_required=timeouts_required,
+        version=release(),
+        told_to_stop=tell,
+        telemetry=telemetry,
+    )
+    telemetry.meter.watch(lambda: call_gauges(board.calls, board.clock()), asyncio.get_running_loop())
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, tell, True)
     found = await open_door(door, address, settings)
