@@ -136,7 +136,7 @@ class Durables:
         if self._reading is None:
             self._reading = self._loop.create_future()
             self._requests = Requests(self._config, self._topics)
-            self._thread = threading.Thread(target=self._run, name="relay-facts", daemon=True)
+            self._thread = threading.Thread(target=self._follow, name="relay-facts", daemon=True)
             self._thread.start()
         try:
             await asyncio.shield(self._reading)
@@ -149,7 +149,25 @@ class Durables:
                 if not ended.done():
                     ended.set_result(fact)
 
+    def _lost(self, error: BaseException) -> None:
+        """The facts are read no longer: who waits is told so, and the next one begins anew."""
+        log.error("the facts cannot be read any longer", exc_info=error)
+        reading, self._reading = self._reading, None
+        if reading is not None and not reading.done():
+            reading.set_exception(CannotSay(f"the facts cannot be read: {error}"))
+        if self._requests is not None:
+            self._requests.abandon()
+        for ended in [each for waiting in self._waiting.values() for each in waiting]:
+            if not ended.done():
+                ended.set_exception(CannotSay(f"the facts cannot be read any longer: {error}"))
+
     # The thread.
+
+    def _follow(self) -> None:
+        try:
+            self._run()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, nobody shall wait for this thread
+            self._call(self._lost, error)
 
     def _run(self) -> None:
         consumer = Consumer(

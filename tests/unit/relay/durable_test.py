@@ -1,9 +1,12 @@
 """Durable calls: what is asked of Kafka, and what a job's facts mean to who waits; no broker."""
 
+import asyncio
+
 import pytest
 
 from jobstream import Caller
 from jobstream.errors import BadRequest
+from relay import durable
 from relay.durable import BadDurable, ends, reply_of_fact, request_of
 from relay.main import Relay
 from schemas.events import Fact
@@ -15,6 +18,7 @@ from schemas.proto.relay_pb2 import (
     CallRequest,
 )
 from schemas.settings import Settings
+from schemas.topics import Topics
 
 
 def fact(kind: str, **fields: object) -> Fact:
@@ -51,6 +55,37 @@ def test_what_is_asked() -> None:
 def test_which_facts_end_the_waiting(found: Fact, *, over: bool) -> None:
     """Ends, ends of a job that was asked for twice, and refusals of the request itself."""
     assert ends(found) is over
+
+
+class Broken:
+    """A consumer that finds its place, and then fails."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        """Takes any settings."""
+
+    def get_watermark_offsets(self, *_: object) -> tuple[int, int]:
+        """Nothing is there."""
+        return 0, 0
+
+    def assign(self, _: object) -> None:
+        """Does nothing."""
+
+    def consume(self, *_: object) -> None:
+        """Fails."""
+        raise RuntimeError("it is broken")
+
+
+async def test_who_waits_hears_when_the_facts_are_read_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows how the job ends, and its caller may ask again; the next call begins to read anew."""
+    monkeypatch.setattr(durable, "Consumer", Broken)
+    durables = durable.Durables({"bootstrap.servers": "127.0.0.1:9", "log_level": 0}, Topics("t.", 1))
+    waits = durables._waiting["j"] = [asyncio.get_running_loop().create_future()]
+    await durables._read()
+    with pytest.raises(durable.CannotSay, match="it is broken"):
+        async with asyncio.timeout(30):
+            await waits[0]
+    assert durables._reading is None
+    durables.abandon()
 
 
 def test_what_an_end_means() -> None:
