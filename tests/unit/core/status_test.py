@@ -63,8 +63,12 @@ def test_a_snooze_an_unserved_job_and_a_retry_after_a_loss_say_so_too() -> None:
     paused = Config.of([QueueConfig(queue="default", paused=True, note="moving")])
     assert waiting_for(held, T0, paused) == "queue default is paused (moving)"
     assert waiting_for(life.row, T0, paused) == "queue default is paused (moving)"
+    limits = frozenset({"function/mail.send", "function/other"})
+    assert waiting_for(life.row, T0, limits=limits) == "limit function/mail.send"
+    assert waiting_for(life.row, T0, limits=frozenset({"queue/other"})) == waiting_for(life.row, T0)
+    assert waiting_for(life.row, T0, paused, limits) == "queue default is paused (moving)"
     life = in_phase(Phase.LEASED)
-    assert waiting_for(life.row, T0, paused) is None
+    assert waiting_for(life.row, T0, paused, limits) is None
     life.end(Outcome.LOST)
     life.end(Outcome.FAILURE)
     assert waiting_for(life.row, T0) == "retry until 22:13:21 (attempt 2 of 6 failed)"
