@@ -27,7 +27,9 @@ log = logging.getLogger("gateway.push")
 
 CONNECT_S = 5.0
 RESULT_BYTES_MAX = 1024 * 1024
-"""Of a response; the limit of results is the minion's to keep."""
+"""Of a response, decoded; the limit of results is the minion's to keep."""
+RESPONSE_S = 60.0
+"""How long a response may take to end after the receipt of its attempt; then it is broken off."""
 WORDS_CHARS_MAX = 500
 """Of a response that tells of a failure, taken into the error."""
 CONNECTIONS_MAX = 200
@@ -120,18 +122,21 @@ class Pushes:
         try:
             await asyncio.wait({receipt, asking}, return_when=asyncio.FIRST_COMPLETED)
             if not receipt.done():
-                response = asking.result()
+                response, body = asking.result()
                 if response.status_code != HTTPStatus.ACCEPTED:
-                    return _of_response(response)
+                    return _of_response(response, body)
             return _of_receipt(await receipt)
         except httpx.HTTPError as error:
             raise _error(type(error).__name__, f"{pushed.url} does not answer: {error}") from None
         finally:
             del self._waiting[place]
-            if not asking.done():  # the receipt came first; how the response ends is nobody's business
+            if not receipt.done():  # the attempt is over, by its time or by a word: so is the request
+                asking.cancel()
+            elif not asking.done():  # the receipt came first; how the response ends is nobody's business
+                asyncio.get_running_loop().call_later(RESPONSE_S, asking.cancel)
                 asking.add_done_callback(_forget)
 
-    async def _ask(self, pushed: Pushed, args: Any, ctx: Context) -> httpx.Response:
+    async def _ask(self, pushed: Pushed, args: Any, ctx: Context) -> tuple[httpx.Response, bytes]:
         from relay.doors.http.attempt import Attempt, sign
 
         attempt = Attempt(
@@ -161,19 +166,28 @@ class Pushes:
             "receipt": f"{base}/receipt",
             "heartbeat": f"{base}/heartbeat",
         }
-        return await self._http.post(pushed.url, json=body, headers={"X-Job-Token": token})
+        headers = {"X-Job-Token": token}
+        said = bytearray()
+        async with self._http.stream("POST", pushed.url, json=body, headers=headers) as response:
+            async for part in response.aiter_bytes():
+                said += part
+                if len(said) > RESULT_BYTES_MAX:
+                    sentence = f"a response must have at most {RESULT_BYTES_MAX} bytes, got more"
+                    raise _error("ResultTooLarge", sentence, final=True)
+        return response, bytes(said)
 
 
-def _of_response(response: httpx.Response) -> Any:
+def _of_response(response: httpx.Response, body: bytes) -> Any:
     """What a function returned with its response. Raises what it failed with."""
     if response.is_success:
-        if not response.content:
+        if not body:
             return None
         try:
-            return response.json()
+            return json.loads(body)
         except ValueError:
-            return response.text
-    words = f"{response.status_code} {response.reason_phrase}: {response.text[:WORDS_CHARS_MAX]}"
+            return body.decode(errors="replace")
+    said = body.decode(errors="replace")[:WORDS_CHARS_MAX]
+    words = f"{response.status_code} {response.reason_phrase}: {said}"
     after = response.headers.get("retry-after", "")
     raise _error(
         f"Http{response.status_code}", words, retry_after=float(after[:9]) if after.isdigit() else None
@@ -210,6 +224,6 @@ def _error(name: str, words: str, *, final: bool = False, retry_after: float | N
     return error
 
 
-def _forget(asking: "asyncio.Future[httpx.Response]") -> None:
+def _forget(asking: "asyncio.Future[tuple[httpx.Response, bytes]]") -> None:
     if not asking.cancelled() and asking.exception() is not None:
         log.info("a response was not heard after its receipt: %s", asking.exception())

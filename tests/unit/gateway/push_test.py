@@ -17,7 +17,7 @@ from jobstream.cluster import free_port
 from jobstream.cluster.child import Child
 from jobstream.context import Attempt
 from jobstream.functions import function
-from jobstream.gateway.push import BadPushes, Pushed, Pushes, read_pushes
+from jobstream.gateway.push import RESULT_BYTES_MAX, BadPushes, Pushed, Pushes, read_pushes
 from relay.doors.http.serve import Listen
 from schemas.times import parse_time
 from tests.fakes.gateway import SECRET, Gateway
@@ -133,6 +133,42 @@ async def test_a_response_ends_the_attempt_too(gateway: str) -> None:
     with pytest.raises(Fail, match="does not answer") as failed:
         await push(gateway, f"http://127.0.0.1:{free_port()}/")
     assert type(failed.value).__name__ == "ConnectError"
+
+
+async def test_a_response_that_is_too_long(gateway: str) -> None:
+    """Is not read to its end, and not asked for again."""
+    async with behind(answering(200, b"x" * (RESULT_BYTES_MAX + 1))) as url:
+        with pytest.raises(NonRetryable, match="a response must have at most") as failed:
+            await push(gateway, url)
+    assert type(failed.value).__name__ == "ResultTooLarge"
+
+
+async def test_an_attempt_that_is_over_hangs_up(gateway: str) -> None:
+    """By its timeout, say: a function that never answers keeps none of the connections that others need."""
+    asked, left = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del send
+        if scope["type"] == "http":
+            asked.set()
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            left.set()
+
+    async with behind(app) as url, asyncio.timeout(30):
+        attempt = asyncio.create_task(attempt_of(gateway, url))
+        await asked.wait()
+        attempt.cancel()
+        await left.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await attempt
+
+
+async def attempt_of(gateway: str, url: str) -> None:
+    """An attempt of a gateway that goes on after it."""
+    pushes = Pushes((Pushed("f", url, "default"),), gateway, SECRET, 1)
+    call = pushes.functions()[0].call
+    await call(ctx=Context(Attempt(job="j", key="j", function="f", deadline_ms=60_000)))
 
 
 RECEIPTS: list[tuple[dict[str, Any], type[Exception] | None]] = [
