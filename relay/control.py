@@ -12,6 +12,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from relay import kafka_log
 from relay.broker import ends
 
 log = logging.getLogger("relay.control")
@@ -53,7 +54,7 @@ class ControlTail:
                 "fetch.wait.max.ms": 100,  # the end of an empty topic is told by an empty fetch
                 "topic.metadata.refresh.interval.ms": 1_000,
             },
-            logger=logging.getLogger("relay.kafka"),
+            logger=kafka_log.log,
         )
         self._thread = threading.Thread(target=self._run, name="relay-control", daemon=True)
         self._thread.start()

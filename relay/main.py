@@ -21,6 +21,7 @@ from typing import Any, Self
 import grpc
 from confluent_kafka.admin import AdminClient
 
+from relay import kafka_log
 from relay.alone import Alone
 from relay.bridge import SETTLE_S, Bridge
 from relay.broker import GivenUp, RelayFailed, find_topics, session_timeout_ms
@@ -297,6 +298,7 @@ async def run(settings: Settings) -> None:
     told = asyncio.Event()
     relay = Relay(settings, scheduler=scheduler)
     relay.telemetry.begin()
+    kafka_log.quieten()
 
     def tell() -> None:
         told.set()

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from relay import kafka_log
 from relay.broker import committed, ends
 from relay.core.finished import Finished, read
 from relay.core.window import Window
@@ -130,7 +131,7 @@ class Reader:
                 "error_cb": self._on_error,
                 "on_commit": self._on_commit,
             },
-            logger=logging.getLogger("relay.kafka"),
+            logger=kafka_log.log,
         )
         self._thread = threading.Thread(target=self._run, name="relay-reader", daemon=True)
         self._thread.start()
@@ -284,7 +285,7 @@ class Reader:
         if error.fatal():
             self._call(self._fail, f"the consumer failed: {error.str()}")
         else:
-            log.warning("consumer error=%s reason=%r", error.name(), error.str())
+            kafka_log.log.warning("consumer error=%s reason=%r", error.name(), error.str())
 
     def _call(self, what: Callable[..., None], *args: Any) -> None:
         """Calls something on the event loop; when that has ended there is nothing left to tell."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from relay import kafka_log
 from schemas.codec import encode
 from schemas.defaults import RECORD_BYTES_MAX
 from schemas.events import JobRequest
@@ -64,7 +65,7 @@ class Requests:
                 "queue.buffering.max.messages": QUEUE_MESSAGES_MAX,
                 "error_cb": _on_error,
             },
-            logger=logging.getLogger("relay.kafka"),
+            logger=kafka_log.log,
         )
         self._thread = threading.Thread(target=self._poll, name="relay-requests", daemon=True)
         self._thread.start()
@@ -124,4 +125,4 @@ def _tell(done: list[tuple[Taken, str | None]]) -> None:
 
 
 def _on_error(error: KafkaError) -> None:
-    log.warning("producer error=%s reason=%r", error.name(), error.str())
+    kafka_log.log.warning("producer error=%s reason=%r", error.name(), error.str())

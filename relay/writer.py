@@ -13,6 +13,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from relay import kafka_log
 from relay.core.record import Record
 from schemas.codec import encode
 from schemas.defaults import MIB, RECORD_BYTES_MAX
@@ -85,7 +86,7 @@ class Writer:
                 "queue.buffering.max.messages": 4 * UNCONFIRMED_MAX,
                 "error_cb": self._on_error,
             },
-            logger=logging.getLogger("relay.kafka"),
+            logger=kafka_log.log,
         )
         self._thread = threading.Thread(target=self._poll, name="relay-writer", daemon=True)
         self._thread.start()
@@ -168,7 +169,7 @@ class Writer:
         if error.fatal():
             self._call(self._fail, f"the producer failed: {error.str()}")
         else:
-            log.warning("producer error=%s reason=%r", error.name(), error.str())
+            kafka_log.log.warning("producer error=%s reason=%r", error.name(), error.str())
 
     def _call(self, what: Callable[..., None], *args: Any) -> None:
         """Calls something on the event loop; when that has ended there is nothing left to tell."""
