@@ -270,6 +270,7 @@ def reply_of_fact(fact: Fact) -> CallReply:
             outcome=relay_pb2.COMPLETE,
             result=fact.result or b"",
             result_type=fact.result_type or "",
+            cached=bool(fact.cached),
             minion=fact.minion or "",
         )
     if fact.phase == Phase.CANCELLED:

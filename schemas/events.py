@@ -305,6 +305,8 @@ class Fact:
     """Of a request that asked for nothing new: the job with its unique key that is the answer."""
     replaced: str | None = None
     """Of an admission: the job with its unique key that was cancelled for it."""
+    cached: bool | None = None
+    """Of an end that is a success: the function's get_cache had the answer, and nothing ran for it."""
 
 
 @quick
@@ -655,6 +657,8 @@ class JobRow:
     """The job of its lane that must succeed before this dispatch may run; null: none."""
     after_epoch: int | None = None
     """Epoch of after_job."""
+    cached: bool | None = None
+    """The result came from the function's get_cache, and nothing ran for it."""
 
 
 @quick
@@ -761,6 +765,8 @@ class Receipt:
     """Progress: units in all."""
     checkpoint: bytes | None = None
     """State that the next attempt is given."""
+    cached: bool | None = None
+    """The function's get_cache had the answer: nothing ran for it."""
 
 
 @quick

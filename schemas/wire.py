@@ -1141,6 +1141,11 @@ def write_Fact(out: bytearray, event: Fact) -> None:
         part = text.encode()
         out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
         out += part
+    if (flag := event.cached) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out.append(1 if flag else 0)
 
 
 def read_Fact(data: bytes, at: int) -> tuple[Fact, int]:
@@ -1541,6 +1546,18 @@ def read_Fact(data: bytes, at: int) -> tuple[Fact, int]:
         end = at + (raw >> 1)
         row["replaced"] = data[at:end].decode()
         at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["cached"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 1:
+            raise Broken
+        row["cached"] = raw == 1
     else:
         raise Broken
     return event, at
@@ -3451,6 +3468,11 @@ def write_JobRow(out: bytearray, event: JobRow) -> None:
     else:
         out.append(2)
         out += SHORT[whole] if 0 <= (whole := number) < 4096 else number_bytes(whole)
+    if (flag := event.cached) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out.append(1 if flag else 0)
 
 
 def read_JobRow(data: bytes, at: int) -> tuple[JobRow, int]:
@@ -3755,6 +3777,18 @@ def read_JobRow(data: bytes, at: int) -> tuple[JobRow, int]:
         if raw > 127:
             raw, at = read_more(data, at, raw)
         row["after_epoch"] = ~(raw >> 1) if raw & 1 else raw >> 1
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["cached"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 1:
+            raise Broken
+        row["cached"] = raw == 1
     else:
         raise Broken
     return event, at
@@ -4198,6 +4232,11 @@ def write_Receipt(out: bytearray, event: Receipt) -> None:
         part = data
         out += SHORT[size] if (size := len(part)) < 4096 else number_bytes(size)
         out += part
+    if (flag := event.cached) is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out.append(1 if flag else 0)
 
 
 def read_Receipt(data: bytes, at: int) -> tuple[Receipt, int]:
@@ -4476,6 +4515,18 @@ def read_Receipt(data: bytes, at: int) -> tuple[Receipt, int]:
         end = at + (raw >> 1)
         row["checkpoint"] = data[at:end]
         at = end
+    else:
+        raise Broken
+    raw = data[at]
+    at += 1
+    if raw == 0:
+        row["cached"] = None
+    elif raw == 2:
+        raw = data[at]
+        at += 1
+        if raw > 1:
+            raise Broken
+        row["cached"] = raw == 1
     else:
         raise Broken
     return event, at
@@ -6601,13 +6652,13 @@ FINGERPRINTS: dict[type, bytes] = {
     Control: bytes.fromhex("b283216839191f57"),
     DeadLetter: bytes.fromhex("56f159c638fc35bc"),
     Dispatch: bytes.fromhex("9e2801beed9e3381"),
-    Fact: bytes.fromhex("07aac90a608fc17f"),
+    Fact: bytes.fromhex("3dfecd00bb52dfdc"),
     FunctionConfig: bytes.fromhex("5b6f4ff8546ee842"),
     Heartbeat: bytes.fromhex("e70176122921544e"),
     JobRequest: bytes.fromhex("dcdfaf15ba4899e6"),
-    JobRow: bytes.fromhex("82e6a0de382700ab"),
+    JobRow: bytes.fromhex("a63e675564c97c84"),
     QueueConfig: bytes.fromhex("e2576cd29cd0d2cd"),
-    Receipt: bytes.fromhex("b123fcb1ee9b7308"),
+    Receipt: bytes.fromhex("72db9eea322cf9ab"),
     Reject: bytes.fromhex("afcedaec28d52586"),
     Schedule: bytes.fromhex("e4c26d1e76b1b0d3"),
     ScheduleRow: bytes.fromhex("f3143a0b7e69c3ce"),

@@ -17,7 +17,7 @@ from typing import Final
 from schemas.codec import encode
 from streams.rows import ACTIVE, CONFIG_ROW, HEAD, JOB_ROW, KIND_CHARS, SCHEDULE_ROW, Rows
 
-LAYOUT: Final = "jobs-5"
+LAYOUT: Final = "jobs-6"
 """The name of this form. Another one for whatever an older or newer release would read wrongly."""
 
 CHUNK_ROWS: Final = 200

@@ -176,6 +176,7 @@ class LocalAttempt(Attempt):
             done=said.done if told else None,
             total=said.total or None,
             checkpoint=said.checkpoint or None,
+            cached=said.cached or None,
         )
 
     def lost(self) -> Receipt:

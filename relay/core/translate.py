@@ -220,6 +220,7 @@ def receipt_of_minion(said: relay_pb2.Receipt, lease: Lease, relay: str, now_ms:
         step=said.step[:STEP_CHARS_MAX] or lease.step,
         done=max(done, 0) if told else lease.done,
         total=(total if total > 0 else None) if told else lease.total,
+        cached=True if said.cached and ending is SUCCEEDED else None,
         **ending,
     )
 

@@ -126,6 +126,7 @@ def _succeeded(job: JobRow, fact: facts.Succeeded) -> Fields:
     if job.spec.result_retention_ms != 0:
         fields["result"] = fact.end.result
         fields["result_type"] = _cut(fact.end.result_type, defaults.CONTENT_TYPE_CHARS_MAX)
+    fields["cached"] = fact.end.cached
     fields["error_type"] = fields["error_message"] = fields["checkpoint"] = None
     return fields
 

@@ -180,7 +180,7 @@ def _error(row: JobRow) -> dict[str, Any]:
 
 
 def _result(row: JobRow) -> dict[str, Any]:
-    return {"result": row.result, "result_type": row.result_type}
+    return {"result": row.result, "result_type": row.result_type, "cached": row.cached}
 
 
 def between_ms(from_ms: int | None, to_ms: int | None) -> int | None:

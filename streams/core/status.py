@@ -131,6 +131,7 @@ def job_status(
         "scheduled_by": spec.scheduled_by,
         "parent": spec.parent,
         **_bytes("args", spec.args if args is None else args, spec.content_type),
+        "cached": job.cached,
         **_bytes("result", job.result, job.result_type),
     }
 
