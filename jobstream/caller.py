@@ -30,11 +30,11 @@ from jobstream.errors import (
     CallTimedOut,
     WaitTimedOut,
 )
-from jobstream.functions import BYTES_TYPE, Function, encode_json
+from jobstream.functions import BYTES_TYPE, Function, Unique, encode_json
 from jobstream.minion.session import CHANNEL_OPTIONS
 from jobstream.minion.wire import Wire, wire_of
-from jobstream.times import Seconds, milliseconds
-from schemas.defaults import CALL_BYTES_MAX, CONTENT_TYPE, ROUTING_MS_MAX
+from jobstream.times import Seconds, milliseconds, milliseconds_within
+from schemas.defaults import CALL_BYTES_MAX, CONTENT_TYPE, ROUTING_MS_MAX, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN
 from schemas.names import new_id
 from schemas.proto import relay_pb2
 from schemas.proto.relay_pb2 import (
@@ -48,6 +48,7 @@ from schemas.proto.relay_pb2 import (
     ToCaller,
 )
 from schemas.settings import Settings, load
+from schemas.telemetry.context import traceparent
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ class OpenCall:
 
     def limit(self, seconds: Seconds | None) -> None:
         """From now on it may run for so long; None: without limit. Returns at once."""
-        self._line.limit(self._number, milliseconds("limit", seconds) or 0)
+        self._line.limit(self._number, _limit_ms(seconds))
 
 
 Listener = Callable[[Said, OpenCall], None]
@@ -367,6 +368,7 @@ class _Line:
                 asked = self._asked.get(word.call)
                 if asked is not None:
                     self._hear(word.call, asked, word)
+            await asyncio.sleep(0)  # whoever waited goes on before the next read costs its time
 
     def _hear(self, number: int, asked: _Asked, word: CallWord) -> None:
         asked.heard = True
@@ -494,6 +496,7 @@ class Caller:
         content_type: str | None = None,
         trace: str = "",
         said: Listener | None = None,
+        caller: str = "",
     ) -> Answer:
         """Has a minion run the function now, and waits for its answer.
 
@@ -512,9 +515,10 @@ class Caller:
             again: It does no harm to run it twice: it is made again elsewhere when its minion or relay
                 vanishes.
             content_type: What bytes are.
-            trace: W3C traceparent.
+            trace: W3C traceparent; that of the current OpenTelemetry span if left out.
             said: Called with what the function says meanwhile (data, status, warning), and with the call,
                 whose `limit` it may change.
+            caller: Who calls, for the relays' access logs; this Caller's name if left out.
 
         Raises:
             CallNotTaken: No minion took it in time, and none will.
@@ -535,10 +539,10 @@ class Caller:
             media_type,
             unique,
             tuple(_area(each) for each in areas),
-            milliseconds("limit", limit) or 0,
-            priority,
-            trace,
-            self._name,
+            _limit_ms(limit),
+            _known(priority),
+            trace or traceparent() or "",
+            caller or self._name,
             said,
         )
         search = _Search(first_s, time.monotonic() + within_s)
@@ -563,6 +567,7 @@ class Caller:
         within: Seconds | None = None,
         content_type: str | None = None,
         trace: str = "",
+        unique: Unique | None = None,
     ) -> Answer:
         """A durable call: asks for a job, which is kept and retried as any other, and waits for its end
         over the same connection. A relay that dies meanwhile costs nothing: another one is asked for the
@@ -579,6 +584,8 @@ class Caller:
             queue: Of the job.
             limit: How long one attempt may run.
             within: How long to wait in all; None: as long as it takes. The job goes on all the same.
+            unique: That no other job does the same: where one does, its end is the answer, as for whoever
+                else waits for it.
 
         Raises:
             CallFailed: The job is dead, expired or was rejected; `error_type` and `message` say why.
@@ -588,10 +595,11 @@ class Caller:
         """
         name = function.name if isinstance(function, Function) else function
         encoded, media_type = _encoded(args, content_type)
-        limit_ms = milliseconds("limit", limit) or 0
-        id = id or new_id()
+        limit_ms, priority = _limit_ms(limit), _known(priority)
+        id, trace = id or new_id(), trace or traceparent() or ""
+        alone = "" if unique is None else unique.text()
         wish = _Wish(
-            name, encoded, media_type, "", (), limit_ms, priority, trace, self._name, None, id, key, queue
+            name, encoded, media_type, alone, (), limit_ms, priority, trace, self._name, None, id, key, queue
         )
         within_ms = milliseconds("within", within)
         try:
@@ -718,7 +726,21 @@ def _whys(search: _Search) -> str:
 
 
 def _area(found: str | tuple[str, Seconds]) -> tuple[str, int | None]:
-    return (found, None) if isinstance(found, str) else (found[0], milliseconds("area", found[1]))
+    if isinstance(found, str):
+        return found, None
+    area, time = found
+    return area, milliseconds_within(f"the time of area {area!r:.80}", time, 0, ROUTING_MS_MAX)
+
+
+def _limit_ms(limit: Seconds | None) -> int:
+    """As a relay is told it; 0: there is none."""
+    return milliseconds_within("limit", limit, TIMEOUT_MS_MIN, TIMEOUT_MS_MAX) or 0
+
+
+def _known(priority: Priority) -> Priority:
+    if priority not in _PRIORITIES:
+        raise BadRequest(f"priority must be high, normal or low, got {priority!r:.80}")
+    return priority
 
 
 def _encoded(args: Any, content_type: str | None) -> tuple[bytes, str]:

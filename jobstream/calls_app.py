@@ -31,7 +31,7 @@ from jobstream.errors import (
     CallTimedOut,
 )
 from schemas.asgi import BodyRefused, Gone, Message, Receive, read_body
-from schemas.defaults import CALL_BYTES_MAX, CONTENT_TYPE
+from schemas.defaults import CALL_BYTES_MAX, CONTENT_TYPE, TRACE_CHARS_MAX
 
 log = logging.getLogger(__name__)
 
@@ -164,9 +164,7 @@ class CallsApp:
     async def _answer(self, asked: _Asked, said: Callable[[Said, OpenCall], None] | None = None) -> Answer:
         options = _options(asked.scope["query_string"].decode("latin-1"))
         media_type = asked.headers.get(b"content-type", CONTENT_TYPE.encode()).decode("latin-1")
-        return await self._called(
-            asked.function, asked.body or None, content_type=media_type, said=said, **options
-        )
+        return await self._called(asked, asked.body or None, content_type=media_type, said=said, **options)
 
     async def _whole(self, asked: _Asked) -> Answer:
         scope = asked.scope
@@ -184,11 +182,14 @@ class CallsApp:
             request["body"] = asked.body.decode()
         except UnicodeDecodeError:
             request["body_base64"] = base64.b64encode(asked.body).decode()
-        return await self._called(asked.function, request)
+        return await self._called(asked, request)
 
-    async def _called(self, function: str, args: Any, **options: Any) -> Answer:
+    async def _called(self, asked: _Asked, args: Any, **options: Any) -> Answer:
+        client = asked.scope.get("client")
+        options["caller"] = f"http:{client[0]}:{client[1]}" if client else "http"
+        options["trace"] = asked.headers.get(b"traceparent", b"").decode("latin-1")[:TRACE_CHARS_MAX]
         try:
-            return await self._caller.answer(function, args, **options)
+            return await self._caller.answer(asked.function, args, **options)
         except BadRequest as bad:
             raise Refusal(HTTPStatus.BAD_REQUEST, str(bad)) from None
         except CallFailed as failed:
@@ -268,8 +269,6 @@ def _options(query: str) -> dict[str, Any]:
             found["areas"].append((area, _seconds(name, time)) if separator else area)
         elif name in ("within", "limit"):
             found[name] = _seconds(name, value)
-        elif name == "priority" and value not in ("high", "normal", "low"):
-            raise Refusal(HTTPStatus.BAD_REQUEST, f"priority must be high, normal or low, got {value!r:.80}")
         else:
             found[name] = value in ("", "yes", "true") if name == "again" else value
     return found

@@ -23,7 +23,7 @@ from jobstream import resources
 from jobstream.context import Context, current
 from jobstream.errors import BadArguments, BadFunction, BadRequest
 from jobstream.schedules import Schedule, schedules_of
-from jobstream.times import Seconds, epoch_ms, milliseconds
+from jobstream.times import Seconds, epoch_ms, milliseconds, milliseconds_within
 from schemas import defaults
 from schemas.names import BadName, check_function, check_queue
 from schemas.telemetry.context import traceparent
@@ -516,15 +516,19 @@ def function(  # noqa: PLR0913  # a function's options are its arguments
 
     def declare(target: Callable[..., Any]) -> Function[..., Any]:
         made: Function[..., Any] = Function(target, name=name, queue=queue, run=run)
-        made.timeout_ms = _within("timeout", timeout, defaults.TIMEOUT_MS_MIN, defaults.TIMEOUT_MS_MAX)
+        made.timeout_ms = milliseconds_within(
+            "timeout", timeout, defaults.TIMEOUT_MS_MIN, defaults.TIMEOUT_MS_MAX
+        )
         made.expected_ms = milliseconds("expected", expected)
         made.heartbeat = _heartbeat(heartbeat)
         if retry is not None:
             retry.fields()
             made.retry = retry
         made.coalesce = coalesce
-        made.cache_ms = _within("cache", cache, 0, defaults.CACHE_MS_MAX) or 0
+        made.cache_ms = milliseconds_within("cache", cache, 0, defaults.CACHE_MS_MAX) or 0
         made.cache_key = tuple(cache_key)
+        if inspect.iscoroutinefunction(get_cache) and not made.is_async:
+            raise BadFunction(f"an async get_cache must be of an async function, got the plain {made.name}")
         made.get_cache = get_cache
         made.schedules = schedules_of(schedule)
         DECLARED[target.__module__, target.__qualname__] = made
@@ -576,20 +580,13 @@ def error_name(error: type[BaseException] | str) -> str:
     ]
 
 
-def _within(name: str, value: Seconds | None, least_ms: int, most_ms: int) -> int | None:
-    found_ms = milliseconds(name, value)
-    if found_ms is not None and not least_ms <= found_ms <= most_ms:
-        raise BadRequest(f"{name} must be from {least_ms / 1_000} to {most_ms / 1_000:.0f} s, got {value!r}")
-    return found_ms
-
-
 def _heartbeat(value: Literal["auto", "off"] | Seconds) -> Literal["auto", "off"] | float:
     if value in ("auto", "off"):
         return cast("Literal['auto', 'off']", value)
     if isinstance(value, str):
         raise BadRequest(f"heartbeat must be 'auto', 'off' or seconds, got {value!r}")
     most_ms = defaults.HEARTBEAT_TIMEOUT_MS_MAX // HEARTBEATS_PER_TIMEOUT
-    found_ms = _within("heartbeat", value, 100, most_ms)
+    found_ms = milliseconds_within("heartbeat", value, 100, most_ms)
     assert found_ms is not None
     return found_ms / 1_000
 
@@ -605,7 +602,7 @@ def option_fields(options: Options) -> dict[str, Any]:
         if name in options:
             fields[f"{name}_ms"] = milliseconds(name, options[name])
     if "timeout" in options:
-        fields["timeout_ms"] = _within(
+        fields["timeout_ms"] = milliseconds_within(
             "timeout", options["timeout"], defaults.TIMEOUT_MS_MIN, defaults.TIMEOUT_MS_MAX
         )
     for name in ("run_at", "expires_at"):

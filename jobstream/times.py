@@ -44,3 +44,15 @@ def epoch_ms(name: str, value: datetime | None) -> int | None:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise BadRequest(f"{name} must be a datetime with a time zone, got {value!r}")
     return round(value.astimezone(UTC).timestamp() * 1_000)
+
+
+def milliseconds_within(name: str, value: Seconds | None, least_ms: int, most_ms: int) -> int | None:
+    """The same, within limits.
+
+    Raises:
+        BadRequest: Outside of them, or no time at all.
+    """
+    found_ms = milliseconds(name, value)
+    if found_ms is not None and not least_ms <= found_ms <= most_ms:
+        raise BadRequest(f"{name} must be from {least_ms / 1_000} to {most_ms / 1_000:.0f} s, got {value!r}")
+    return found_ms

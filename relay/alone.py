@@ -18,6 +18,7 @@ from relay.scheduler.hooks import Scheduler, offers_of, tell
 from relay.switchboard import Switchboard
 from schemas.proto.relay_pb2 import StatusReply
 from schemas.telemetry.meter import Sample
+from schemas.telemetry.process import Telemetry
 
 log = logging.getLogger("relay.alone")
 
@@ -34,8 +35,11 @@ class Alone:
         fail: Callable[[str], None],
         limits: Mapping[str, int] | None = None,
         scheduler: Scheduler | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
-        """`fail` is told that the relay cannot go on; `scheduler` of the traffic, None: nobody is."""
+        """`fail` is told that the relay cannot go on; `scheduler` of the traffic, None: nobody is.
+        `telemetry` counts and traces; None: nothing does.
+        """
         self.clock = Clock()
         self.sent = None
         """Nobody wants to know of jobs on streams: there are none."""
@@ -43,7 +47,7 @@ class Alone:
         self._scheduler = scheduler
         traffic = None if scheduler is None else Traffic(offers_of(scheduler))
         self.edge = Edge(relay, NO_PARTITIONS, self.clock(), limits, traffic)
-        self.board = Switchboard(self.edge.calls, self.clock, relay, self.edge.traffic)
+        self.board = Switchboard(self.edge.calls, self.clock, relay, self.edge.traffic, telemetry)
         self.board.after = self.pump
         self.board.fault = self.fault
         self.wake: Callable[[Session], None] = lambda _: None

@@ -98,7 +98,7 @@ class Bridge:
         self._scheduler = scheduler
         traffic = None if scheduler is None else Traffic(offers_of(scheduler))
         self.edge = Edge(relay, topics.partitions, self.clock(), limits, traffic)
-        self.board = Switchboard(self.edge.calls, self.clock, relay, self.edge.traffic)
+        self.board = Switchboard(self.edge.calls, self.clock, relay, self.edge.traffic, telemetry)
         self.board.after = self.pump
         self.board.fault = self.fault
         self.wake: Callable[[Session], None] = _nobody

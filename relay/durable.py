@@ -9,6 +9,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -17,10 +18,12 @@ from relay.requests import Refused, Requests
 from schemas.codec import Undecodable, decode
 from schemas.defaults import ARGS_BYTES_MAX, CONTENT_TYPE, QUEUE
 from schemas.events import Fact, JobRequest
+from schemas.limits import Refused as Refusal
 from schemas.names import BadName, check_function, check_id, check_key, check_queue
 from schemas.proto import relay_pb2
 from schemas.proto.relay_pb2 import CallReply, CallRequest
 from schemas.topics import Topics
+from schemas.unique import read_unique, unique_key
 from schemas.words import PHASES_TERMINAL, FactKind, Phase, RejectCode
 
 log = logging.getLogger("relay.durable")
@@ -73,6 +76,8 @@ class Durables:
         self._waiting: dict[str, list[asyncio.Future[Fact]]] = {}
         self._callers = 0
         """How many wait for those jobs."""
+        self._twins: dict[str, set[str]] = {}
+        """By the job that is the answer: the jobs that are waited for and that it stands in the way of."""
 
     async def taken(self, asked: CallRequest) -> "asyncio.Future[Fact]":
         """Returns once Kafka has the request, with what will end with the job; CannotSay or BadDurable if
@@ -143,9 +148,9 @@ class Durables:
         except KafkaException as error:
             raise CannotSay(f"the facts cannot be read: {error}") from None
 
-    def _take(self, facts: list[Fact]) -> None:
-        for fact in facts:
-            for ended in self._waiting.get(fact.job, ()):
+    def _take(self, ends: list[tuple[str, Fact]]) -> None:
+        for job, fact in ends:
+            for ended in self._waiting.get(job, ()):
                 if not ended.done():
                     ended.set_result(fact)
 
@@ -193,20 +198,35 @@ class Durables:
         while not self._stopping:
             messages = consumer.consume(BATCH_RECORDS, POLL_S)
             if self._waiting:
-                found = [fact for each in messages if (fact := self._end_in(each)) is not None]
+                found = [end for each in messages for end in self._ends_in(each)]
                 if found:
                     self._call(self._take, found)
         consumer.close()
 
-    def _end_in(self, message: Any) -> Fact | None:
-        """The end of a job that somebody waits for, if the record tells of one."""
+    def _ends_in(self, message: Any) -> list[tuple[str, Fact]]:
+        """The ends of jobs that somebody waits for, which the record tells: of the job itself, and of those
+        that it is the answer for.
+        """
         if message.error() is not None or message.value() is None:
-            return None
+            return []
         try:
             fact = decode(message.value(), (Fact,))
         except Undecodable:
-            return None
-        return fact if fact.job in self._waiting and ends(fact) else None
+            return []
+        if fact.job in self._waiting and fact.duplicate_of is not None and not ends(fact):
+            self._twins.setdefault(fact.duplicate_of, set()).add(fact.job)
+            self._forget_twins()
+        if not (fact.job in self._waiting or fact.job in self._twins) or not ends(fact):
+            return []
+        return [(job, fact) for job in {fact.job, *self._twins.pop(fact.job, ())}]
+
+    def _forget_twins(self) -> None:
+        """Lets those go that nobody waits for any more, before there are too many."""
+        if len(self._twins) > WAITING_MAX:
+            waited = {
+                twin: {job for job in jobs if job in self._waiting} for twin, jobs in self._twins.items()
+            }
+            self._twins = {twin: jobs for twin, jobs in waited.items() if jobs}
 
     def _began(self) -> None:
         assert self._reading is not None
@@ -238,7 +258,7 @@ def request_of(asked: CallRequest) -> JobRequest:
         raise BadDurable(str(bad)) from None
     if len(asked.args) > ARGS_BYTES_MAX:
         raise BadDurable(f"arguments of a job must be at most {ARGS_BYTES_MAX} bytes, got {len(asked.args)}")
-    return JobRequest(
+    request = JobRequest(
         id=asked.job,
         function=asked.function,
         queue=asked.queue or QUEUE,
@@ -248,7 +268,15 @@ def request_of(asked: CallRequest) -> JobRequest:
         timeout_ms=asked.running_ms or None,
         priority=_PRIORITIES.get(asked.priority),
         trace=asked.trace or None,
+        unique=asked.unique or None,
     )
+    if request.unique is None:
+        return request
+    try:
+        only = unique_key(request, read_unique(request.unique))
+    except Refusal as refusal:
+        raise BadDurable(refusal.sentence) from None
+    return request if request.key is not None else replace(request, key=only)
 
 
 def ends(fact: Fact) -> bool:
@@ -272,6 +300,7 @@ def reply_of_fact(fact: Fact) -> CallReply:
             result_type=fact.result_type or "",
             cached=bool(fact.cached),
             minion=fact.minion or "",
+            ran_ms=fact.run_ms or 0,
         )
     if fact.phase == Phase.CANCELLED:
         return CallReply(outcome=relay_pb2.CALL_CANCELLED, error_message=message)

@@ -146,7 +146,9 @@ class Relay:
             raise RelayMayNot(str(bad)) from None
         name = f"{socket.gethostname()}:{port if port != '0' else os.getpid()}"
         if self._settings.calls_only == "yes":
-            self._alone = Alone(name, self._fail, limits(self._settings.limits), self._scheduler)
+            self._alone = Alone(
+                name, self._fail, limits(self._settings.limits), self._scheduler, self.telemetry
+            )
             self.telemetry.meter.watch(self._alone.look, asyncio.get_running_loop())
             told = "without Kafka: foreground calls only"
         else:

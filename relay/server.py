@@ -406,6 +406,7 @@ class Server:
                 return
             self._take(session, parse(raw), clock())
             bridge.pump()
+            await asyncio.sleep(0)  # what this had others say goes out before the next read costs its time
             await room()
 
     def _take(self, session: Session, said: FromMinion, now_ms: int) -> None:

@@ -18,30 +18,18 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from relay.call_notes import CallNotes
 from relay.clock import Clock
-from relay.core.call import Assign, Call, CallOutcome, Effect, End, Ended, Limit, Run, Stop, Tell, Wake, Word
+from relay.core.call import Assign, Call, CallOutcome, Effect, Ended, Limit, Run, Stop, Tell, Wake, Word
 from relay.core.calls import Calls
 from relay.core.traffic import Traffic
 from schemas.defaults import QUEUE
-from schemas.telemetry import logs
+from schemas.telemetry.process import Telemetry
 
 log = logging.getLogger("relay.calls")
 
 TICK_MS_MIN = 5
 """The timer is set no nearer than this: what is due waits so long at most."""
-
-ACTION = "call"
-"""What a line of the access log says was done."""
-
-AREA = "jobstream.area"
-OUTCOME = "jobstream.outcome"
-ARGS_BYTES = "jobstream.args.bytes"
-RESULT_BYTES = "jobstream.result.bytes"
-WAITED_MS = "jobstream.waited_ms"
-UNIQUE = "jobstream.unique"
-CACHED = "jobstream.cached"
-
-_LOGGED = {CallOutcome.COMPLETE: logs.SUCCESS, CallOutcome.LOST: logs.UNKNOWN}
 
 
 class Caller(Protocol):
@@ -79,11 +67,15 @@ class Switchboard:
         clock: Callable[[], int] | None = None,
         relay: str = "",
         traffic: Traffic | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
-        """`traffic` tells the scheduler of minions; None: there is none."""
+        """`traffic` tells the scheduler of minions; None: there is none. `telemetry`: None for the access
+        log alone.
+        """
         self.calls = Calls() if calls is None else calls
         self.clock = Clock() if clock is None else clock
         self.relay = relay
+        self.notes = CallNotes(relay, telemetry)
         self.after: Callable[[], None] = lambda: None
         """Called after effects were given out: what else the process has to do then."""
         self.fault: Callable[[Exception], None] = _tell_fault
@@ -98,6 +90,7 @@ class Switchboard:
 
     def ask(self, call: Call) -> None:
         """Takes a call in; it may be over on return. BadCall: it is outside the limits."""
+        self.notes.comes(call)
         self.calls.ask(call, self.clock())
         self._traffic.inbound(self._queue(call), call.function, (area for area, _ in call.areas))
         self.pump()
@@ -159,32 +152,8 @@ class Switchboard:
             self._traffic.timedout(self._queue(call), call.function, areas)
         else:
             self._traffic.done(self._queue(call), call.function, areas)
-        if logs.has_access_log():
-            self._note(call, end)
+        self.notes.ended(call, end)
         call.tag.over(call)
-
-    def _note(self, call: Call, end: End) -> None:
-        """A line of the access log."""
-        fields = {
-            logs.FUNCTION: call.function,
-            OUTCOME: end.outcome,
-            logs.DOOR: call.door,
-            logs.CLIENT: call.caller or None,
-            logs.MINION: call.worker or None,
-            AREA: call.area or None,
-            WAITED_MS: call.waited_ms,
-            logs.RUN_MS: call.ran_ms,
-            ARGS_BYTES: len(call.args),
-            RESULT_BYTES: len(end.result),
-            UNIQUE: call.unique or None,
-            CACHED: end.cached or None,
-            logs.RELAY: self.relay or None,
-            logs.TRACE: logs.trace_id(call.trace),
-            logs.ERROR_TYPE: end.error_type or None,
-            logs.REASON: end.error_message or None,
-        }
-        took_ns = (call.waited_ms + call.ran_ms) * 1_000_000
-        logs.access(ACTION, _LOGGED.get(end.outcome, logs.FAILURE), took_ns, fields)
 
     def _queue(self, call: Call) -> str:
         """The queue under which a scheduler offers the function: calls have none."""

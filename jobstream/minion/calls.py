@@ -66,30 +66,36 @@ class Call:
         return self._placed([] if value is None else value, injected)
 
     def known(self, attempt: Attempt, args: bytes, content_type: str) -> Any:
-        """What the function's get_cache has for this job, perhaps to be awaited; None: nothing, or it
-        failed.
-        """
+        """What the function's get_cache has for this job; None: nothing, or it failed."""
         if self.function.get_cache is None:
             return None
         try:
-            value = decode_args(args, content_type)
-            return self.function.get_cache(
-                Request(attempt.function, value, attempt.job, foreground=attempt.foreground)
-            )
+            found = self._asked(attempt, args, content_type)
         except Exception:  # a cache that fails is a miss, whatever it is
             log.warning("get_cache failed, and counts as a miss function=%s", attempt.function, exc_info=True)
             return None
+        if not inspect.iscoroutine(found):
+            return found
+        found.close()
+        log.warning(
+            "get_cache gave a coroutine for a plain function, which is a miss function=%s", attempt.function
+        )
+        return None
 
     async def known_async(self, attempt: Attempt, args: bytes, content_type: str) -> Any:
         """The same, awaited where it must be."""
-        found = self.known(attempt, args, content_type)
-        if not inspect.isawaitable(found):
-            return found
         try:
-            return await found
+            found = self._asked(attempt, args, content_type)
+            return await found if inspect.isawaitable(found) else found
         except Exception:
             log.warning("get_cache failed, and counts as a miss function=%s", attempt.function, exc_info=True)
             return None
+
+    def _asked(self, attempt: Attempt, args: bytes, content_type: str) -> Any:
+        assert self.function.get_cache is not None, "it is asked where there is one"
+        value = decode_args(args, content_type)
+        request = Request(attempt.function, value, attempt.job, foreground=attempt.foreground)
+        return self.function.get_cache(request)
 
     def _check_names(self, value: dict[str, Any]) -> None:
         names = value.keys()

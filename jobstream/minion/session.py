@@ -340,6 +340,7 @@ class SessionThread:
                 self._tick()
             if link.has_to_say(message):
                 work.set()
+            await asyncio.sleep(0)  # functions begin, and what there is to say goes out, before the next read
 
     async def _write(self, call: Any) -> None:
         """Writes what the link collects; whatever gathers during one write goes with the next."""

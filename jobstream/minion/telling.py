@@ -94,7 +94,7 @@ def _span(trace: JobTrace, lease: Lease, receipt: Receipt, outcome: str) -> Span
         f"run {lease.function}",
         spans.CONSUMER,
         trace.part(lease.epoch, "run"),
-        trace.attempt(lease.epoch).span,
+        trace.parent if lease.foreground else trace.attempt(lease.epoch).span,  # a call's own span
         start_ns,
         start_ns + receipt.run_ms * NS_PER_MS,
         attributes,

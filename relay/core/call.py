@@ -151,6 +151,8 @@ class Call:
     step: int = 0
     """The area that is looked in, from 0; as many as there are areas: anywhere."""
     alarm_ms: int | None = None
+    span: Any = None
+    """The shell's own: the span that is open for it."""
     run: "Run | None" = None
     end: End | None = None
     waited_ms: int = 0
@@ -186,7 +188,7 @@ class Worker:
     Attributes:
         functions: What it can run now. Only the machine changes it.
         areas: Where it is.
-        rules: What its functions' declarations say, where they say something.
+        rules: What its functions' declarations say, where they say something; None: it has no declarations.
         timeouts: The worker's own limits by function, ms: a run that is longer fails (Gearman's
             CAN_DO_TIMEOUT).
         credits: How many more runs it takes; `Calls.credit` adds to it, each run spends one.
@@ -207,7 +209,7 @@ class Worker:
         self.name = name
         self.functions = set(functions)
         self.areas = areas
-        self.rules = dict(rules or {})
+        self.rules = None if rules is None else dict(rules)
         self.timeouts: dict[str, int] = {}
         self.credits = 0
         self.runs: dict[int, Run] = {}

@@ -65,7 +65,9 @@ class Cache:
 
 
 def arguments_key(function: str, args: bytes, content_type: str, rule: Rule) -> Key:
-    """What calls with equal arguments have in common, as the function's rule sees it."""
+    """What calls with equal arguments have in common, as the function's rule sees it. What was kept under
+    another rule is not found.
+    """
     if rule.cache_fields:
         try:
             value = json.loads(args)
@@ -73,5 +75,5 @@ def arguments_key(function: str, args: bytes, content_type: str, rule: Rule) -> 
             value = None
         if isinstance(value, dict):
             counted = {name: value.get(name) for name in rule.cache_fields}
-            return (function, "fields", json.dumps(counted, sort_keys=True))
-    return (function, content_type, args)
+            return (function, rule.cache_ms, "fields", json.dumps(counted, sort_keys=True))
+    return (function, rule.cache_ms, content_type, args)

@@ -252,8 +252,10 @@ class Calls:
         if function in worker.functions:
             worker.functions.discard(function)
             worker.timeouts.pop(function, None)
-            self._lines[function].workers.remove(worker)
-            self._tidy(self._lines[function])
+            line = self._lines[function]
+            line.workers.remove(worker)
+            self._learn_rule(line)
+            self._tidy(line)
 
     def credit(self, worker: Worker, more: int, now_ms: int) -> None:
         """The worker takes so many more runs."""
@@ -674,11 +676,21 @@ class Calls:
 
     def _serve(self, worker: Worker, function: str) -> None:
         worker.functions.add(function)
-        self._line(function).workers.append(worker)
-        rule = worker.rules.get(function)
-        if rule is not None:
-            self._rules[function] = rule
+        line = self._line(function)
+        line.workers.append(worker)
+        self._learn_rule(line)
         self.unserved.pop(function, None)
+
+    def _learn_rule(self, line: Line) -> None:
+        """The function's rule is what the latest of its workers says that says anything, and goes with
+        them.
+        """
+        said = next((each.rules for each in reversed(line.workers) if each.rules is not None), {})
+        rule = said.get(line.function, NO_RULE)
+        if rule == NO_RULE:
+            self._rules.pop(line.function, None)
+        else:
+            self._rules[line.function] = rule
 
     def _line(self, function: str) -> Line:
         line = self._lines.get(function)
@@ -692,10 +704,8 @@ class Calls:
             self._tidy(line)
 
     def _tidy(self, line: Line) -> None:
-        if not line.workers:
-            self._rules.pop(line.function, None)
-            if not line.size:
-                self._lines.pop(line.function, None)
+        if not line.workers and not line.size:
+            self._lines.pop(line.function, None)
 
     def _set_alarm(self, who: Call | Run, at_ms: int | None) -> None:
         who.alarm_ms = at_ms

@@ -1077,7 +1077,7 @@ class CallRequest(_message.Message):
     content_type: _builtins.str
     """empty: application/json"""
     unique: _builtins.str
-    """calls of one function with the same one, while under way, share one run"""
+    """calls of one function with the same one, while under way, share one run; durable: as JobRequest.unique"""
     routing_ms: _builtins.int
     """how long to look anywhere; unset: 5000; 0: now or never"""
     running_ms: _builtins.int

@@ -289,6 +289,18 @@ CALLS_UNSERVED = _gauge(
     "For how long a function has been called that no worker here has.",
     "s",
 )
+CALL_TIME = _times(
+    "jobstream_relay_call_seconds",
+    ("door", "function"),
+    Service.RELAY,
+    "From when a call was asked at a door of the relay (grpc, gearman, durable) to its answer.",
+)
+CALL_WAIT = _times(
+    "jobstream_relay_call_wait_seconds",
+    ("function",),
+    Service.RELAY,
+    "From when a call was asked to when a worker had it.",
+)
 UNCONFIRMED = _gauge(
     "jobstream_relay_unconfirmed_records", (), Service.RELAY, "Records written that Kafka has not confirmed."
 )

@@ -12,6 +12,10 @@ caller wait: spans are put aside, and dropped and counted above SPANS_MAX.
           dispatch q       dispatched ... on its stream   relay
           run f            the function                   minion; what the function traces is below it
           receipt q        receipt ... decided            streams
+
+    the caller's span      whoever sent `traceparent` with a foreground call
+      call f               asked ... ended                relay; linked to the call whose run it shares
+        run f              the function                   minion
 """
 
 import hashlib
@@ -48,6 +52,7 @@ SPAN_BYTES: Final = 8
 
 # Kinds of spans, as OpenTelemetry numbers them in OTLP.
 INTERNAL: Final = 1
+SERVER: Final = 2
 PRODUCER: Final = 4
 CONSUMER: Final = 5
 
@@ -68,6 +73,10 @@ OUTCOME: Final = "jobstream.outcome"
 MINION: Final = "jobstream.minion"
 RELAY: Final = "jobstream.relay"
 SPILLED: Final = "jobstream.spilled"
+DOOR: Final = "jobstream.door"
+AREA: Final = "jobstream.area"
+WAITED_MS: Final = "jobstream.waited_ms"
+CACHED: Final = "jobstream.cached"
 PARENT: Final = "jobstream.parent"
 SCHEDULE: Final = "jobstream.schedule"
 COUNT: Final = "jobstream.count"
@@ -89,6 +98,11 @@ class Context(NamedTuple):
     def traceparent(self) -> str:
         """As a W3C header, sampled."""
         return f"00-{self.trace:032x}-{self.span:016x}-01"
+
+    @property
+    def unsampled(self) -> str:
+        """As a header that says: of this trace nothing is recorded."""
+        return f"00-{self.trace:032x}-{self.span:016x}-00"
 
 
 class Span(NamedTuple):
@@ -199,6 +213,18 @@ class Tracer:
         """A span of its own below another one."""
         return Context(context.trace, _fresh(SPAN_BYTES))
 
+    def of_call(self, trace: str | None, function: str) -> "CallTrace | None":
+        """A foreground call's span in its caller's trace, or in one of its own; not sampled if it is not the
+        one in N. None if nothing is to be said of its trace here: its function is not traced, or its caller
+        said so.
+        """
+        mode = self.mode(function)
+        given = parse(trace)
+        if mode < EVERY or (given is not None and not given[1] & SAMPLED):
+            return None
+        trace_id, parent = (_fresh(TRACE_BYTES), 0) if given is None else given[0]
+        return CallTrace(Context(trace_id, _fresh(SPAN_BYTES)), parent, not trace_id % mode)
+
     def add(self, span: Span) -> None:
         """Puts a span aside. From any thread."""
         if len(self._spans) < self._spans_max:
@@ -224,6 +250,14 @@ class Tracer:
     def take(self, most: int) -> list[Span]:
         """Takes spans out, the oldest first."""
         return [self._spans.popleft() for _ in itertools.islice(range(len(self._spans)), most)]
+
+
+class CallTrace(NamedTuple):
+    """A foreground call's span: whose it is, its caller's span (0: none), and whether it is recorded."""
+
+    context: Context
+    parent: int
+    sampled: bool
 
 
 class JobTrace(NamedTuple):

@@ -7,21 +7,24 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 import pytest
 
-from jobstream import Client
+from jobstream import Caller, Client, Minion, function
 from jobstream.cluster import free_port
 from jobstream.cluster.artifacts import CONNECT, CONNECTORS, class_path
 from jobstream.cluster.cache import cache_directory
 from jobstream.errors import JobstreamError
+from schemas.times import parse_time
 from tests.containers import ROOT, NoContainer, observing_images
 from tests.e2e.sql_tables import Rows, asked
 from tests.tidy.observe_test import DASHBOARDS, alerts, expressions
@@ -41,6 +44,9 @@ SAMPLED_S = 60.0
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TABLES = ("postgres", "connect-files", "connect", "connectors")
+REPLACED = 3
+"""How often a relay is replaced; the machine may have been busy with something else once."""
+SERVES_S = 5.0
 IMAGE_BYTES_MAX = 200 * 1024 * 1024
 """Bytes that our image may have beyond its base."""
 PORTS = (
@@ -61,6 +67,12 @@ OFFLINE = {
     # Where nobody listens before and after the test that is about it.
     "JOBSTREAM_OTLP": "http://collector:4318",
 }
+
+
+@function(name="twice")
+async def twice(number: int) -> int:
+    """Runs on this side of the containers."""
+    return 2 * number
 
 
 def compose_command() -> list[str]:
@@ -206,6 +218,47 @@ async def test_docker_kill_heals_with_the_next_up(containers: Containers, servic
     containers.compose("up", "-d")
     await says_hello(containers, f"killed-{service}")
     containers.heals(service)
+
+
+@contextmanager
+def bare_relay(image: str, address: str) -> Iterator[str]:
+    """A relay of foreground calls in a container of its own, with nothing but its address: no volume, no
+    setting, no place to write to. Gives its id, and leaves nothing behind.
+    """
+    command = ["run", "-d", "--network", "host", "--read-only", image]
+    box = engine(*command, "relay", "--calls-only", "--relay", address).strip()
+    try:
+        yield box
+    finally:
+        engine("rm", "-f", box)
+
+
+def engine(*arguments: str) -> str:
+    """A verb of the engine; what it said."""
+    done = subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+def started_s(box: str) -> float:
+    """When the engine started a container, which has no volume, epoch s."""
+    found = json.loads(engine("inspect", box))[0]
+    assert not found["Mounts"]
+    return parse_time(found["State"]["StartedAt"]) / 1_000
+
+
+async def test_a_killed_relay_is_replaced_by_an_empty_one(containers: Containers) -> None:
+    """A container with no volume and no settings but the address serves within five seconds of its start:
+    the minions and callers of the one that was killed are back by then.
+    """
+    image, address = str(containers.inspect("relay")["Image"]), f"127.0.0.1:{free_port()}"
+    took_s = []
+    async with Minion([twice], relay=address, grace=0.2), Caller(address) as caller:
+        for _ in range(REPLACED):
+            with bare_relay(image, address) as box:
+                assert await caller.call("twice", {"number": 4}, within=HEAL_S, again=True) == 8
+                took_s.append(time.time() - await asyncio.to_thread(started_s, box))
+                await asyncio.to_thread(engine, "kill", box)
+    assert sorted(took_s)[1] < SERVES_S, took_s
 
 
 async def test_the_volumes_survive_a_restart(containers: Containers) -> None:

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from jobstream import Context, NonRetryable, Retry, Snooze, function
+from jobstream.functions import Request
 
 QUICK = Retry(kind="constant", initial=0.1, jitter=0.0, attempts=3)
 
@@ -66,6 +67,18 @@ async def held(folder: str, ctx: Context) -> str:
     while not (Path(folder) / "go").exists():  # noqa: ASYNC110  # the test lets it go by a file
         await asyncio.sleep(0.02)
     return str(os.getpid())
+
+
+def know(request: Request) -> str | None:
+    """Has one answer."""
+    assert isinstance(request.args, dict)
+    return "known" if request.args["key"] == "a" else None
+
+
+@function(name="e2e.looked_up", get_cache=know)
+def looked_up(key: str) -> str:
+    """Runs where nothing is known."""
+    return f"ran for {key}"
 
 
 @function(name="e2e.whoami")

@@ -108,6 +108,7 @@ def hidden(ctx: Context, /) -> None:
         (coroutine, {"name": "f", "run": "threads"}, "got 'threads' for an async function"),
         (top, {"name": "f", "run": "cloud"}, "run must be 'async', 'threads' or 'processes', got 'cloud'"),
         (lambda: 1, {}, "cannot be declared .* got "),
+        (top, {"name": "f", "get_cache": coroutine}, "must be of an async function, got the plain f"),
     ],
 )
 def test_what_cannot_be_declared(target: Any, options: dict[str, Any], sentence: str) -> None:

@@ -327,6 +327,25 @@ def test_answers_are_given_again() -> None:
     assert ask(calls, 103, args=b'{"user": 1}').end is None
 
 
+def test_a_rule_goes_with_its_declaration() -> None:
+    """What the latest worker says counts, nothing once it says nothing, and what was kept under another rule
+    is given to nobody; a worker without declarations changes nothing.
+    """
+    calls = Calls()
+    kept = Rule(cache_ms=1_000)
+    first = worker(calls, "first", rule=kept)
+    ask(calls, 0)
+    calls.ended(first, next(iter(first.runs)), End(CallOutcome.COMPLETE, b"1"), 1)
+    calls.join(Worker("gearman", frozenset("f")), 1)
+    assert ask(calls, 2).end == End(CallOutcome.COMPLETE, b"1", cached=True)
+    second = worker(calls, "second", rule=Rule(cache_ms=500))
+    assert outcome(ask(calls, 3)) is None
+    calls.retire(second, 4)
+    assert ask(calls, 5).end == End(CallOutcome.COMPLETE, b"1", cached=True)
+    worker(calls, "third")
+    assert outcome(ask(calls, 6)) is None
+
+
 def test_the_cache_is_bounded() -> None:
     """In number and in bytes; the answer longest not asked for goes first."""
     cache = Cache(entries_max=2, bytes_max=3_000)
