@@ -33,6 +33,7 @@ from relay.scheduler.hooks import Scheduler
 from relay.scheduler.settings import SECTION, scheduler_of
 from relay.server import Server
 from relay.watched import BadFile
+from schemas import loops
 from schemas.kafka import librdkafka
 from schemas.registered import RegistryFailed, adopt
 from schemas.settings import DNS, BadSetting, Settings, limits, load, section
@@ -341,7 +342,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         settings, _ = load()
-        asyncio.run(run(settings))
+        loops.run(run(settings))
     except (BadSetting, RelayMayNot) as bad:
         sys.exit(_say(str(bad), EXIT_CONFIG))
     except RelayFailed as failed:

@@ -27,6 +27,7 @@ from jobstream.minion.fleet import Fleet
 from jobstream.minion.link import Offer
 from jobstream.minion.runner import FunctionRunner
 from jobstream.minion.wire import Wire
+from schemas import loops
 from schemas.defaults import DRAIN_MS, MINION_CONCURRENCY
 from schemas.names import BadName, check_id, check_queue
 from schemas.settings import DNS
@@ -259,7 +260,7 @@ class Minion:
             0: drained; 1: receipts were left that no relay confirmed; 3: a resource could not be opened.
         """
         with _signals(self._on_signal):
-            return asyncio.run(self._run())
+            return loops.run(self._run())
 
     async def _run(self) -> int:
         try:

@@ -20,6 +20,7 @@ import grpc
 
 from jobstream.minion.link import Link
 from jobstream.minion.wire import CannotConnect, Wire
+from schemas import loops
 from schemas.defaults import RESUME_GRACE_MS
 from schemas.proto.relay_pb2 import FromMinion, FromRelay
 
@@ -137,7 +138,7 @@ class SessionThread:
 
     def _run(self) -> None:
         try:
-            unstored = asyncio.run(self._main())
+            unstored = loops.run(self._main())
         except BaseException as error:  # whatever ends the thread must reach who waits for it
             log.exception("session thread failed relay=%s", self.address)
             self.finished.set_exception(error)

@@ -6,7 +6,6 @@ Owns start, stop and signals. It keeps nothing: a door that was killed is replac
 
 import asyncio
 import gc
-import importlib
 import ipaddress
 import logging
 import signal
@@ -15,6 +14,7 @@ from importlib.metadata import version
 from relay.doors.gearman.door import Door
 from relay.gauges import call_gauges
 from relay.switchboard import Switchboard
+from schemas import loops
 from schemas.settings import Settings
 from schemas.telemetry.process import Telemetry
 
@@ -59,13 +59,8 @@ async def open_door(door: Door, address: str, settings: Settings) -> str:
 
 
 def main(settings: Settings, address: str, *, timeouts_required: bool) -> None:
-    """Serves until it is told to stop, on uvloop where that is installed. CannotListen with the reason."""
-    try:
-        factory = importlib.import_module("uvloop").new_event_loop
-    except ModuleNotFoundError:
-        factory = None
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(run(settings, address, timeouts_required=timeouts_required))
+    """Serves until it is told to stop. CannotListen with the reason."""
+    loops.run(run(settings, address, timeouts_required=timeouts_required))
 
 
 async def run(settings: Settings, address: str, *, timeouts_required: bool) -> None:
