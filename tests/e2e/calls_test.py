@@ -179,6 +179,48 @@ async def test_a_frozen_relay_is_passed_by(tmp_path: Path) -> None:
         assert not [name for name, times in made.ran().items() if times > 1], "no call runs twice"
 
 
+POOL = """
+[pools.marks]
+modules = ["tests.e2e.calls_functions"]
+functions = ["mark"]
+max = 1
+idle_ms = 500
+"""
+
+
+@pytest.mark.full
+async def test_calls_start_a_minion_and_wait_for_it(tmp_path: Path) -> None:
+    """Nobody is there: the calls have a process started, wait for it within their routing timeout, and it
+    goes when there are no more.
+    """
+    write(tmp_path / "jobstream.toml", POOL)
+    address, runs = f"127.0.0.1:{free_port()}", tmp_path / "runs"
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "RUNS": str(runs)}
+    command = [sys.executable, "-m", "jobstream", "relay", "--calls-only"]
+    log = tmp_path / "relay.log"
+    relay = Child.start([*command, "--relay", address], log=log, cwd=tmp_path, env=environ)
+    try:
+        async with Caller(address) as caller:
+            names = [f"cold-{number}" for number in range(8)]
+            calls = (
+                caller.call("mark", {"name": name}, first=PATIENCE_S, within=PATIENCE_S) for name in names
+            )
+            assert await asyncio.gather(*calls) == names
+
+        async def gone() -> bool:
+            return log.read_text().count("session closed") == 1
+
+        await eventually_async(gone, PATIENCE_S)
+    finally:
+        relay.stop()
+    assert sorted(runs.read_text().split()) == names
+
+
+def write(path: Path, text: str) -> None:
+    """A file."""
+    path.write_text(text)
+
+
 @pytest.mark.full
 async def test_all_minions_are_overloaded(tmp_path: Path) -> None:
     """Timeouts grow, and every call ends: in an answer, or as not taken by anybody."""

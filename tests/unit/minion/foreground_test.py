@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import re
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,11 +12,12 @@ import grpc
 import pytest
 
 from jobstream import Caller, CallFailed, CallLost, CallNotTaken, CallTimedOut, Context, Minion, function
-from jobstream.caller import OpenCall, Said
+from jobstream.caller import OpenCall, Said, _Asked
 from jobstream.errors import BadRequest, CallCancelled
 from jobstream.functions import Request
+from relay.core.session import Session
 from relay.main import Relay
-from schemas.proto.relay_pb2 import CallReply, CallRequest, CallsStatus
+from schemas.proto.relay_pb2 import ROUTING_TIMEOUT, AreaStep, Ask, CallReply, CallRequest, CallsStatus
 from schemas.settings import Settings
 from tests.waiting import eventually_async
 
@@ -114,6 +116,12 @@ async def until(check: Callable[[], object]) -> None:
         return bool(check())
 
     await eventually_async(looked)
+
+
+def at_edge(at: Relay) -> list[Session]:
+    """The sessions of a relay."""
+    assert at._alone is not None  # a relay of calls only
+    return list(at._alone.edge.sessions.values())
 
 
 async def calls_of(at: Relay) -> CallsStatus:
@@ -308,14 +316,23 @@ async def test_the_verb_prints_the_answer() -> None:
         assert "unserved nobody: no worker here has it, asked for" in out
 
 
-async def test_a_single_call_needs_no_stream() -> None:
-    """The unary method answers with an outcome, or with a status and a sentence for what cannot be."""
-    async with relay() as at, minion(at), grpc.aio.insecure_channel(at.address) as channel:
-        method: Any = channel.unary_unary(
+Single = Callable[[CallRequest], Awaitable[CallReply]]
+
+
+@asynccontextmanager
+async def single(at: Relay) -> AsyncIterator[Single]:
+    """The method for one call at a time."""
+    async with grpc.aio.insecure_channel(at.address) as channel:
+        yield channel.unary_unary(
             "/jobstream.Relay/Call",
             request_serializer=CallRequest.SerializeToString,
             response_deserializer=CallReply.FromString,
         )
+
+
+async def test_a_single_call_needs_no_stream() -> None:
+    """The unary method answers with an outcome, or with a status and a sentence for what cannot be."""
+    async with relay() as at, minion(at), single(at) as method:
         reply = await method(CallRequest(function="add", args=json.dumps({"a": 4}).encode()))
         assert json.loads(reply.result) == 5
         with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -342,3 +359,73 @@ async def test_a_function_that_cancels_itself() -> None:
     async with relay() as at, Minion([cancels], relay=at.address, grace=0.2), Caller(at.address) as caller:
         with pytest.raises(CallCancelled, match="not today"):
             await caller.call("cancels")
+
+
+async def test_areas_and_the_rest() -> None:
+    """Minions of several areas: a call goes to the first of its areas that has one, waits for none of it
+    longer than it says, and then takes anybody; the answer says where it ran and how long it took.
+    """
+    async with (
+        relay() as at,
+        minion(at, name="near", areas=["eu", "eu-1"]),
+        minion(at, name="far", areas=["us", "us-1"]),
+        Caller(at.address) as caller,
+    ):
+        await until(lambda: len(at_edge(at)) == 2)
+        for areas, name, area, least_ms in (
+            (["us"], "far", "us", 0),
+            (["eu-1", "us"], "near", "eu-1", 0),
+            ([("asia", 0.1), "us-1"], "far", "us-1", 0),
+        ):
+            answer = await caller.answer("add", {"a": 1}, areas=areas, first=0.3)
+            assert (answer.minion, answer.area) == (name, area)
+            assert answer.waited_ms >= least_ms
+        answer = await caller.answer("add", {"a": 1}, areas=[("asia", 0.1), ("mars", 0.05)])
+        assert answer.area == ""
+        assert answer.waited_ms >= 100 + 50
+        assert answer.tries == 1
+
+
+async def test_areas_take_the_whole_routing_timeout_each() -> None:
+    """One area doubles what a call is looked for, two triple it; its end says how long that was."""
+    async with relay() as at, single(at) as method:
+        for areas, least_ms in ((0, 60), (1, 120), (2, 180)):
+            steps = [AreaStep(area=f"a{number}") for number in range(areas)]
+            reply = await method(CallRequest(function="nobody", routing_ms=60, areas=steps))
+            assert (reply.outcome, reply.waited_ms >= least_ms) == (ROUTING_TIMEOUT, True)
+            assert f"within {reply.waited_ms} ms, and none will" in reply.error_message
+        assert (await method(CallRequest(function="nobody", routing_ms=0))).waited_ms < 60
+
+
+BAD = [
+    (CallRequest(function="add", routing_ms=31_536_000_000), "routing timeout must be 0 to 3600000 ms"),
+    (CallRequest(function="add", routing_ms=-1), "routing timeout must be 0 to 3600000 ms, got -1"),
+    (CallRequest(function="add", running_ms=-1), "running limit must be 1 to 604800000 ms, got -1"),
+    (CallRequest(function="add", args=bytes(4_194_305)), "at most 4194304 bytes, got 4194305"),
+    (
+        CallRequest(function="add", areas=[AreaStep(area=f"a{number}") for number in range(1_000)]),
+        "a call must name at most 16 areas, got 1000",
+    ),
+    (CallRequest(function=""), "function of a call must have 1 to 200 characters, got 0"),
+    (CallRequest(function="f" * 201), "function of a call must have 1 to 200 characters, got 201"),
+]
+
+
+async def test_bad_input_is_a_status_with_a_sentence_and_nobody_else_feels_it() -> None:
+    """One by one and on a stream, beside a call that runs meanwhile on that same stream."""
+    async with relay() as at, minion(at), single(at) as method, Caller(at.address) as caller:
+        running = asyncio.create_task(caller.call("waits", {"gate": "g"}))
+        await until(lambda: "g" in GATES)
+        (line,) = caller._lines
+        for number, (bad, sentence) in enumerate(BAD, 1_000):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await method(bad)
+            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert sentence in (refused.value.details() or "")
+            asked = line._asked[number] = _Asked(asyncio.get_running_loop().create_future(), None)
+            line._asks.append(Ask(call=number, request=bad))
+            line._something.set()
+            with pytest.raises(BadRequest, match=re.escape(sentence)):
+                await asked.ended
+        GATES["g"].set()
+        assert await running == "g"

@@ -1,14 +1,16 @@
 """Durable calls: what is asked of Kafka, and what a job's facts mean to who waits; no broker."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from jobstream import Caller
 from jobstream.errors import BadRequest
 from relay import durable
-from relay.durable import BadDurable, ends, reply_of_fact, request_of
+from relay.durable import BadDurable, Durables, ends, reply_of_fact, request_of
 from relay.main import Relay
+from schemas.codec import encode
 from schemas.events import Fact
 from schemas.proto.relay_pb2 import (
     CALL_CANCELLED,
@@ -99,6 +101,45 @@ def test_what_an_end_means() -> None:
     assert reply_of_fact(fact("cancelled", phase="cancelled")).outcome == CALL_CANCELLED
     reply = reply_of_fact(fact("rejected", error_type="oversize", reason="too large"))
     assert (reply.outcome, reply.error_message) == (FAILED, "too large")
+
+
+def test_a_unique_job_is_asked_for_as_any_client_does() -> None:
+    """By its policy; without a key what it must not do twice is its key, so that equal ones meet."""
+    asked = {"function": "f", "args": b'{"to":1,"at":2}', "content_type": "application/json"}
+    one = request_of(CallRequest(job="j-1", unique='{"fields":["to"]}', **asked))
+    two = request_of(CallRequest(job="j-2", unique='{"fields":["to"]}', **asked))
+    assert one.unique == '{"fields":["to"]}'
+    assert one.key == two.key is not None
+    assert request_of(CallRequest(job="j-3", unique="{}", key="k", **asked)).key == "k"
+    with pytest.raises(BadDurable, match="unique must be a JSON object, got 'soon'"):
+        request_of(CallRequest(job="j-4", unique="soon", **asked))
+
+
+class Record:
+    """A record of facts."""
+
+    def __init__(self, found: Fact) -> None:
+        self._value = encode(found)
+
+    def value(self) -> bytes:
+        """Its bytes."""
+        return self._value
+
+    def error(self) -> None:
+        """None."""
+
+
+async def test_the_end_of_another_job_is_the_answer() -> None:
+    """Who waits for jobs that another one stands in the way of hears of its end, and who waits for it too."""
+    durables = Durables({}, Topics("p."))
+    durables._waiting = {"a": [], "b": [], "j": []}
+    for job in ("a", "b", "nobody's"):
+        told = replace(fact("deduplicated", phase="leased", duplicate_of="j"), job=job)
+        assert durables._ends_in(Record(told)) == []
+    assert durables._ends_in(Record(fact("started", phase="leased"))) == []
+    over = fact("succeeded", phase="succeeded", result=b"1")
+    assert sorted(job for job, _ in durables._ends_in(Record(over))) == ["a", "b", "j"]
+    assert [job for job, _ in durables._ends_in(Record(over))] == ["j"]
 
 
 async def test_a_relay_without_kafka_says_so() -> None:
