@@ -87,7 +87,7 @@ async def _serve(settings: Settings, address: str, telemetry: Telemetry, *, time
         if not told.done():
             told.set_result(graceful)
 
-    board = Switchboard(relay=address)
+    board = Switchboard(relay=address, telemetry=telemetry)
     door = Door(
         board,
         timeouts_required=timeouts_required,

@@ -22,6 +22,8 @@ from schemas.proto.relay_pb2 import (
 from schemas.settings import Settings
 from schemas.topics import Topics
 
+JSON = "application/json"
+
 
 def fact(kind: str, **fields: object) -> Fact:
     """A fact of a job."""
@@ -105,14 +107,18 @@ def test_what_an_end_means() -> None:
 
 def test_a_unique_job_is_asked_for_as_any_client_does() -> None:
     """By its policy; without a key what it must not do twice is its key, so that equal ones meet."""
-    asked = {"function": "f", "args": b'{"to":1,"at":2}', "content_type": "application/json"}
-    one = request_of(CallRequest(job="j-1", unique='{"fields":["to"]}', **asked))
-    two = request_of(CallRequest(job="j-2", unique='{"fields":["to"]}', **asked))
+
+    def asked(job: str, unique: str, key: str = "") -> CallRequest:
+        args = b'{"to":1,"at":2}'
+        return CallRequest(job=job, function="f", args=args, content_type=JSON, unique=unique, key=key)
+
+    one = request_of(asked("j-1", unique='{"fields":["to"]}'))
+    two = request_of(asked("j-2", unique='{"fields":["to"]}'))
     assert one.unique == '{"fields":["to"]}'
     assert one.key == two.key is not None
-    assert request_of(CallRequest(job="j-3", unique="{}", key="k", **asked)).key == "k"
+    assert request_of(asked("j-3", unique="{}", key="k")).key == "k"
     with pytest.raises(BadDurable, match="unique must be a JSON object, got 'soon'"):
-        request_of(CallRequest(job="j-4", unique="soon", **asked))
+        request_of(asked("j-4", unique="soon"))
 
 
 class Record:
