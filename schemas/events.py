@@ -704,7 +704,7 @@ class QueueConfig:
     """1, the most urgent, to 5; or high, normal or low."""
     order: str | None = None
     """none; key: jobs of one key run one at a time, in order, and go on behind a dead one; key_waits: they
-    wait for it."""
+    wait for it; key_ahead: as key, but the next begins before the receipt of the one before is durable."""
 
 
 @quick

@@ -75,7 +75,9 @@ def lanes(ordered: str) -> dict[str, LanePolicy]:
             check_queue(queue)
             found[queue] = LanePolicy(policy or LanePolicy.GOES_ON)
         except ValueError:
-            raise ValueError("queues with key order, each as queue or queue=waits or queue=goes_on") from None
+            raise ValueError(
+                "queues with key order, each as queue, queue=waits, queue=goes_on or queue=ahead"
+            ) from None
     return found
 
 

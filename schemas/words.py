@@ -163,6 +163,9 @@ class WaitReason(StrEnum):
 ORDER_KEY = "key"
 """The order of a queue whose jobs of one key run one at a time."""
 
+ORDER_KEY_AHEAD = "key_ahead"
+"""The same, where the next may begin before the receipt of the one before is durable."""
+
 
 class QueueOrder(StrEnum):
     """In which order the jobs of a queue run, as its entry of the config topic says."""
@@ -170,13 +173,15 @@ class QueueOrder(StrEnum):
     NONE = "none"
     KEY = "key"  # those of one key one at a time, as they came
     KEY_WAITS = "key_waits"  # and not behind a dead one
+    KEY_AHEAD = "key_ahead"  # and the next begins before the receipt of the one before is durable
 
 
 class LanePolicy(StrEnum):
-    """What a lane does when a job of it dies."""
+    """What a lane does when a job of it dies, and how soon the next begins."""
 
     GOES_ON = "goes_on"  # the next one runs
     WAITS = "waits"  # until the dead one is retried or cancelled, or is forgotten
+    AHEAD = "ahead"  # as goes_on, but a receipt need not be durable for the next to begin
 
 
 class Backoff(StrEnum):

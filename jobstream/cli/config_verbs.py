@@ -129,8 +129,8 @@ def set_(
 
     Names: timeout, heartbeat_timeout, expected, attempts, lost, retry_kind, retry_initial, retry_factor,
     retry_cap, retry_jitter, retention, result_retention, priority; of a queue also order: none, key (jobs of
-    one key run one at a time, as they came) or key_waits (not behind a dead one). Durations are like 30s,
-    5m or 1d.
+    one key run one at a time, as they came), key_waits (not behind a dead one) or key_ahead (faster: the next
+    begins before it is durable that the one before succeeded). Durations are like 30s, 5m or 1d.
 
     ```
     jobstream config set queue/mail timeout=30s attempts=8 --note "slow server"

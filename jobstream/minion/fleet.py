@@ -92,14 +92,16 @@ class Fleet:
         for session in sessions:
             session.drain(grace_s)
 
-    def ended(self, ends: Iterable[tuple[Lease, Receipt | None]]) -> None:
-        """These functions have left their slots: tells each to the link that has its lease now."""
+    def ended(self, ends: Iterable[tuple[Lease, Receipt | None]], *, soon: bool = False) -> None:
+        """These functions have left their slots: tells each to the link that has its lease now. `soon`: the
+        relay may hear of them a moment later.
+        """
         by_link: dict[Link, list[tuple[Lease, Receipt | None]]] = {}
         for lease, receipt in ends:
             assert isinstance(lease.home, Link), "a lease that runs has a link"
             by_link.setdefault(lease.home, []).append((lease, receipt))
         for link, some in by_link.items():
-            link.ended(some)
+            link.ended(some, soon=soon)
 
     # The sessions' threads.
 

@@ -28,12 +28,15 @@ class Lease(Attempt):
         given_on: Number of that session, counted by this process.
         received_ms: When it came, by the clock that does not go back.
         interval_ms: How far apart its heartbeats are; 0: only when something changed.
+        leads: Others may come that shall begin when this one has succeeded.
+        after: The lease that must succeed first; None: there is none, or it has.
         home: The link that looks after it.
         submitter_trace: What `trace` was before it became the span of this attempt; None: it did not.
         task, thread, child: Where it runs; set by whoever runs it.
     """
 
     __slots__ = (
+        "after",
         "args",
         "child",
         "content_type",
@@ -42,6 +45,7 @@ class Lease(Attempt):
         "heartbeat_timeout_ms",
         "home",
         "interval_ms",
+        "leads",
         "name",
         "notify",
         "received_ms",
@@ -80,6 +84,8 @@ class Lease(Attempt):
         self.given_on = given_on
         self.received_ms = received_ms
         self.interval_ms = 0
+        self.leads = job.leads
+        self.after = (job.after_job, job.after_epoch) if job.after_job else None
         self.submitter_trace: str | None = None
         self.task: asyncio.Task[Any] | None = None
         self.thread: int | None = None
@@ -95,6 +101,12 @@ class Lease(Attempt):
         self.told_step: tuple[str, int] | None = None
         self.told_progress: tuple[int, int] | None = None
         self.told_checkpoint: bytes | None = None
+
+    def turn_came(self, now_ms: int, wall_ms: int) -> None:
+        """What it came after has succeeded: its time begins. Called by whoever runs it."""
+        self.received_ms = now_ms
+        self.deadline_ms = wall_ms + self.timeout_ms
+        self.after = None
 
     def changed(self) -> None:
         """Asks for a heartbeat, once until it was made; any thread."""

@@ -109,6 +109,8 @@ class Link:
         self.outbox = Outbox()
         self.wake: Callable[[], None] = lambda: None
         """Called from any thread when there is something to collect."""
+        self.nudge: Callable[[], None] = lambda: None
+        """The same when that may wait a moment for more of it."""
         self._runner = runner
         self.calls = CallRuns(self._wake)
         """Foreground calls of the session that is open."""
@@ -117,6 +119,8 @@ class Link:
         self._ended: deque[tuple[Lease, Receipt | None]] = deque()
         self._changed: deque[Lease] = deque()
         self._young: deque[Lease] = deque()
+        self._behind: list[Lease] = []
+        """Leases that waited for another when they were last looked at."""
         self._deadlines: list[tuple[int, int, Lease]] = []
         self._order = itertools.count()
         self._beats = Beats()
@@ -129,10 +133,15 @@ class Link:
 
     # Any thread.
 
-    def ended(self, ends: Iterable[tuple[Lease, Receipt | None]]) -> None:
-        """These functions have left their slots; None: the lease had ended before."""
+    def ended(self, ends: Iterable[tuple[Lease, Receipt | None]], *, soon: bool = False) -> None:
+        """These functions have left their slots; None: the lease had ended before. `soon`: nothing waits for
+        word of them at the relay.
+        """
         self._ended.extend(ends)
-        self.wake()
+        if soon:
+            self.nudge()
+        else:
+            self.wake()
 
     def progressed(self, lease: Lease) -> None:
         """Something changed that the next beat of this lease shall tell."""
@@ -188,9 +197,10 @@ class Link:
             for lease in leases:
                 self.held[lease.name] = lease
                 self.occupied += 1
-                self._young.append(lease)
-                if lease.timeout_ms < BEAT_AFTER_MS:
-                    self._arm_deadline(lease)
+                if lease.after is None:
+                    self._watch(lease)
+                else:
+                    self._behind.append(lease)
             for receipt, lease in receipts:
                 lease.given_on = NO_SESSION
                 self.outbox.add(receipt, lease)
@@ -232,6 +242,7 @@ class Link:
             held=held,
             sdk=offer.sdk,
             calls=not self.is_guest,
+            follows=True,
             rules=[
                 FunctionRule(
                     function=name, coalesce=each.coalesce, cache_ms=each.cache_ms, cache_fields=each.cache_key
@@ -318,6 +329,7 @@ class Link:
     def tick(self, now_ms: int) -> bool:
         """Ends what ran out of time, finds the beats that are due; True if there is something to collect."""
         self._take_ended()
+        self._look_behind()
         while self._young and now_ms - self._young[0].received_ms >= BEAT_AFTER_MS:
             lease = self._young.popleft()
             if self.held.get(lease.name) is lease:
@@ -439,9 +451,25 @@ class Link:
         self.held[lease.name] = lease
         self.occupied += 1
         self._share()
+        if lease.after is None:
+            self._watch(lease)
+        else:
+            self._behind.append(lease)
+
+    def _watch(self, lease: Lease) -> None:
+        """The time of a lease has begun."""
         if lease.timeout_ms < BEAT_AFTER_MS:
             self._arm_deadline(lease)
         self._young.append(lease)
+
+    def _look_behind(self) -> None:
+        """Watches the leases that waited for another one and began meanwhile."""
+        if self._behind:
+            waiting = [lease for lease in self._behind if self.held.get(lease.name) is lease]
+            self._behind = [lease for lease in waiting if lease.after is not None]
+            for lease in waiting:
+                if lease.after is None:
+                    self._watch(lease)
 
     def _interval_ms(self, lease: Lease) -> int:
         """How far apart the lease's beats are: by the function's policy, but near enough for the job's own

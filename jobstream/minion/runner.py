@@ -10,32 +10,45 @@ import contextvars
 import logging
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jobstream.context import Stop, enter
 from jobstream.functions import Function
 from jobstream.minion import outcome
 from jobstream.minion.calls import Call
+from jobstream.minion.lanes import Lanes
 from jobstream.minion.lease import Lease
 from jobstream.minion.link import ids
 from jobstream.minion.processes import Processes
 from jobstream.minion.threads import Threads
-from schemas.proto.relay_pb2 import CANCELLED, FAILURE, SNOOZE, SUCCESS, Outcome, Receipt
+from schemas.proto.relay_pb2 import CANCELLED, FAILURE, INTERRUPTED, SNOOZE, SUCCESS, Outcome, Receipt
 
 if TYPE_CHECKING:
     from jobstream.minion.telling import Telling
 
 log = logging.getLogger(__name__)
 
-Ended = Callable[[Iterable[tuple[Lease, Receipt | None]]], None]
-"""Where ends are told: Link.ended."""
 
-_LEVELS = {SUCCESS: logging.DEBUG, FAILURE: logging.WARNING, SNOOZE: logging.INFO, CANCELLED: logging.INFO}
+class Ended(Protocol):
+    """Where ends are told: Link.ended."""
+
+    def __call__(self, ends: Iterable[tuple[Lease, Receipt | None]], *, soon: bool = False) -> None:
+        """These functions have left their slots."""
+
+
+_LEVELS = {
+    SUCCESS: logging.DEBUG,
+    FAILURE: logging.WARNING,
+    SNOOZE: logging.INFO,
+    CANCELLED: logging.INFO,
+    INTERRUPTED: logging.DEBUG,
+}
 
 UNWIND_S = 2.0
 """How long async functions that were asked to stop may take before the minion leaves without them."""
@@ -68,6 +81,7 @@ class FunctionRunner:
         self._told_arrived = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._done: list[tuple[Lease, Receipt | None]] = []
+        self._lanes = Lanes()
         self._threads = Threads(capacity, self._run_in_thread)
         self._processes = Processes(capacity, functions, self._end_plain)
         self._counting = threading.Lock()
@@ -83,19 +97,67 @@ class FunctionRunner:
         for lease in leases:
             if self._telling is not None:
                 self._telling.comes(lease)
-            run = self._calls[lease.function].function.run
-            if run == "async":
-                self._arrived.append(lease)
-            elif run == "threads":
-                self._threads.put(lease)
-            else:
-                self._processes.put(lease)
+            if lease.leads:
+                self._lanes.lead(lease.name)
+            if lease.after is None:
+                self._put(lease)
+                continue
+            match self._lanes.wait(lease, lease.after):
+                case True:
+                    self._turn_came(lease)
+                case False:
+                    self._pass_over(lease)
+        self._hurry()
+
+    def _put(self, lease: Lease) -> None:
+        """Has it run where its function runs."""
+        run = self._calls[lease.function].function.run
+        if run == "async":
+            self._arrived.append(lease)
+        elif run == "threads":
+            self._threads.put(lease)
+        else:
+            self._processes.put(lease)
+
+    def _hurry(self) -> None:
         if self._arrived and not self._told_arrived:
             self._told_arrived = True
             self._on_loop(self._start_arrived)
 
+    # Leases that come after another one; any thread.
+
+    def _tell_of_leader(self, lease: Lease, receipt: Receipt | None) -> None:
+        """A lease that others may come after has ended: what waits for it begins, or is handed back."""
+        success = receipt is not None and receipt.outcome == SUCCESS and lease.stop in (None, Stop.CANCELLED)
+        behind = self._lanes.ended(lease.name, success=success)
+        self.ended(((lease, receipt),), soon=success and behind is not None)
+        if behind is None:
+            return
+        if success:
+            self._turn_came(behind)
+            self._hurry()
+        else:
+            self._pass_over(behind)
+
+    def _turn_came(self, lease: Lease) -> None:
+        lease.turn_came(time.monotonic_ns() // 1_000_000, time.time_ns() // 1_000_000)
+        self._put(lease)
+
+    def _pass_over(self, lease: Lease) -> None:
+        """What it came after did not succeed."""
+        receipt = outcome.interrupted(lease) if lease.stop is None else None
+        if lease.stop is Stop.CANCELLED:
+            receipt = outcome.cancelled(lease)
+        self._end_plain(lease, receipt)
+
     def stop(self, lease: Lease) -> None:
-        """Cancels the task, or what there is of it; a thread sees the flag of its context."""
+        """Cancels the task, or what there is of it; a thread sees the flag of its context. What comes after a
+        lease that is over does not wait for its function.
+        """
+        if lease.leads and lease.stop is not Stop.CANCELLED:
+            behind = self._lanes.ended(lease.name, success=False)
+            if behind is not None:
+                self._pass_over(behind)
         if lease.child is not None:
             if lease.stop is Stop.CANCELLED:
                 lease.child.cancel(lease, lease.stop_reason)
@@ -168,6 +230,9 @@ class FunctionRunner:
         if lease.foreground:  # somebody waits: a turn of the loop counts
             self.ended(((lease, receipt),))
             return
+        if lease.leads:
+            self._tell_of_leader(lease, receipt)
+            return
         if not self._done:
             self._loop.call_soon(self._tell_done)
         self._done.append((lease, receipt))
@@ -224,9 +289,12 @@ class FunctionRunner:
         self._end_plain(lease, receipt)
 
     def _end_plain(self, lease: Lease, receipt: Receipt | None) -> None:
-        """A function outside the loop has left its slot."""
+        """A lease outside the loop has left its slot."""
         self._log(lease, receipt)
-        self.ended(((lease, receipt),))
+        if lease.leads:
+            self._tell_of_leader(lease, receipt)
+        else:
+            self.ended(((lease, receipt),))
 
     # Any thread.
 
@@ -256,7 +324,7 @@ class FunctionRunner:
 _OWN_FILES = str(Path(__file__).parent)
 
 
-def _nowhere(_: Iterable[tuple[Lease, Receipt | None]]) -> None:
+def _nowhere(ends: Iterable[tuple[Lease, Receipt | None]], *, soon: bool = False) -> None:  # noqa: ARG001
     raise AssertionError("a runner must be told where ends go before it is given leases")
 
 

@@ -58,6 +58,8 @@ STORED_S = 5.0
 """How long a minion that goes away waits for its last receipts to be stored."""
 END_S = 1.0
 """How long the other side may take to end a stream that we have ended."""
+SOON_S = 0.005
+"""How long receipts may wait for more of them where the next job of their key has begun already."""
 QUIET_S = 30.0
 """How far apart two log lines are about a relay that still cannot be reached."""
 
@@ -98,7 +100,7 @@ class SessionThread:
         self._thread = threading.Thread(target=self._run, name=f"jobstream-session-{address}", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
-        self._woken = False
+        self._woken = self._nudged = False
         self._failure: BaseException | None = None
         self._closing = False
         self._tries = 0
@@ -126,6 +128,16 @@ class SessionThread:
         if not self._woken:
             self._woken = True
             self._call(self._work_set)
+
+    def nudge(self) -> None:
+        """There is something to collect that may wait SOON_S."""
+        if not self._woken and not self._nudged:
+            self._nudged = True
+            self._call(self._collect_soon)
+
+    def _collect_soon(self) -> None:
+        assert self._loop is not None
+        self._loop.call_later(SOON_S, self._work_set)
 
     def _call(self, what: Any, *args: Any) -> None:
         assert self._loop is not None, "the thread must have been started"
@@ -157,6 +169,7 @@ class SessionThread:
         self._leaving = asyncio.Event()
         self._over = asyncio.Event()
         self.link.wake = self.wake
+        self.link.nudge = self.nudge
         self._timer = self._loop.call_later(0, self._tick)
         self._ready.set()
         connecting = self._connecting = asyncio.create_task(self._stay_connected())
@@ -348,7 +361,7 @@ class SessionThread:
         link, work = self.link, self._work
         while not self._closing:
             work.clear()
-            self._woken = False
+            self._woken = self._nudged = False
             for message in link.collect(_now_ms()):
                 await _of(call, call.write(message))
             self._look()

@@ -20,7 +20,7 @@ from relay.core.call import Worker
 from relay.core.call_session import SessionWorker, end_of, word_of
 from relay.core.calls import Calls, calls_status
 from relay.core.hello import CAPACITY_MAX, check_hello
-from relay.core.lanes import Lanes, Token, Turn, Verdict, in_order
+from relay.core.lanes import Lanes, Name, Token, Turn, Verdict, in_order, leads, name_of, token_of
 from relay.core.limits import Limits
 from relay.core.parcel import Parcel, parcel_of
 from relay.core.record import Ending, Record
@@ -54,6 +54,12 @@ STALL_MS = 1_000
 
 LOOK_EVERY_MS = 200
 """How often sessions are looked at for silence, and what waits for functions that nobody has."""
+
+QUICK_MS = 50
+"""A lane whose last job took no longer has its next ones given out behind the one that runs."""
+
+FOLLOWERS_SHARE = 2
+"""No more than one of so many places of a session is given to jobs that wait there for another one."""
 
 ENDED_MAX = 20_000
 """Ends that are remembered, so that a dispatch read again does not begin again (about 6 MB)."""
@@ -107,7 +113,7 @@ class Edge:
         self._freed: set[Session] = set()
         self.serving = Serving(relay, limited=bool(self._limits))
         self._lanes = Lanes()
-        self._lane_ends: deque[tuple[str, str, Token, bool]] = deque()
+        self._lane_ends: deque[tuple[Name, Token, bool, bool]] = deque()
         self._ticked_ms = now_ms
         self._looked_ms = now_ms
 
@@ -136,6 +142,7 @@ class Edge:
             allowed=allowed,
             sdk=said.sdk[:NAME_CHARS_MAX],
         )
+        session.follows = said.follows
         session.check_offer()
         held = [lease_of_held(lease, session, self.partitions) for lease in said.held]
         for lease in held:
@@ -432,6 +439,8 @@ class Edge:
             if verdict is not Verdict.RUN:
                 if verdict is Verdict.BACK:
                     self._hand_back(parcel, Outcome.PARKED, now_ms)
+                elif leads(parcel):
+                    self._let_follow(name_of(parcel), now_ms)
                 return
         self._place(parcel, now_ms)
 
@@ -445,21 +454,57 @@ class Edge:
     def _turn_lanes(self, now_ms: int) -> None:
         """Lets lanes whose job ended go on, or hands back what came after it."""
         while self._lane_ends:
-            queue, key, token, success = self._lane_ends.popleft()
-            self._turned(self._lanes.ended((queue, key), token, success=success), now_ms)
+            name, token, success, quick = self._lane_ends.popleft()
+            self._turned(self._lanes.ended(name, token, success=success, quick=quick), now_ms)
+            self._let_follow(name, now_ms)
 
     def _turned(self, turn: Turn, now_ms: int) -> None:
         for parcel in turn.back:
             self._hand_back(parcel, Outcome.PARKED, now_ms)
+        if turn.begun is not None:
+            self._begin(turn.begun, now_ms)
         if turn.run is not None and not self._expired(turn.run, now_ms):
             self._place(turn.run, now_ms)
+
+    def _begin(self, token: Token, now_ms: int) -> None:
+        """The one before a lease has ended: its time begins, though its minion may have to hand it back."""
+        lease = self.leases.get(token[0])
+        if lease is not None and lease.epoch == token[1] and lease.after is not None:
+            lease.after = None
+            lease.assigned_at_ms = now_ms
+            self._beater.given(lease)
+
+    def _let_follow(self, name: Name, now_ms: int) -> None:
+        """Gives the next jobs of a lane to the minion that runs one of it, as long as it has much room and
+        nothing else waits for it.
+        """
+        while (found := self._lanes.next(name)) is not None:
+            holder, before, parcel = found
+            lease = self.leases.get(holder[0])
+            if lease is None or not lease.leads or not self._may_follow(lease, parcel, now_ms):
+                return
+            self._lanes.follow(parcel)
+            self.traffic.inbound(parcel.dispatch.queue, parcel.dispatch.function)
+            self._lease(parcel, lease.session, now_ms, spilled=lease.spilled, after=before)
+
+    def _may_follow(self, lease: Lease, parcel: Parcel, now_ms: int) -> bool:
+        """True if a dispatch may be given out behind a lease of its key."""
+        session, dispatch = lease.session, parcel.dispatch
+        return (
+            session.follows
+            and session.room() * FOLLOWERS_SHARE > session.capacity
+            and session.serves(dispatch.queue, dispatch.function)
+            and not self._limits
+            and dispatch.queue not in self.router.paused
+            and (dispatch.expires_at_ms is None or now_ms < dispatch.expires_at_ms)
+            and not self.router.waits_for(session)
+        )
 
     def _unline(self, parcel: Parcel) -> None:
         """A dispatch shall not be given out any more: takes it out of where it waits."""
         if parcel.dispatch.job in self._lanes.parcels:
-            dispatch = parcel.dispatch
             self._lanes.remove(parcel)
-            self._lane_ends.append((dispatch.queue, dispatch.key, (dispatch.job, dispatch.epoch), False))
+            self._lane_ends.append((name_of(parcel), token_of(parcel), False, False))
         else:
             self._unroute(parcel)
             self._lane_ended(parcel, success=False)
@@ -471,8 +516,7 @@ class Edge:
 
     def _lane_ended(self, parcel: Parcel, *, success: bool) -> None:
         if in_order(parcel):
-            dispatch = parcel.dispatch
-            self._lane_ends.append((dispatch.queue, dispatch.key, (dispatch.job, dispatch.epoch), success))
+            self._lane_ends.append((name_of(parcel), token_of(parcel), success, False))
 
     def _settled(self, parcel: Parcel) -> bool:
         """True if the job has a lease or waits here already, at this epoch or a later one; older ones make
@@ -497,7 +541,9 @@ class Edge:
             waiting.window.done(waiting.offset)
         return False
 
-    def _lease(self, parcel: Parcel, session: Session, now_ms: int, *, spilled: bool) -> None:
+    def _lease(
+        self, parcel: Parcel, session: Session, now_ms: int, *, spilled: bool, after: Token | None = None
+    ) -> None:
         dispatch = parcel.dispatch
         lease = Lease(
             dispatch.job,
@@ -515,6 +561,8 @@ class Edge:
             parcel.window,
             parcel.offset,
             in_order(parcel),
+            leads(parcel),
+            after,
         )
         self.leases[lease.job] = lease
         self._limits.begin(lease.queue, lease.function)
@@ -524,7 +572,8 @@ class Edge:
         session.wanted(now_ms, by_jobs=True)
         session.outbox.jobs.append((lease, dispatch))
         self.woken.add(session)
-        self._beater.given(lease)
+        if after is None:
+            self._beater.given(lease)
 
     def _fill(self, session: Session, now_ms: int) -> None:
         """Gives a session what waits, as far as it has room: jobs and calls in turns, where both do."""
@@ -689,7 +738,8 @@ class Edge:
                 f"job_ids={','.join(named)}"
             )
         for lease in lost:
-            self._end_by_relay(lease, Outcome.LOST, reason, now_ms)
+            begun = lease.after is None
+            self._end_by_relay(lease, Outcome.LOST if begun else Outcome.INTERRUPTED, reason, now_ms)
 
     def _end_by_relay(self, lease: Lease, outcome: Outcome, reason: str, now_ms: int) -> None:
         self._end(lease, receipt_of_relay(lease, outcome, reason, self.relay, now_ms), None, 0)
@@ -705,17 +755,23 @@ class Edge:
         ending = Ending(receipt.at_ms, lease.created_at_ms, by_minion=session is not None)
         self._remember((lease.job, lease.epoch), ending)
         self.records.append(Record(receipt, lease.key, (lease,), ending, session, number))
+        if lease.ordered and lease.leads:
+            self._lease_ended(lease, receipt)
 
     def _let_lanes_go_on(self, record: Record) -> None:
-        """An end is durable, so what comes after it may run: before, it could have to run again itself."""
+        """An end is durable, so what comes after it may run: before, it could have to run again itself, which
+        some queues take into account.
+        """
         for lease in record.leases:
-            if lease.ordered:
+            if lease.ordered and not lease.leads:
                 assert isinstance(record.event, Receipt), "ends are told by receipts"
-                self._lease_ended(lease, success=record.event.outcome == Outcome.SUCCESS)
+                self._lease_ended(lease, record.event)
 
-    def _lease_ended(self, lease: Lease, *, success: bool) -> None:
-        """Lets its lane know, at the next turn of the lanes."""
-        self._lane_ends.append((lease.queue, lease.key, (lease.job, lease.epoch), success))
+    def _lease_ended(self, lease: Lease, receipt: Receipt | None) -> None:
+        """Lets its lane know, at the next turn of the lanes; None: it goes on elsewhere."""
+        success = receipt is not None and receipt.outcome == Outcome.SUCCESS
+        quick = receipt is not None and receipt.run_ms is not None and receipt.run_ms <= QUICK_MS
+        self._lane_ends.append(((lease.queue, lease.key), (lease.job, lease.epoch), success, quick))
 
     def _expired(self, parcel: Parcel, now_ms: int) -> bool:
         """True if a dispatch came too late to be assigned: then it is handed back, and the state machine
@@ -744,7 +800,7 @@ class Edge:
         """
         lease.over = True
         if lease.ordered:
-            self._lease_ended(lease, success=False)
+            self._lease_ended(lease, None)
         self._limits.end(lease.queue, lease.function)
         self.traffic.done(lease.queue, lease.function)
         del self.leases[lease.job]

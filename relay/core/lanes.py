@@ -3,22 +3,29 @@
 Owns the rule that a lane has one job with a minion, or waiting for one, at a time, and goes on only after
 success: a dispatch that comes after another is handed back unless that one succeeded here, or is before it in
 the line. Never makes leases, and never looks at a clock.
+
+Where a lane's jobs may begin before a receipt is durable, those that come next can be with the same minion
+already, behind the one that runs: the minion begins each when the one before has succeeded, and hands it back
+otherwise. The first of them is the holder as soon as the one before ended, in whatever way.
 """
 
 import heapq
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from relay.core.parcel import Parcel
 from relay.core.window import Window
 from schemas.proto import relay_pb2
-from schemas.words import ORDER_KEY
+from schemas.words import ORDER_KEY, ORDER_KEY_AHEAD
 
 LANES_IDLE_MAX = 50_000
 """Lanes without a job whose last success is remembered (about 20 MB); of a forgotten one the next job is
 handed back once.
 """
+
+FOLLOWERS_MAX = 32
+"""Jobs of one lane that are with a minion behind the one that runs."""
 
 LANES_TOLD = 20
 """Lanes that the status names."""
@@ -45,6 +52,10 @@ class Lane:
     holder: Token | None = None
     last: Token | None = None
     line: list[Parcel] = field(default_factory=list)
+    followers: deque[Token] = field(default_factory=deque)
+    """With a minion behind the holder, in this order."""
+    quick: bool = False
+    """Its last job succeeded soon, so what waits behind one is not kept from other minions for long."""
 
     def may_follow(self, token: Token | None) -> bool:
         """True if a dispatch that comes after this one may run once the lane is free."""
@@ -57,6 +68,8 @@ class Turn:
 
     run: Parcel | None
     back: list[Parcel]
+    begun: Token | None = None
+    """A follower whose turn came."""
 
 
 class Lanes:
@@ -90,7 +103,12 @@ class Lanes:
         if lane.holder is None and not lane.line and lane.may_follow(after):
             lane.holder = token_of(parcel)
             return Verdict.RUN
-        known = after is None or after in (lane.last, lane.holder) or after in map(token_of, lane.line)
+        known = (
+            after is None
+            or after in (lane.last, lane.holder)
+            or after in map(token_of, lane.line)
+            or after in lane.followers
+        )
         if not known:
             self._close(name, lane)
             return Verdict.BACK
@@ -101,19 +119,46 @@ class Lanes:
 
     def hold(self, name: Name, token: Token) -> None:
         """A job of a key runs already, by what its minion says."""
-        self._open(name).holder = token
+        lane = self._open(name)
+        if lane.holder is None:
+            lane.holder = token
+        elif token != lane.holder and token not in lane.followers:
+            lane.followers.append(token)
 
-    def ended(self, name: Name, token: Token, *, success: bool) -> Turn:
+    def ended(self, name: Name, token: Token, *, success: bool, quick: bool = False) -> Turn:
         """A job of a key ended; that of another than the holder changes only what is known to have
         succeeded.
         """
         lane = self._open(name)
+        begun: Token | None = None
         if lane.holder == token:
-            lane.holder = None
             lane.last = token if success else None
+            lane.quick = success and quick
+            lane.holder = begun = lane.followers.popleft() if lane.followers else None
+        elif token in lane.followers:
+            lane.followers.remove(token)
         elif success and lane.holder is None:
             lane.last = token
-        return self._turn(name, lane)
+        turn = self._turn(name, lane)
+        return Turn(turn.run, turn.back, begun)
+
+    def next(self, name: Name) -> tuple[Token, Token, Parcel] | None:
+        """What may be given to a minion behind what it has of the lane: the holder, whom it comes after, and
+        the dispatch; None: nothing may.
+        """
+        lane = self._lanes.get(name)
+        if lane is None or lane.holder is None or not lane.quick or len(lane.followers) >= FOLLOWERS_MAX:
+            return None
+        before = lane.followers[-1] if lane.followers else lane.holder
+        found = next((parcel for parcel in lane.line if after_of(parcel) == before), None)
+        return None if found is None else (lane.holder, before, found)
+
+    def follow(self, parcel: Parcel) -> None:
+        """A dispatch out of its line is given to the minion of what it comes after."""
+        lane = self._lanes[name_of(parcel)]
+        lane.line.remove(parcel)
+        lane.followers.append(token_of(parcel))
+        self._gone(parcel)
 
     def remove(self, parcel: Parcel) -> None:
         """Takes a dispatch out of its line; `ended` says what follows."""
@@ -137,7 +182,7 @@ class Lanes:
                 lane.line.remove(run)
                 lane.holder = token_of(run)
                 self._gone(run)
-        known = {lane.holder, lane.last}
+        known = {lane.holder, lane.last, *lane.followers}
         stay: list[Parcel] = []
         back: list[Parcel] = []
         for parcel in lane.line:
@@ -178,7 +223,12 @@ class Lanes:
 
 def in_order(parcel: Parcel) -> bool:
     """True if the dispatch is of a lane."""
-    return parcel.dispatch.order == ORDER_KEY
+    return parcel.dispatch.order in (ORDER_KEY, ORDER_KEY_AHEAD)
+
+
+def leads(parcel: Parcel) -> bool:
+    """True if the next of its lane may begin before its receipt is durable."""
+    return parcel.dispatch.order == ORDER_KEY_AHEAD
 
 
 def name_of(parcel: Parcel) -> Name:

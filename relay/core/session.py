@@ -72,6 +72,8 @@ class Lease:
     window: Window | None
     offset: int
     ordered: bool = False  # its key runs one job at a time; also where that is not known
+    leads: bool = False  # the next of its key may begin before its receipt is durable
+    after: tuple[str, int] | None = None  # the lease of the same session that must succeed before it begins
     started_at_ms: int | None = None
     step: str | None = None
     step_at_ms: int | None = None
@@ -112,6 +114,7 @@ class Session:
         "calls_wanted_ms",
         "capacity",
         "credits",
+        "follows",
         "functions",
         "gave_call",
         "heard_at_ms",
@@ -151,6 +154,8 @@ class Session:
         self.seed = seed
         self.allowed = allowed
         self.sdk = sdk
+        self.follows = False
+        """It takes jobs that come after another of its leases."""
         self.credits = 0
         self.leases: dict[str, Lease] = {}
         self.leases_since_ms = 0

@@ -64,7 +64,10 @@ def add_job(batch: relay_pb2.JobBatch, lease: Lease, dispatch: Dispatch) -> None
         checkpoint=dispatch.checkpoint or b"",
         trace=dispatch.trace or "",
         heartbeat_timeout_ms=dispatch.heartbeat_timeout_ms,
+        leads=lease.leads,
     )
+    if lease.after is not None:
+        batch.jobs[-1].after_job, batch.jobs[-1].after_epoch = lease.after
 
 
 def lease_of_held(held: relay_pb2.Held, session: Session, partitions: int) -> Lease:

@@ -230,6 +230,7 @@ class Hello(_message.Message):
     SDK_FIELD_NUMBER: _builtins.int
     CALLS_FIELD_NUMBER: _builtins.int
     RULES_FIELD_NUMBER: _builtins.int
+    FOLLOWS_FIELD_NUMBER: _builtins.int
     protocol: _builtins.int
     """1"""
     minion: _builtins.str
@@ -242,6 +243,8 @@ class Hello(_message.Message):
     """name and version of the library, for people"""
     calls: _builtins.bool
     """it runs foreground calls too"""
+    follows: _builtins.bool
+    """it takes jobs that come after another of its leases"""
     @_builtins.property
     def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """queues it serves; at least one"""
@@ -276,10 +279,11 @@ class Hello(_message.Message):
         sdk: _builtins.str = ...,
         calls: _builtins.bool = ...,
         rules: _abc.Iterable[Global___FunctionRule] | None = ...,
+        follows: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["areas", b"areas", "calls", b"calls", "capacity", b"capacity", "functions", b"functions", "held", b"held", "minion", b"minion", "protocol", b"protocol", "queues", b"queues", "rules", b"rules", "sdk", b"sdk", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["areas", b"areas", "calls", b"calls", "capacity", b"capacity", "follows", b"follows", "functions", b"functions", "held", b"held", "minion", b"minion", "protocol", b"protocol", "queues", b"queues", "rules", b"rules", "sdk", b"sdk", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -508,6 +512,9 @@ class Job(_message.Message):
     CHECKPOINT_FIELD_NUMBER: _builtins.int
     TRACE_FIELD_NUMBER: _builtins.int
     HEARTBEAT_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    LEADS_FIELD_NUMBER: _builtins.int
+    AFTER_JOB_FIELD_NUMBER: _builtins.int
+    AFTER_EPOCH_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     epoch: _builtins.int
     """fencing token: grows with each dispatch of the job"""
@@ -529,6 +536,11 @@ class Job(_message.Message):
     """W3C traceparent; empty: none"""
     heartbeat_timeout_ms: _builtins.int
     """silence after which the attempt counts as lost; 0: as Welcome says"""
+    leads: _builtins.bool
+    """jobs that come after this one may follow"""
+    after_job: _builtins.str
+    """the lease of this minion that must succeed first; empty: none"""
+    after_epoch: _builtins.int
     def __init__(
         self,
         *,
@@ -547,10 +559,13 @@ class Job(_message.Message):
         checkpoint: _builtins.bytes = ...,
         trace: _builtins.str = ...,
         heartbeat_timeout_ms: _builtins.int = ...,
+        leads: _builtins.bool = ...,
+        after_job: _builtins.str = ...,
+        after_epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["args", b"args", "assigned_at_ms", b"assigned_at_ms", "attempt", b"attempt", "checkpoint", b"checkpoint", "content_type", b"content_type", "created_at_ms", b"created_at_ms", "epoch", b"epoch", "function", b"function", "heartbeat_timeout_ms", b"heartbeat_timeout_ms", "id", b"id", "key", b"key", "partition", b"partition", "queue", b"queue", "timeout_ms", b"timeout_ms", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_epoch", b"after_epoch", "after_job", b"after_job", "args", b"args", "assigned_at_ms", b"assigned_at_ms", "attempt", b"attempt", "checkpoint", b"checkpoint", "content_type", b"content_type", "created_at_ms", b"created_at_ms", "epoch", b"epoch", "function", b"function", "heartbeat_timeout_ms", b"heartbeat_timeout_ms", "id", b"id", "key", b"key", "leads", b"leads", "partition", b"partition", "queue", b"queue", "timeout_ms", b"timeout_ms", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

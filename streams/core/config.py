@@ -48,6 +48,7 @@ LANES = {
     QueueOrder.NONE: None,
     QueueOrder.KEY: LanePolicy.GOES_ON,
     QueueOrder.KEY_WAITS: LanePolicy.WAITS,
+    QueueOrder.KEY_AHEAD: LanePolicy.AHEAD,
 }
 """What the lanes of a queue do when a job dies, by its order; None: it has no lanes."""
 

@@ -3,10 +3,10 @@
 Owns who is in which lane and whose turn it is, as an index over the rows that any restart makes anew. Decides
 nothing about a job's life, and keeps nothing that is not in the rows.
 
-A lane dispatches up to `AHEAD` jobs at once, each after the one before it: the relay goes on to the next only
-when that one has succeeded, and hands the rest back otherwise. Here a lane begins anew, with a job that comes
-after none, only when none of its jobs is with a relay any more: so two of them never run at once, whatever
-became of a relay or of a receipt.
+A lane dispatches up to `AHEAD` jobs at once, or `AHEAD_FAR` where its queue says so, each after the one
+before it: the relay goes on to the next only when that one has succeeded, and hands the rest back otherwise.
+Here a lane begins anew, with a job that comes after none, only when none of its jobs is with a relay any
+more: so two of them never run at once, whatever became of a relay or of a receipt.
 """
 
 from collections import OrderedDict
@@ -20,6 +20,11 @@ from schemas.words import PHASES_TERMINAL, LanePolicy, Phase, WaitReason
 AHEAD = 16
 """Jobs of one lane that are dispatched at once, the running one among them. More would let a lane go on for
 longer without us; each is a hand-back when one before it fails.
+"""
+
+AHEAD_FAR = 128
+"""The same where the next need not wait for a durable receipt: as many as may run while word of them comes
+here and goes back.
 """
 
 Name = tuple[str, str]
@@ -54,11 +59,13 @@ def waits_for_turn(row: JobRow) -> bool:
 class Lane:
     """The members of one lane in the order of their places, and which of them are offered."""
 
-    __slots__ = ("members", "offered")
+    __slots__ = ("members", "most", "offered")
 
     def __init__(self) -> None:
         self.members: OrderedDict[str, None] = OrderedDict()
         self.offered: set[str] = set()
+        self.most = AHEAD
+        """Of them that may be offered at once."""
 
 
 class Lanes:
@@ -104,7 +111,7 @@ class Lanes:
         lane = self._lanes.get(name)
         if lane is None:
             return True, None
-        if len(lane.members) >= AHEAD or len(lane.offered) < len(lane.members):
+        if len(lane.members) >= lane.most or len(lane.offered) < len(lane.members):
             return False, None
         return True, self._predecessor(next(reversed(lane.members)))
 
@@ -115,7 +122,7 @@ class Lanes:
             return None
         before: str | None = None
         offered = 0
-        for id in islice(lane.members, AHEAD):
+        for id in islice(lane.members, lane.most):
             if id in lane.offered:
                 before, offered = id, offered + 1
             elif offered == len(lane.offered) and self._may_come(id, before):
@@ -142,6 +149,7 @@ class Lanes:
         id = row.spec.id
         lane = self._lanes.setdefault((row.spec.queue, row.spec.key), Lane())
         lane.members.setdefault(id)
+        lane.most = AHEAD_FAR if row.spec.lane == LanePolicy.AHEAD else AHEAD
         if is_offered(row):
             lane.offered.add(id)
         else:

@@ -24,7 +24,16 @@ from schemas.events import Fact as FactRecord
 from schemas.records import replace
 from schemas.requests import to_json
 from schemas.times import format_time
-from schemas.words import ORDER_KEY, PRIORITIES, CommandName, ControlName, FactKind, Priority
+from schemas.words import (
+    ORDER_KEY,
+    ORDER_KEY_AHEAD,
+    PRIORITIES,
+    CommandName,
+    ControlName,
+    FactKind,
+    LanePolicy,
+    Priority,
+)
 from streams.core import facts, schedule_fold
 from streams.core.effect import TellRelays
 from streams.core.events import Source
@@ -275,11 +284,18 @@ def dispatch_record(job: JobRow, args: bytes | None) -> Dispatch:
         dispatched_at_ms=job.dispatched_at_ms,
         checkpoint=job.checkpoint,
         trace=spec.trace,
-        order=None if spec.lane is None else ORDER_KEY,
+        order=_order(spec.lane),
         after_job=job.after_job,
         after_epoch=job.after_epoch,
         priority=None if spec.priority == Priority.NORMAL else PRIORITIES[spec.priority],
     )
+
+
+def _order(lane: str | None) -> str | None:
+    """What its relay goes by."""
+    if lane is None:
+        return None
+    return ORDER_KEY_AHEAD if lane == LanePolicy.AHEAD else ORDER_KEY
 
 
 def control_record(job: JobRow, effect: TellRelays, at_ms: int) -> Control:

@@ -63,6 +63,7 @@ BENCHMARKS: Final = (
     Benchmark(relay.MEMORY_NAMES, relay.measure_memory),
     Benchmark(kills.NAMES, kills.measure),
     Benchmark(lanes.NAMES, lanes.measure),
+    Benchmark(lanes.AHEAD_NAMES, lanes.measure_ahead),
     Benchmark(lanes.RELAY_NAMES, lanes.relay_alone),
     Benchmark(listing.NAMES, listing.measure),
     Benchmark(agents.NAMES, agents.measure),

@@ -7,6 +7,10 @@ modes and key spaces", 16 threads): 26.743 s with one key (22.221 s in partition
 
 Here the jobs are in their dispatch topic, as far as lanes go ahead, before the clock runs: from the word that
 lets the minion connect until the last final fact was read from Kafka.
+
+Measured for both kinds of key order: `lanes_s_...` where the next of a key waits until the receipt of the one
+before is durable, which is more than Parallel Consumer promises, and `lanes_ahead_s_...` where it does not,
+as there.
 """
 
 import asyncio
@@ -19,9 +23,9 @@ import time
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +38,7 @@ from schemas.codec import decode, encode
 from schemas.events import Dispatch, Fact, Receipt
 from schemas.settings import Settings
 from schemas.topics import Topics
-from schemas.words import ORDER_KEY, FactKind
+from schemas.words import ORDER_KEY, ORDER_KEY_AHEAD, FactKind, LanePolicy
 from tests.bench.ends import Ends, JobFailed
 from tests.bench.figures import ROOT, Figure, Say, figure
 from tests.bench.lane_minion import FAILS, FAILS_ONCE, FUNCTION, lane
@@ -50,22 +54,56 @@ PREFIX: Final = "bench."
 PATIENCE_S: Final = 120.0
 FAILING_ONCE: Final = 100
 FAILING: Final = 10
-CASES: Final = (("keys_1", 1, False), ("keys_10", 10, False), ("keys_1000", 1_000, False))
-WITH_FAILURES: Final = ("keys_1000_failing", 1_000, True)
 LANES: Final = "default"
-RELAY_NAMES: Final = tuple(f"relay_lanes_s_{name}" for name, _, _ in CASES)
-NAMES: Final = tuple(f"lanes_s_{name}" for name, _, _ in (*CASES, WITH_FAILURES))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table."""
+
+    keys: int
+    policy: LanePolicy = LanePolicy.GOES_ON
+    failing: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of its figure."""
+        ahead = "_ahead" if self.policy is LanePolicy.AHEAD else ""
+        return f"lanes{ahead}_s_keys_{self.keys}{'_failing' if self.failing else ''}"
+
+    def queue(self, run: int) -> str:
+        """Its own in each run."""
+        return f"{self.name.replace('_', '-')}-{run}"
+
+
+KEYS: Final = (1, 10, 1_000)
+CASES: Final = tuple(Case(keys) for keys in KEYS)
+AHEAD_CASES: Final = tuple(Case(keys, LanePolicy.AHEAD) for keys in KEYS)
+RELAY_NAMES: Final = tuple(f"relay_{case.name}" for case in (*CASES, *AHEAD_CASES))
+STRICT: Final = (*CASES, Case(1_000, failing=True))
+AHEAD: Final = (*AHEAD_CASES, Case(1_000, LanePolicy.AHEAD, failing=True))
+NAMES: Final = tuple(case.name for case in STRICT)
+AHEAD_NAMES: Final = tuple(case.name for case in AHEAD)
 
 
 async def measure(runs: int, say: Say) -> list[Figure]:
+    """Where the next waits for a durable receipt."""
+    return await _measure(STRICT, runs, say)
+
+
+async def measure_ahead(runs: int, say: Say) -> list[Figure]:
+    """Where it does not."""
+    return await _measure(AHEAD, runs, say)
+
+
+async def _measure(cases: Sequence[Case], runs: int, say: Say) -> list[Figure]:
     """Every case `runs` times, on one cluster, each with a queue of its own."""
-    cases = (*CASES, WITH_FAILURES)
-    queues = [f"lanes-{name.replace('_', '-')}-{run}" for run in range(runs) for name, _, _ in cases]
-    found: dict[str, list[float]] = {name: [] for name, _, _ in cases}
-    spent: dict[str, list[Spent]] = {name: [] for name, _, _ in cases}
+    ordered = [f"{case.queue(run)}={case.policy}" for run in range(runs) for case in cases]
+    found: dict[Case, list[float]] = {case: [] for case in cases}
+    spent: dict[Case, list[Spent]] = {case: [] for case in cases}
     with tempfile.TemporaryDirectory(prefix="jobstream-bench-") as data, ExitStack() as stack:
         say("starting a cluster")
-        settings = Settings(ordered=",".join(queues), partitions=1)
+        settings = Settings(ordered=",".join(ordered), partitions=1)
         cluster = stack.enter_context(
             Cluster.start(settings, data=Path(data), prefix=PREFIX, free_ports=True, say=lambda _: None)
         )
@@ -74,24 +112,25 @@ async def measure(runs: int, say: Say) -> list[Figure]:
             f"kafka://{cluster.bootstrap}", prefix=PREFIX, web=f"http://{cluster.web}"
         ) as client:
             for run in range(runs):
-                for name, keys, failing in cases:
-                    say(f"run {run + 1} of {runs}: {name}")
-                    queue = f"lanes-{name.replace('_', '-')}-{run}"
-                    took_s, used = await _run(cluster, client, ends, queue, keys, failing=failing)
-                    found[name].append(took_s)
-                    spent[name].append(used)
+                for case in cases:
+                    say(f"run {run + 1} of {runs}: {case.name}")
+                    took_s, used = await _run(
+                        cluster, client, ends, case.queue(run), case.keys, failing=case.failing
+                    )
+                    found[case].append(took_s)
+                    spent[case].append(used)
                     say(f"{took_s:.2f} s, others {used.others_percent:.0f} %")
     return [
         figure(
-            f"lanes_s_{name}",
+            case.name,
             "s",
-            found[name],
+            found[case],
             jobs=JOBS,
-            keys=keys,
-            us_per_job=[used.per(JOBS) for used in spent[name]],
-            others_cpu_percent=[round(used.others_percent, 1) for used in spent[name]],
+            keys=case.keys,
+            us_per_job=[used.per(JOBS) for used in spent[case]],
+            others_cpu_percent=[round(used.others_percent, 1) for used in spent[case]],
         )
-        for name, keys, _ in cases
+        for case in cases
     ]
 
 
@@ -99,23 +138,22 @@ async def relay_alone(runs: int, say: Say) -> list[Figure]:
     """The same on a relay alone: the jobs are in the dispatch topic of one partition, and the clock runs
     until the last receipt was read from Kafka. Nothing decides about retries here.
     """
-    found: dict[str, list[float]] = {name: [] for name, _, _ in CASES}
+    cases = (*CASES, *AHEAD_CASES)
+    found: dict[Case, list[float]] = {case: [] for case in cases}
     with broker() as (bootstrap, _):
         for run in range(1, runs + 1):
-            for name, keys, _ in CASES:
-                say(f"run {run} of {runs}: relay alone, {name}")
-                found[name].append(await asyncio.to_thread(_run_alone, bootstrap, keys))
-                say(f"{found[name][-1]:.2f} s")
-    return [
-        figure(f"relay_lanes_s_{name}", "s", found[name], jobs=JOBS, keys=keys) for name, keys, _ in CASES
-    ]
+            for case in cases:
+                say(f"run {run} of {runs}: relay alone, {case.name}")
+                found[case].append(await asyncio.to_thread(_run_alone, bootstrap, case))
+                say(f"{found[case][-1]:.2f} s")
+    return [figure(f"relay_{case.name}", "s", found[case], jobs=JOBS, keys=case.keys) for case in cases]
 
 
-def _run_alone(bootstrap: str, keys: int) -> float:
+def _run_alone(bootstrap: str, case: Case) -> float:
     topics = Topics(f"bench{uuid.uuid4().hex[:6]}.", 1)
     make_topics(bootstrap, topics, 1)
     producer = Producer({"bootstrap.servers": bootstrap, "queue.buffering.max.messages": JOBS + 1})
-    for dispatch in _dispatches(keys):
+    for dispatch in _dispatches(case):
         producer.produce(topics.dispatch(LANES), encode(dispatch), dispatch.key, 0)
     assert producer.flush(60) == 0
     receipts = Consumer({"bootstrap.servers": bootstrap, "group.id": "unused", "fetch.wait.max.ms": 20})
@@ -141,10 +179,11 @@ def _run_alone(bootstrap: str, keys: int) -> float:
     return took_s
 
 
-def _dispatches(keys: int) -> Iterator[Dispatch]:
+def _dispatches(case: Case) -> Iterator[Dispatch]:
     """Every job after the one before it of its key."""
+    order = ORDER_KEY_AHEAD if case.policy is LanePolicy.AHEAD else ORDER_KEY
     before: dict[str, str] = {}
-    for number, submission in enumerate(_submissions(LANES, keys, failing=False)):
+    for number, submission in enumerate(_submissions(LANES, case.keys, failing=False)):
         key, job = submission.key or "", f"01M7Z32DHVY365BZR0TKDM{number:06d}"
         yield replace(
             one(job, key),
@@ -152,7 +191,7 @@ def _dispatches(keys: int) -> Iterator[Dispatch]:
             queue=LANES,
             function=FUNCTION,
             args=json.dumps(submission.args).encode(),
-            order=ORDER_KEY,
+            order=order,
             after_job=before.get(key),
             after_epoch=1 if key in before else None,
         )

@@ -206,6 +206,39 @@ async def forgets_what_is_dropped(it: Subject) -> None:
 
 
 @rule
+async def runs_what_follows_in_its_turn(it: Subject) -> None:
+    """Rule 9: each begins when the one before has succeeded, and is handed back otherwise. For minions that
+    say that they take such.
+    """
+    if not it.session.hello.follows:
+        return
+    waits = it.relay.job("wait", leads=True)
+    second = it.relay.job("echo", leads=True, after_job=waits.id, after_epoch=1)
+    third = it.relay.job("echo", leads=True, after_job=second.id, after_epoch=1)
+    await it.session.give_many([waits, second, third])
+    await asyncio.sleep(QUIET_S)
+    assert not it.session.receipts, f"nothing may end before {waits.id}, got {it.session.receipts}"
+    it.session.cancel(waits)
+    for job in (second, third):
+        receipt = await it.session.receipt(job, DEADLINE_S)
+        assert receipt.outcome == INTERRUPTED, f"what it comes after did not succeed, got {receipt}"
+    first = it.relay.job("echo", leads=True)
+    second = it.relay.job("echo", leads=True, after_job=first.id, after_epoch=1)
+    await it.session.give_many([first, second])
+    third = await it.session.give("echo", after_job=second.id, after_epoch=1)
+    numbers = []
+    for job in (first, second, third):
+        receipt = await it.session.receipt(job, DEADLINE_S)
+        assert receipt.outcome == SUCCESS, f"got {receipt}"
+        numbers.append(receipt.number)
+    assert numbers == sorted(numbers), f"receipts must be in the order of the jobs, got {numbers}"
+    stray = await it.session.give("echo", after_job="unheard-of", after_epoch=1)
+    receipt = await it.session.receipt(stray, DEADLINE_S)
+    assert receipt.outcome == INTERRUPTED, f"what it comes after is not known here, got {receipt}"
+    await until(lambda: it.session.credits == CAPACITY)
+
+
+@rule
 async def beats_while_it_holds_a_lease(it: Subject) -> None:
     """Rule 15: some message at least every heartbeat_ms, with a little patience for a busy machine."""
     await it.session.give("wait")
@@ -282,6 +315,20 @@ async def drains_when_it_is_told(it: Subject) -> None:
     it.process.send_signal(signal.SIGTERM)
     await until(lambda: it.session.draining is not None)
     receipt = await it.session.receipt(job, 60)
+    assert receipt.outcome == INTERRUPTED, f"got {receipt}"
+    async with asyncio.timeout(DEADLINE_S):
+        code = await it.process.wait()
+    assert code == 0, f"a minion that drained must exit with 0, got {code}"
+
+
+@rule
+async def asks_its_credits_back_when_it_drains(it: Subject) -> None:
+    """Rule 19: behind Draining; what came before the answer is handed back, and not lost."""
+    await until(lambda: it.session.credits == CAPACITY)
+    job = it.relay.job("echo")
+    it.session.crossing = [job]
+    it.process.send_signal(signal.SIGTERM)
+    receipt = await it.session.receipt(job, DEADLINE_S)
     assert receipt.outcome == INTERRUPTED, f"got {receipt}"
     async with asyncio.timeout(DEADLINE_S):
         code = await it.process.wait()

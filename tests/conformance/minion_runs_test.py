@@ -19,7 +19,7 @@ from jobstream.context import Context, current
 from jobstream.functions import Function, Retry, function
 from jobstream.minion import Minion
 from jobstream.resources import resource
-from schemas.proto.relay_pb2 import CANCELLED, FAILURE, SNOOZE, SUCCESS, Receipt
+from schemas.proto.relay_pb2 import CANCELLED, FAILURE, INTERRUPTED, SNOOZE, SUCCESS, Receipt
 from tests.fakes import functions as fakes
 from tests.fakes.relay import FakeRelay, FakeSession, fake_relay
 from tests.waiting import eventually
@@ -559,3 +559,44 @@ async def test_a_declared_function_needs_no_minion() -> None:
 async def _until(check: Any) -> None:
     """Waits without holding up the loop."""
     await asyncio.to_thread(eventually, check)
+
+
+@function(name="plain")
+def plain(value: int) -> int:
+    """Returns what it is given, from a thread."""
+    seen.append(value)
+    return value
+
+
+@function(name="stuck")
+def stuck() -> None:
+    """Does not look whether it shall stop."""
+    threading.Event().wait(2)
+
+
+async def test_what_follows_runs_in_its_turn_in_threads_too() -> None:
+    """One after the other, though there are threads for all."""
+    async with minion_of(plain, concurrency=10) as (session, relay):
+        jobs = [relay.job("plain", [0], leads=True)]
+        for number in range(1, 9):
+            before = jobs[-1].id
+            jobs.append(relay.job("plain", [number], leads=True, after_job=before, after_epoch=1))
+        await session.give_many(jobs)
+        assert (await session.receipt(jobs[-1])).outcome == SUCCESS
+        assert seen == list(range(9))
+        assert [receipt.job for receipt in session.receipts] == [job.id for job in jobs]
+
+
+async def test_what_follows_a_timeout_is_handed_back_at_once() -> None:
+    """Though the function that is over its time still runs."""
+    async with minion_of(stuck, plain, concurrency=10) as (session, relay):
+        first = relay.job("stuck", leads=True, timeout_ms=100)
+        jobs = [relay.job("plain", [1], leads=True, after_job=first.id, after_epoch=1)]
+        jobs.append(relay.job("plain", [2], leads=True, after_job=jobs[0].id, after_epoch=1))
+        await session.give_many([first, *jobs])
+        began_s = time.monotonic()
+        assert (await session.receipt(first)).error_type == "Timeout"
+        for job in jobs:
+            assert (await session.receipt(job)).outcome == INTERRUPTED
+        assert time.monotonic() - began_s < 1.5
+        assert seen == []

@@ -48,6 +48,7 @@ class FakeSession:
         batches: How many jobs' beats each BeatBatch had.
         credits: How many more jobs may be sent.
         draining: Grace in ms, once the minion said that it goes away.
+        crossing: Jobs that are on their way when credits are asked back.
         closed: True once the stream has ended.
     """
 
@@ -59,6 +60,7 @@ class FakeSession:
         self.batches: list[int] = []
         self.credits = 0
         self.draining: int | None = None
+        self.crossing: list[Job] = []
         self.closed = False
         self.held = {(each.job, each.epoch) for each in hello.held}
         self._relay = relay
@@ -180,6 +182,8 @@ class FakeSession:
             self.batches.append(len(message.beats.beats))
             self.beats += [(time.monotonic(), beat) for beat in message.beats.beats]
         elif kind == "recall":
+            if self.crossing:
+                self.push(self.crossing)
             count = min(self.credits, message.recall.up_to)
             self.credits -= count
             self._outgoing.put_nowait(FromRelay(recalled=Recalled(count=count)))

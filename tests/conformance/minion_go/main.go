@@ -69,6 +69,7 @@ type minion struct {
 	session  int
 	draining bool
 	told     bool // that it drains, on this session
+	asked    bool // for its credits back, and not answered yet
 	leaving  bool // the relay drains
 	wake     chan struct{}
 }
@@ -168,6 +169,9 @@ func (m *minion) receive(said *pb.FromRelay) {
 				m.halt(l)
 			}
 		}
+	case *pb.FromRelay_Recalled: // (19) nothing more comes
+		m.granted -= int(what.Recalled.Count)
+		m.asked = false
 	case *pb.FromRelay_Drain: // (20)
 		m.leaving = true
 	}
@@ -182,6 +186,10 @@ func (m *minion) collect() []*pb.FromMinion {
 	if m.draining && !m.told {
 		m.told = true
 		found = append(found, &pb.FromMinion{Message: &pb.FromMinion_Draining{Draining: &pb.Draining{GraceMs: uint32(grace.Milliseconds())}}})
+		if m.granted > 0 { // (19)
+			m.asked = true
+			found = append(found, &pb.FromMinion{Message: &pb.FromMinion_Recall{Recall: &pb.Recall{UpTo: uint32(m.granted)}}})
+		}
 	}
 	batch := &pb.ReceiptBatch{}
 	for _, each := range m.kept {
@@ -206,7 +214,7 @@ func (m *minion) collect() []*pb.FromMinion {
 func (m *minion) settled() bool {
 	m.Lock()
 	defer m.Unlock()
-	return len(m.held) == 0 && len(m.kept) == 0
+	return len(m.held) == 0 && len(m.kept) == 0 && !m.asked && (m.told || !m.draining)
 }
 
 // One session, from hello to the end of its stream.
@@ -239,7 +247,7 @@ func (m *minion) talk(ctx context.Context, conn *grpc.ClientConn) error {
 	}
 	m.Lock()
 	m.session++
-	m.granted, m.sent, m.told, m.leaving = 0, 0, false, false // (4)
+	m.granted, m.sent, m.told, m.asked, m.leaving = 0, 0, false, false, false // (4)
 	m.Unlock()
 	broken := make(chan error, 1)
 	go func() {

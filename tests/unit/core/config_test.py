@@ -30,7 +30,7 @@ def test_an_entry_that_can_be(entry: config.Entry) -> None:
         (FunctionConfig(function="a b"), RejectCode.BAD_NAME, "a b"),
         (QueueConfig(queue="mail", timeout_ms=0), RejectCode.BAD_FIELD, "timeout_ms must be from 1"),
         (FunctionConfig(function="f", retry_kind="often"), RejectCode.BAD_RETRY, "got 'often'"),
-        (QueueConfig(queue="mail", order="fifo"), RejectCode.BAD_FIELD, "none, key, key_waits, got 'fifo'"),
+        (QueueConfig(queue="mail", order="fifo"), RejectCode.BAD_FIELD, "key_waits, key_ahead, got 'fifo'"),
         (QueueConfig(queue="mail", note=""), RejectCode.BAD_FIELD, "note must be 1 to"),
     ],
 )
@@ -88,7 +88,8 @@ def test_the_order_of_a_queue_is_said_by_its_entry() -> None:
     goes_on, waits = LanePolicy.GOES_ON, LanePolicy.WAITS
     assert NOTHING_SAID.lane("mail", goes_on) == goes_on
     assert Config.of([MAIL]).lane("mail", None) is None
-    for order, policy in (("none", None), ("key", goes_on), ("key_waits", waits)):
+    orders = {"none": None, "key": goes_on, "key_waits": waits, "key_ahead": LanePolicy.AHEAD}
+    for order, policy in orders.items():
         found = Config.of([QueueConfig(queue="mail", order=order)])
         assert found.lane("mail", goes_on) == policy
         assert found.order("mail") == Option("order", order, "queue/mail")

@@ -140,6 +140,8 @@ def test_a_dispatch_says_whom_it_comes_after() -> None:
     row = replace(life.row, after_job="job-0", after_epoch=4)
     dispatch = dispatch_record(row, None)
     assert (dispatch.order, dispatch.after_job, dispatch.after_epoch) == ("key", "job-0", 4)
+    ahead = member(Life(), lane=LanePolicy.AHEAD)
+    assert dispatch_record(ahead.row, None).order == "key_ahead"
 
 
 # Who is in a lane, and whose turn it is.

@@ -191,6 +191,21 @@ def test_timeouts(world: World, timeout_ms: int) -> None:
     assert (receipt.outcome, receipt.error_type, receipt.error_trace) == (FAILURE, "Timeout", "stack of a")
 
 
+@pytest.mark.parametrize("timeout_ms", [300, 5_000])
+def test_the_time_of_what_follows_begins_with_its_turn(world: World, timeout_ms: int) -> None:
+    """Not with its arrival."""
+    assert World().link.hello().hello.follows
+    (lease,) = world.give("b", timeout_ms=timeout_ms, after_job="a", after_epoch=1)
+    world.wait(10_000)
+    assert not world.link.outbox
+    lease.turn_came(world.now_ms, 1_700_000_000_000)
+    began_ms = world.now_ms
+    while not world.link.outbox:
+        world.now_ms += 50
+        world.link.tick(world.now_ms)
+    assert timeout_ms <= world.now_ms - began_ms <= timeout_ms + 50
+
+
 def test_deadlines_of_ended_leases_are_forgotten(world: World) -> None:
     """However long timeouts are, a minion remembers about as many deadlines as it holds leases."""
     for number in range(3 * ENDED_DEADLINES_MAX):

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+from relay.core.session import Session
 from schemas.defaults import RESUME_GRACE_MS
 from schemas.events import Dispatch
-from schemas.proto.relay_pb2 import FAILURE, INTERRUPTED
+from schemas.proto.relay_pb2 import CANCELLED, FAILURE, INTERRUPTED, Job
+from schemas.words import ORDER_KEY_AHEAD
 from tests.unit.relay.world import World, held
 
 
@@ -267,3 +269,116 @@ def test_what_comes_after_a_kept_dispatch_is_kept_too() -> None:
     world.wait(600, session)
     assert [job.id for job in world.sent(session)] == [first.job]
     assert world.receipts == []
+
+
+def ahead(world: World, count: int) -> list[Dispatch]:
+    """The same of a queue whose next job begins before a receipt is durable."""
+    return [replace(dispatch, order=ORDER_KEY_AHEAD) for dispatch in chain(world, count)]
+
+
+def test_where_a_queue_says_so_the_next_begins_with_the_receipt() -> None:
+    """Though Kafka does not have it yet."""
+    world = World()
+    session = world.hello(credit=5)
+    lane = ahead(world, 2)
+    read(world, lane)
+    world.slow = True
+    world.answer(session, *world.sent(session))
+    assert [job.id for job in world.sent(session)] == [lane[1].job]
+
+
+def test_quick_jobs_follow_to_the_same_minion() -> None:
+    """After a first quick one: each with whom it comes after, and its time begins with the end of that."""
+    world = World()
+    session = world.hello(credit=100, follows=True)
+    lane = ahead(world, 4)
+    read(world, lane)
+    [first] = world.sent(session)
+    assert first.leads
+    world.answer(session, first)
+    second, third, fourth = world.sent(session)
+    assert [job.after_job for job in (second, third, fourth)] == ["", second.id, third.id]
+    world.wait(100, session)
+    assert {beat.job for beat in world.beats} == {second.id}
+    world.answer(session, second)
+    world.wait(100, session)
+    assert {beat.job for beat in world.beats} == {second.id, third.id}
+    assert world.edge.leases[third.id].assigned_at_ms > world.edge.leases[fourth.id].assigned_at_ms
+
+
+def test_nothing_follows_where_it_would_keep_a_place_from_others() -> None:
+    """A minion that cannot, or has little room; a lane that is slow; a queue that is strict."""
+    for credit, follows, took_ms, make in (
+        (100, False, 0, ahead),
+        (50, True, 0, ahead),
+        (100, True, 60, ahead),
+        (100, True, 0, chain),
+    ):
+        world = World()
+        session = world.hello(credit=credit, follows=follows)
+        lane = make(world, 4)
+        read(world, lane)
+        [first] = world.sent(session)
+        world.wait(took_ms, session)
+        world.answer(session, first)
+        assert [job.id for job in world.sent(session)] == [lane[1].job]
+
+
+def followed(world: World) -> tuple[Session, list[Dispatch], list[Job]]:
+    """A lane of five: the first has succeeded, the second runs, the others follow it."""
+    session = world.hello(credit=100, follows=True)
+    lane = ahead(world, 5)
+    read(world, lane)
+    world.answer(session, *world.sent(session))
+    return session, lane, world.sent(session)
+
+
+def test_what_follows_a_failure_is_handed_back_by_its_minion() -> None:
+    """And the lane begins anew only then."""
+    world = World()
+    session, lane, jobs = followed(world)
+    world.answer(session, jobs[0], outcome=FAILURE)
+    again = world.dispatch(order=ORDER_KEY_AHEAD, job=jobs[0].id, epoch=2)
+    world.read(again)
+    for job in jobs[1:]:
+        assert world.sent(session) == []
+        world.answer(session, job, outcome=INTERRUPTED)
+    assert ends(world)[1:] == [(lane[1].job, "failure"), *((each.job, "interrupted") for each in lane[2:])]
+    assert [(job.id, job.epoch) for job in world.sent(session)] == [(again.job, 2)]
+
+
+def test_of_a_lost_minion_only_what_had_begun_is_lost() -> None:
+    """What followed counts as handed back."""
+    world = World()
+    session, lane, _ = followed(world)
+    world.breaks(session)
+    world.wait(RESUME_GRACE_MS + 100)
+    assert ends(world)[1:] == [(lane[1].job, "lost"), *((each.job, "interrupted") for each in lane[2:])]
+
+
+def test_a_minion_brings_what_follows_to_another_relay() -> None:
+    """The lane goes on there when the last of them has ended."""
+    old = World()
+    _, lane, jobs = followed(old)
+    world = World()
+    session = world.hello(credit=5, held=tuple(map(held, jobs)))
+    later = replace(world.dispatch(order=ORDER_KEY_AHEAD), job="later", after_job=lane[-1].job, after_epoch=1)
+    world.read(later)
+    for job in jobs:
+        assert world.sent(session) == []
+        world.answer(session, job, lease=True)
+    assert [job.id for job in world.sent(session)] == ["later"]
+
+
+def test_a_cancel_of_what_follows_reaches_its_minion() -> None:
+    """Which answers at its turn."""
+    world = World()
+    session, lane, jobs = followed(world)
+    world.cancel(lane[3])
+    assert [note.cancel.job for note in world.notes(session)] == [lane[3].job]
+    world.answer(session, jobs[0])
+    world.answer(session, jobs[1])
+    world.answer(session, jobs[2], outcome=CANCELLED)
+    world.answer(session, jobs[3], outcome=INTERRUPTED)
+    assert [end for _, end in ends(world)[1:]] == ["success", "success", "cancelled", "interrupted"]
+    assert len(world.edge.status([], world.now_ms).longest_lanes) == 0

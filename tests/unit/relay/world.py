@@ -137,6 +137,7 @@ class World:
         """The minion's receipt for a job, success unless said otherwise; gives its number."""
         number = self._numbers[session.minion] = self._numbers.get(session.minion, 0) + 1
         sound: dict[str, Any] = {"number": number, "job": job.id, "epoch": job.epoch, "outcome": SUCCESS}
+        sound |= {"started_at_ms": self.now_ms, "run_ms": max(self.now_ms - job.assigned_at_ms, 0)}
         said = Said(**{**sound, **fields})
         if lease:
             said.lease.CopyFrom(held(job))

@@ -3,7 +3,7 @@
 from schemas.codec import encode
 from schemas.events import QueueConfig, Receipt
 from schemas.words import LanePolicy
-from streams.core.lane import AHEAD
+from streams.core.lane import AHEAD, AHEAD_FAR
 from streams.core.status import waiting_for
 from tests.fakes.desk import HOME, KEYS, Desk, Written
 
@@ -126,6 +126,15 @@ def test_many_jobs_without_a_minion_are_offered_bit_by_bit() -> None:
     assert desk.partition.next_due_ms() == 0
     assert len(desk.command("cancel", "j650").dispatches) == 199
     assert desk.partition.next_due_ms() != 0
+
+
+def test_a_queue_that_goes_ahead_has_more_of_a_lane_with_its_relay() -> None:
+    """Since more of them run while word of one comes back."""
+    desk = Desk(lanes={"default": LanePolicy.AHEAD})
+    asked = [sent(desk.request(id=f"j{number}")) for number in range(AHEAD_FAR + 1)]
+    assert all(asked[:AHEAD_FAR])
+    assert asked[AHEAD_FAR] == []
+    assert sent(desk.receipt("j0")) == [(f"j{AHEAD_FAR}", 1, f"j{AHEAD_FAR - 1}")]
 
 
 def test_what_a_ready_job_waits_for_is_the_limit_that_its_relay_told_of() -> None:
