@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 REFUSING = ("22", "23", "54")
 """Classes of SQLSTATE that say no to a row: its data, its constraints, its size (PostgreSQL, appendix A)."""
 ASK_S = 10.0
+WAIT_MS = 20
+"""How long a broker may wait for company: at the end of each partition it would be half a second."""
 STOP_S = 60.0
 PAUSE_S = 0.1
 MARK = "__connect.errors."
@@ -81,6 +83,7 @@ def _follow(place: Place, bootstrap: str, name: str, connection: "psycopg.Connec
         "enable.partition.eof": True,
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": WAIT_MS,
         "log_level": 0,
     }
     reader, walk = Consumer(settings), _Walk()
