@@ -47,6 +47,13 @@ class Place:
     """URL of the registry that has the schemas of the topics."""
     confluent: bool = False
     """Whether to use Confluent's converter, which is not free to ship; else Apicurio's."""
+    password: str = ""
+    """What connectors are told in place of the database's password, for their worker to fill in."""
+
+    @property
+    def told_password(self) -> str:
+        """What connectors are told: their settings are in Kafka, and Connect shows them to whoever asks."""
+        return self.password or self.database.password or "none"
 
 
 def sink(place: Place) -> Config:
@@ -75,7 +82,7 @@ def _connection(place: Place) -> Config:
         "connection.url": f"{place.database.jdbc}{mark}currentSchema={place.schema}"
         "&ApplicationName=jobstream&reWriteBatchedInserts=true&connectTimeout=10&socketTimeout=300&tcpKeepAlive=true",
         "connection.username": place.database.user,
-        "connection.password": place.database.password or "none",
+        "connection.password": place.told_password,
         "connection.pool.min_size": "1",
         "connection.pool.max_size": "2",
         "connection.pool.acquire_increment": "1",
@@ -167,7 +174,7 @@ def outbox(place: Place) -> Config:
         "database.port": str(database.port),
         "database.dbname": database.name,
         "database.user": database.user,
-        "database.password": database.password or "none",
+        "database.password": place.told_password,
         "plugin.name": "pgoutput",
         "slot.name": own,
         "publication.name": own,

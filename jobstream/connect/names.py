@@ -12,6 +12,8 @@ SCHEMA = "jobstream"
 SCHEMA_PATTERN = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
 PLACEHOLDER = "${"
 """What a password begins with that Connect fills in itself (KIP-297)."""
+FROM_ENVIRONMENT = "${env:PGPASSWORD}"
+"""The password in the environment of the worker, where libpq has it too."""
 
 
 def sink(prefix: str) -> str:

@@ -24,7 +24,7 @@ from jobstream.cluster.ports import LOOPBACK, claim_port, free_port
 from jobstream.cluster.up import POLL_S, Part, Plan, Running, connects, insist, make_logs, signals, why_ended
 from jobstream.connect import applying, postgres, tables, worker
 from jobstream.connect.connectors import Place
-from jobstream.connect.names import SCHEMA, Database
+from jobstream.connect.names import FROM_ENVIRONMENT, PLACEHOLDER, SCHEMA, Database
 from jobstream.connect.rest import Worker
 from jobstream.registry import serving
 from schemas.settings import Settings
@@ -92,7 +92,10 @@ class Connect:
             registry = settings.registry or _serve(held, topics, 0 if free_ports else REGISTRY_PORT)
             given = settings.database
             where = given or postgres.url(claim_port(0 if free_ports else postgres.PORT))
-            connect = cls(settings, Place(topics, Database.of(where), schema, registry), say)
+            database = Database.of(where)
+            told = "" if database.password.startswith(PLACEHOLDER) else FROM_ENVIRONMENT
+            place = Place(topics, database, schema, registry, password=told)
+            connect = cls(settings, place, say)
             connect._held = held
         except BaseException:
             held.close()
@@ -203,6 +206,10 @@ class Connect:
 
     def _worker_plan(self) -> Plan:
         settings = self.settings
+        password = self.database.password
+        secrets = {"PGPASSWORD": password or os.environ.get("PGPASSWORD") or "none"}
+        if password.startswith(PLACEHOLDER):
+            secrets = {}
         data = Path(settings.data).absolute() / "connect"
         data.mkdir(parents=True, exist_ok=True)
         return Plan(
@@ -214,6 +221,7 @@ class Connect:
                 settings.prefix,
                 settings.connect,
                 self._say,
+                secrets,
             ),
             ready=self.worker.answers,
             stop=_stop_worker,

@@ -118,8 +118,17 @@ def lay_out_image(folder: Path, home: Path, bootstrap: str, prefix: str, address
     _write(folder / "worker.properties", told)
 
 
-def start(data: Path, log: Path, bootstrap: str, prefix: str, address: str, tell: Say) -> Child:
-    """Starts a worker with its files under `data`; it does not answer yet.
+def start(
+    data: Path,
+    log: Path,
+    bootstrap: str,
+    prefix: str,
+    address: str,
+    tell: Say,
+    secrets: Mapping[str, str],
+) -> Child:
+    """Starts a worker with its files under `data`; it does not answer yet. `secrets` are variables of its
+    environment, which connectors may ask for.
 
     Raises:
         ClusterError: There is no Java, or its jars cannot be had.
@@ -142,7 +151,7 @@ def start(data: Path, log: Path, bootstrap: str, prefix: str, address: str, tell
         MAIN,
         str(properties),
     ]
-    return Child.start(command, log=log)
+    return Child.start(command, log=log, env={**os.environ, **secrets})
 
 
 def _write(file: Path, told: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from schemas.settings import BadSetting
 from schemas.topics import Topics
 from tests.tidy.source import ROOT
 
+GIVEN = "${env:X}"
 TYPES = {"string": "text", "long": "bigint", "int": "integer", "bytes": "bytea"}
 PLACE = Place(
     Topics("shop."),
@@ -82,6 +84,13 @@ def test_what_is_no_database(url: str) -> None:
     with pytest.raises(BadSetting, match="database must be postgresql://") as refused:
         Database.of(url)
     assert "s3cret" not in str(refused.value)
+
+
+def test_connectors_are_told_where_the_password_is() -> None:
+    """Their settings are in Kafka, and Connect shows them to whoever asks."""
+    for place, told in ((PLACE, "s3cret"), (replace(PLACE, password=GIVEN), GIVEN)):
+        assert connectors.sink(place)["connection.password"] == told
+        assert connectors.outbox(place)["database.password"] == told
 
 
 def test_a_schema_needs_no_quotes() -> None:
