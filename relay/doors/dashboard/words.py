@@ -122,7 +122,7 @@ def payload(status: dict[str, Any], name: str) -> dict[str, Any] | None:
         return {"kind": "JSON", "text": "nested too deeply to be shown", "size": None, "cut": True}
     return {
         "kind": "JSON",
-        "text": _cut(plain(text)),
+        "text": _shown(text),
         "size": size(whole),
         "cut": len(text) > SHOWN_CHARS_MAX,
     }
@@ -153,7 +153,7 @@ def _of_bytes(encoded: str, media: str | None) -> dict[str, Any]:
             _hex(found, start) for start in range(0, min(len(found), SHOWN_BYTES_MAX), HEX_PER_LINE)
         )
         return {**told, "text": lines, "cut": len(found) > SHOWN_BYTES_MAX}
-    return {**told, "text": _cut(plain(text)), "cut": len(text) > SHOWN_CHARS_MAX}
+    return {**told, "text": _shown(text), "cut": len(text) > SHOWN_CHARS_MAX}
 
 
 def _hex(found: bytes, start: int) -> str:
@@ -162,7 +162,9 @@ def _hex(found: bytes, start: int) -> str:
     return f"{start:06x}  {part.hex(' '):<{HEX_PER_LINE * 3}} {text}"
 
 
-def _cut(text: str) -> str:
+def _shown(text: str) -> str:
+    """As much as is shown; no more is looked at, since a page is made again and again."""
+    text = plain(text[: SHOWN_CHARS_MAX + 1])
     return text if len(text) <= SHOWN_CHARS_MAX else text[:SHOWN_CHARS_MAX] + "\n…"
 
 
