@@ -265,7 +265,7 @@ class Edge:
             self._offer(parcel, now_ms)
             self._turn_lanes(now_ms)
             self._use_freed(now_ms)
-        if not window.paused and window.crowded():
+        if not window.paused and window.crowded(len(self.router.parcels)):
             window.paused = True
             self._paused.add(window)
             self.pauses.append(window)
@@ -402,7 +402,8 @@ class Edge:
             self._look(now_ms)
         self._turn_lanes(now_ms)
         self._use_freed(now_ms)
-        for window in [window for window in self._paused if window.roomy()]:
+        waiting = len(self.router.parcels)
+        for window in [window for window in self._paused if window.roomy(waiting)]:
             window.paused = False
             self._paused.discard(window)
             self.resumes.append(window)

@@ -243,7 +243,7 @@ class Router:
             down = any(session.serves(shelf.queue, shelf.function) for _, session in self._departed)
             patience_ms = self._patience_ms(shelf)
             for parcel in list(shelf.lines.get(None, ())):
-                if down and not parcel.window.crowded():
+                if down and not parcel.window.crowded(len(self.parcels)):
                     continue
                 if now_ms - parcel.arrived_ms < patience_ms:
                     continue  # a less urgent one behind it may have come before

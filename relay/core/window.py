@@ -6,6 +6,7 @@ drops an equal dispatch. Never talks to Kafka. The same arithmetic acknowledges 
 """
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
 from relay.core.finished import METADATA_BYTES_FULL, Finished, told
@@ -17,7 +18,12 @@ SEEN_MAX = 10_000
 """
 
 WAITING_MAX = 2_000
-"""Dispatches of one partition that may wait for a minion; at so many the partition is paused."""
+"""Dispatches of one partition that may wait for a minion, however many wait from others."""
+
+WAITING_ALL_MAX = 24_000
+"""Dispatches of all partitions that may wait: until there are so many, one of them may have more than
+WAITING_MAX. An urgent one is found behind those, so this is how far priorities reach.
+"""
 
 WAITING_BYTES_MAX = 8 * 1024 * 1024
 """Bytes that their values may have together; at so many the partition is paused."""
@@ -26,7 +32,9 @@ SPAN_MAX = 50_000
 """Offsets from the first unfinished to the last delivered one; at so many the partition is paused."""
 
 RESUME_SHARE = 4
-"""A paused partition goes on when it is below its limits divided by this."""
+"""A paused partition goes on when it is below its limits divided by this, or as soon as all have a share of
+what may wait to spare.
+"""
 
 Identity = tuple[str, int, int]
 """What makes two dispatches the same: job, epoch, and when the job was admitted, since a purged id may come
@@ -46,12 +54,14 @@ class Progress:
     finished.
     """
 
-    __slots__ = ("_order", "_undone", "finished")
+    __slots__ = ("_order", "_undone", "done_end", "finished")
 
     def __init__(self, start: int) -> None:
         self._order: deque[int] = deque()
         self._undone: set[int] = set()
         self.finished = start - 1
+        self.done_end = start
+        """The number after the highest that is finished."""
 
     @property
     def next(self) -> int:
@@ -68,6 +78,16 @@ class Progress:
         """The numbers that were delivered and are not finished."""
         return self._undone
 
+    def gaps(self) -> Iterator[int]:
+        """The unfinished numbers with a finished one behind them, in order: few, as long as most get finished
+        in their order, however many were delivered.
+        """
+        for number in self._order:
+            if number >= self.done_end:
+                return
+            if number in self._undone:
+                yield number
+
     def deliver(self, number: int) -> None:
         """Takes in a number, at least `next`; numbers may be left out for ever, as Kafka leaves
         out offsets.
@@ -79,7 +99,9 @@ class Progress:
     def done(self, number: int) -> None:
         """Finishes a delivered number; to do so twice changes nothing."""
         order, undone = self._order, self._undone
-        undone.discard(number)
+        if number in undone:
+            undone.remove(number)
+            self.done_end = max(self.done_end, number + 1)
         while order and order[0] not in undone:
             self.finished = order.popleft()
 
@@ -200,22 +222,21 @@ class Window:
             return None
         self._changed = False
         point = self.point
-        text = told(point, self._unfinished(), max(self._progress.next, self._finished_end()))
+        text = told(point, *self._beyond())
         self.cramped = len(text) >= METADATA_BYTES_FULL
         if point == self.committed and not text and not self._told:
             return None
         self.committed, self._told = point, bool(text)
         return point, text
 
-    def _unfinished(self) -> AbstractSet[int]:
-        """What was delivered and is not finished, and what was not finished before and is yet to come."""
-        undone = self._progress.undone
-        if self._finished is None or self._progress.next >= self._finished.end:
-            return undone
-        return {*undone, *self._finished.missing(self._progress.next)}
-
-    def _finished_end(self) -> int:
-        return 0 if self._finished is None else self._finished.end
+    def _beyond(self) -> tuple[Iterable[int], int]:
+        """What is not finished, as far as something behind it is, and the end of that. Of what was finished
+        before, and is yet to come, too.
+        """
+        progress, before = self._progress, self._finished
+        if before is None or progress.next >= before.end:
+            return progress.gaps(), progress.done_end
+        return [*sorted(progress.undone), *before.missing(progress.next)], max(progress.next, before.end)
 
     def wait(self, size_bytes: int) -> None:
         """A delivered record waits for a minion."""
@@ -227,20 +248,23 @@ class Window:
         self.waiting -= 1
         self.waiting_bytes -= size_bytes
 
-    def crowded(self) -> bool:
-        """True if no more should be fetched for now."""
+    def crowded(self, waiting_all: int) -> bool:
+        """True if no more should be fetched for now; `waiting_all` dispatches wait from all partitions."""
         return (
             self.cramped
-            or self.waiting >= WAITING_MAX
+            or (self.waiting >= WAITING_MAX and waiting_all >= WAITING_ALL_MAX)
             or self.waiting_bytes >= WAITING_BYTES_MAX
             or self.span >= SPAN_MAX
         )
 
-    def roomy(self) -> bool:
+    def roomy(self, waiting_all: int) -> bool:
         """True if a paused partition should go on."""
         return (
             not self.cramped
-            and self.waiting * RESUME_SHARE < WAITING_MAX
+            and (
+                self.waiting * RESUME_SHARE < WAITING_MAX
+                or waiting_all * RESUME_SHARE < WAITING_ALL_MAX * (RESUME_SHARE - 1)
+            )
             and self.waiting_bytes * RESUME_SHARE < WAITING_BYTES_MAX
             and self.span * RESUME_SHARE < SPAN_MAX
         )

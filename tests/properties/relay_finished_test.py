@@ -94,8 +94,8 @@ def test_a_window_takes_no_more_when_its_text_is_nearly_full() -> None:
         if offset and chance.random() < 0.5:
             window.done(offset)
     window.commit()
-    assert window.crowded()
+    assert window.crowded(0)
     for offset in range(30_000):
         window.done(offset)
     assert window.commit() == (30_000, "")
-    assert window.roomy()
+    assert window.roomy(0)

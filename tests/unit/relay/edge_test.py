@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from relay.core import edge as edge_module
+from relay.core import window as window_module
 from relay.core.beats import OVERDUE_MS
 from relay.core.session import Breach, Refusal
 from relay.core.window import Window
@@ -580,20 +581,43 @@ def test_a_relay_that_drains_lets_leases_go_on() -> None:
     assert list(adopted.leases) == [job.id]
 
 
-def test_a_partition_with_much_waiting_is_paused() -> None:
-    """At the limit the partition is paused, once; when little waits it goes on."""
+def test_a_partition_with_much_waiting_is_paused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, and not before much waits from all of them; it goes on when all have room again, or
+    when little waits from it.
+    """
+    monkeypatch.setattr(window_module, "WAITING_MAX", 10)
+    monkeypatch.setattr(window_module, "WAITING_ALL_MAX", 40)
     world = World()
     session = world.hello(capacity=10_000)
-    window = world.windows[world.dispatch().partition]
-    while not window.crowded():
-        world.read(world.dispatch())
-    world.read(world.dispatch())
-    assert world.edge.pauses == [window]
+    one, other = world.dispatch("k"), world.dispatch("n")
+    assert one.partition != other.partition
+    for _ in range(41):
+        world.read(world.dispatch("k"))
+    full = world.windows[one.partition]
+    assert (world.edge.pauses, full.waiting) == ([full], 41)
+    for _ in range(10):
+        world.read(world.dispatch("n"))
+    assert world.edge.pauses == [full, world.windows[other.partition]]
+    world.credit(session, 20)
     world.wait(TICK_MS)
     assert world.edge.resumes == []
-    world.credit(session, 10_000)
+    world.credit(session, 2)
     world.wait(TICK_MS)
-    assert world.edge.resumes == [window]
+    assert set(world.edge.resumes) == set(world.edge.pauses)
+
+
+def test_what_is_urgent_goes_before_twenty_thousand_of_its_partition() -> None:
+    """All of them are read, and none was longer there by as much as a step of priority is worth."""
+    world = World()
+    session = world.hello(capacity=10)
+    window = world.windows[world.dispatch().partition]
+    for offset in range(20_000):
+        world.edge.dispatched(window, offset, world.dispatch(priority=5), 300, world.now_ms)
+    urgent = world.dispatch(priority=1)
+    world.edge.dispatched(window, 20_000, urgent, 300, world.now_ms + 59_000)
+    assert world.edge.pauses == []
+    world.credit(session, 1)
+    assert list(session.leases) == [urgent.job]
 
 
 def test_revoked_partitions_leave_nothing_waiting() -> None:
