@@ -47,6 +47,10 @@ async def test_operating_by_verbs(
     found = await run(cluster, capsys, "history", jobs[0].id)
     assert [fact["fact"] for fact in found["facts"]] == ["admitted", "cancelled"]
     assert (await run(cluster, capsys, "queues"))["queues"]["verbs"]["cancelled"] >= 3
+    duties = (await run(cluster, capsys, "duties"))["duties"]
+    assert set(duties) == {"due", "timed_out", "recurring", "purge"}
+    assert {duty["overdue"] >= 0 for duty in duties.values()} == {True}
+    assert duties["due"]["checked_at"] is not None, "a worker ticks when it begins"
     found = await run(cluster, capsys, "letters", "list", "--function", "e2e.hopeless")
     assert dead.id in {letter["id"] for letter in found["letters"]}
     assert (await run(cluster, capsys, "letters", "show", dead.id))["id"] == dead.id
