@@ -152,7 +152,9 @@ def _refusal(connection: "psycopg.Connection[Any]", table: str, record: object, 
     import psycopg
     from psycopg import sql
 
-    values = {**vars(record), connectors.OFFSET: offset}
+    # Not what is null: the column of a new field comes with the first value of the sink's.
+    told = {name: value for name, value in vars(record).items() if value is not None}
+    values = {**told, connectors.OFFSET: offset}
     query = sql.SQL("insert into {} ({}) values ({}) on conflict do nothing").format(
         sql.Identifier(table),
         sql.SQL(", ").join(map(sql.Identifier, values)),

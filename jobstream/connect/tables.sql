@@ -49,9 +49,11 @@ create table if not exists facts (
     fires         bigint,
     duplicate_of  text,
     replaced      text,
+    cached        boolean,
     at            timestamptz generated always as (at_of(at_ms)) stored,
     primary key (partition, record_offset)
 );
+alter table facts add column if not exists cached boolean;
 create index if not exists facts_at on facts using brin (at);
 create index if not exists facts_job on facts (job);
 

@@ -92,7 +92,7 @@ def digest_of_rows(url: str) -> str:
 
 
 def _told(fields: dict[str, Any]) -> list[object]:
-    values = (fields[column] for column in COLUMNS)
+    values = (fields.get(column) for column in COLUMNS)  # a later field has a column once it has a value
     return [value.hex() if isinstance(value, bytes) else value for value in values]
 
 

@@ -16,7 +16,7 @@ from schemas.topics import Topics
 from tests.tidy.source import ROOT
 
 GIVEN = "${env:X}"
-TYPES = {"string": "text", "long": "bigint", "int": "integer", "bytes": "bytea"}
+TYPES = {"string": "text", "long": "bigint", "int": "integer", "bytes": "bytea", "boolean": "boolean"}
 PLACE = Place(
     Topics("shop."),
     Database.of("postgresql://me:s3cret@db-1:5433/shop?sslmode=require"),

@@ -234,6 +234,14 @@ def test_what_the_database_refuses(connection: Connection) -> None:
     assert [row["record_offset"] for row in written] == [0, 2]
 
 
+def test_what_is_written_for_the_sink_needs_no_column_that_it_would_make(connection: Connection) -> None:
+    """A field that came later has one when the sink writes its first value."""
+    connection.execute("alter table facts drop column replaced")
+    told = Fact(fact="admitted", job="a", key="k", partition=0, at_ms=T0_MS, phase="ready")
+    assert rescue._refusal(connection, "facts", told, 7) == ""
+    assert one(connection, "select attempt from facts where record_offset = 7") == {"attempt": 0}
+
+
 def test_a_sink_that_was_stopped_to_be_helped_goes_on(server: str) -> None:
     """Also if the worker dies meanwhile: it comes back with the sink stopped, and nobody else resumes it."""
     place = Place(Topics("x."), Database.of(server), "jobstream", "http://127.0.0.1:1")
