@@ -36,6 +36,12 @@ BUSY_SHARE: Final = 0.9
 SPILL_SHARE: Final = 0.5
 """More spill-over than this means that keys do not stay with their minions."""
 
+IDLE_SHARE: Final = 0.5
+"""A full minion is told of while the others of its queue have no more than this of their places taken."""
+
+RUN_SHARE: Final = 0.5
+"""A function with so much of all run time is told of, where minions are full."""
+
 OLD_S: Final = 60.0
 """A ready job that has waited for so long is told of, even if something serves its queue."""
 
@@ -143,6 +149,8 @@ class Seen:
     oldest_ready_s: Mapping[str, float] = field(default_factory=dict)
     unserved: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """Jobs that wait since no minion has their function, by queue and function."""
+    runs: Mapping[tuple[str, str], tuple[int, float]] = field(default_factory=dict)
+    """How many attempts ran, and for how many seconds together, by queue and function."""
     source_lags: Mapping[str, int] = field(default_factory=dict)
     """Records that streams workers have before them, by topic."""
     asked: Sequence[Asked] = ()
@@ -164,6 +172,8 @@ def findings(seen: Seen) -> list[Finding]:
         *_queues(seen),
         *_spread(seen),
         *_load(seen),
+        *_minions(seen),
+        *_runs(seen),
         *_tables(seen),
     ]
 
@@ -400,11 +410,22 @@ def _spread(seen: Seen) -> Iterator[Finding]:
         yield _ok("keys", f"the last {len(seen.asked)} jobs are spread over {len(partitions)} partitions")
 
 
+def _places(seen: Seen) -> tuple[int, int]:
+    """How many places of minions are taken, and how many there are."""
+    minions = [minion for relay in seen.relays for minion in relay.minions]
+    return sum(minion.leases for minion in minions), sum(minion.capacity for minion in minions)
+
+
+def _are_full(seen: Seen) -> bool:
+    """Whether jobs wait since hardly any place is free."""
+    leases, capacity = _places(seen)
+    return bool(capacity and leases >= BUSY_SHARE * capacity and any(relay.waiting for relay in seen.relays))
+
+
 def _load(seen: Seen) -> Iterator[Finding]:
-    capacity = sum(minion.capacity for relay in seen.relays for minion in relay.minions)
-    leases = sum(minion.leases for relay in seen.relays for minion in relay.minions)
+    leases, capacity = _places(seen)
     waiting = sum(relay.waiting for relay in seen.relays)
-    if capacity and waiting and leases >= BUSY_SHARE * capacity:
+    if _are_full(seen):
         yield _advice(
             "minions",
             f"minions are full ({leases} of {capacity} places taken) and {_many(waiting, 'job')} wait"
@@ -426,6 +447,47 @@ def _load(seen: Seen) -> Iterator[Finding]:
             " had no room:"
             " if functions keep things by key, give each minion more concurrency",
         )
+
+
+def _minions(seen: Seen) -> Iterator[Finding]:
+    """Skew over the minions of a queue."""
+    by_queue: dict[str, list[Minion]] = {}
+    for minion in (minion for relay in seen.relays for minion in relay.minions):
+        for queue in minion.queues:
+            by_queue.setdefault(queue, []).append(minion)
+    told: set[str] = set()
+    for queue, minions in sorted(by_queue.items()):
+        fullest = max(minions, key=lambda minion: minion.leases / max(minion.capacity, 1))
+        others = [minion for minion in minions if minion.name != fullest.name]
+        places = sum(minion.capacity for minion in others)
+        taken = sum(minion.leases for minion in others)
+        full = fullest.leases >= BUSY_SHARE * fullest.capacity
+        if places and full and taken <= IDLE_SHARE * places and fullest.name not in told:
+            told.add(fullest.name)
+            yield _advice(
+                "minions",
+                f"minion {fullest.name} is full ({fullest.leases} of {fullest.capacity} places taken) while"
+                f" the others of queue {queue} have {taken} of {places} taken: its keys have more of the jobs"
+                " than others; more keys spread them, and more concurrency makes it room",
+            )
+
+
+def _runs(seen: Seen) -> Iterator[Finding]:
+    """How run time divides over queues and functions."""
+    total_s = sum(ran_s for _, ran_s in seen.runs.values())
+    if not total_s:
+        return
+    (queue, function), (count, ran_s) = max(seen.runs.items(), key=lambda each: each[1][1])
+    most = (
+        f"{function} of queue {queue} has {ran_s / total_s:.0%} of the time that functions ran,"
+        f" {ran_s / max(count, 1):.3g} s each"
+    )
+    if _are_full(seen) and len(seen.runs) > 1 and ran_s >= RUN_SHARE * total_s:
+        yield _advice(
+            "minions", f"{most}, and minions are full: a queue and minions of its own let the others run"
+        )
+    else:
+        yield _ok("minions", most)
 
 
 def _many(count: int, what: str) -> str:

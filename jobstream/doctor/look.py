@@ -90,6 +90,8 @@ def _look_at_workers(seen: Seen, settings: Settings, topics: Topics) -> None:
     jobs: dict[str, Counter[str]] = {}
     oldest: dict[str, float] = {}
     unserved: Counter[tuple[str, str]] = Counter()
+    runs: Counter[tuple[str, str]] = Counter()
+    ran_s: dict[tuple[str, str], float] = {}
     for address in _workers(settings, topics, seen.now_ms):
         try:
             health = json.loads(_get(f"http://{address}/jobstream/health", ok=(503,)))
@@ -116,7 +118,13 @@ def _look_at_workers(seen: Seen, settings: Settings, topics: Topics) -> None:
                 oldest[labels["queue"]] = max(value, oldest.get(labels["queue"], 0))
             elif name == catalogue.UNSERVED.name:
                 unserved[labels["queue"], labels["function"]] += int(value)
+            elif name == f"{catalogue.RUN_TIME.name}_count":
+                runs[labels["queue"], labels["function"]] += int(value)
+            elif name == f"{catalogue.RUN_TIME.name}_sum":
+                named = labels["queue"], labels["function"]
+                ran_s[named] = ran_s.get(named, 0) + value
     seen.jobs, seen.oldest_ready_s, seen.unserved = jobs, oldest, unserved
+    seen.runs = {named: (runs[named], spent_s) for named, spent_s in ran_s.items()}
     seen.now_ms = time.time_ns() // 1_000_000
 
 

@@ -4,19 +4,25 @@ import asyncio
 import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
 from jobstream import Client
 from jobstream.client.metadata import Metadata
 from jobstream.cluster.up import Cluster
+from jobstream.doctor.look import samples_of
 from jobstream.errors import NotReachable
+from schemas.telemetry import catalogue
 from schemas.topics import Topics
 from tests.e2e.conftest import Start
 from tests.e2e.functions import echo, flaky
 from tests.waiting import eventually, eventually_async
 
 RUN_S = 60
+
+PLANTED = 150
+"""Jobs of a queue, two of three with one key."""
 
 
 def run(cluster: Cluster, *verb: str) -> tuple[int, Any]:
@@ -35,20 +41,45 @@ def run(cluster: Cluster, *verb: str) -> tuple[int, Any]:
 
 async def test_the_doctor_looks_at_all(cluster: Cluster, client: Client, start: Start) -> None:
     """A cluster that runs: broker, topics, workers, relay, clocks and lag are well; a queue without a minion
-    starves, and is named.
+    starves, and is named; so is a key that has most of a queue's jobs, which the workers' metrics show too.
     """
     start()
+    start("--queue", "planted")
     assert await (await client.submit(echo.request(1))).result(timeout=RUN_S) == 1
     await client.submit(echo.submit_with(queue="nobody").request(1))
+    planted = [
+        echo.submit_with(queue="planted", key="customer-9" if number % 3 else f"k{number}").request(number)
+        for number in range(PLANTED)
+    ]
+    for job in await client.submit_many(planted):
+        await job.result(timeout=RUN_S)
 
     def starved() -> list[dict[str, str]]:
         found: list[dict[str, str]] = run(cluster, "doctor")[1]
-        assert any("queue nobody starves" in each["sentence"] for each in found), found
+        sentences = [each["sentence"] for each in found]
+        assert any("queue nobody starves" in sentence for sentence in sentences), found
+        hot = f"key customer-9 has 67% of the last {PLANTED} jobs of queue planted"
+        assert any(sentence.startswith(hot) for sentence in sentences), found
+        assert not any("queue planted" in each for each in sentences if "starves" in each), found
+        assert any("of the time that functions ran" in sentence for sentence in sentences), found
         return found
 
     found: list[dict[str, str]] = eventually(starved, RUN_S)
     well = {each["about"] for each in found if each["grade"] == "ok"}
     assert {"broker", "topics", "schemas", "streams", "clocks", "versions", "relay", "lag"} <= well
+    assert await asyncio.to_thread(hot_key_share, cluster) > 0.5
+
+
+def hot_key_share(cluster: Cluster) -> float:
+    """What the worker's metrics say of the planted queue."""
+    with urllib.request.urlopen(f"http://{cluster.web}/metrics", timeout=RUN_S) as answer:
+        samples = samples_of(answer.read().decode())
+    (share,) = (
+        value
+        for name, labels, value in samples
+        if name == catalogue.HOT_KEY.name and labels["queue"] == "planted"
+    )
+    return share
 
 
 async def test_why_tells_the_story_of_a_job(cluster: Cluster, client: Client, start: Start) -> None:

@@ -152,6 +152,15 @@ CASES: list[tuple[dict[str, Any], Grade, str]] = [
         Grade.ADVICE,
         "minions are full (10 of 10 places taken) and 5 jobs wait",
     ),
+    (
+        {
+            "relays": [
+                RelaySeen("r:1", (Minion("m1", ("default",), 10, 10), Minion("m2", ("default",), 1, 10)))
+            ]
+        },
+        Grade.ADVICE,
+        "minion m1 is full (10 of 10 places taken) while the others of queue default have 1 of 10 taken",
+    ),
     ({"relays": [replace(RELAY, spilled=900)]}, Grade.ADVICE, "90% of jobs went to another minion"),
     (
         {"asked": tuple(Asked("q", f"k{n % 3}", n % 2) for n in range(400))},
@@ -172,6 +181,17 @@ def test_what_is_not_well(fields: dict[str, Any], grade: Grade, words: str) -> N
     (finding,) = bad(seen(**fields))
     assert words in finding.sentence
     assert finding.grade is grade
+
+
+def test_how_run_time_divides() -> None:
+    """The function that runs for longest is told; where minions are full, with what to do about it."""
+    runs = {("mail", "send"): (10, 90.0), ("default", "small"): (1_000, 10.0)}
+    (told,) = (each for each in findings(seen(runs=runs)) if "of the time" in each.sentence)
+    assert told.sentence == "send of queue mail has 90% of the time that functions ran, 9 s each"
+    assert told.grade is Grade.OK
+    full = RelaySeen("r:1", (Minion("m", ("default",), 10, 10),), waiting=5)
+    advised = [each.sentence for each in bad(seen(runs=runs, relays=[full]))]
+    assert any("a queue and minions of its own" in sentence for sentence in advised)
 
 
 def test_a_page_of_metrics_is_read() -> None:
