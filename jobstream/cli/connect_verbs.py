@@ -116,7 +116,7 @@ def apply(
     made = applying.apply(worker, place, settings.kafka, with_outbox=outbox)
     show.talk(f"{' and '.join(made)} run at {worker.url}, into {place.database.shown}, schema {place.schema}")
     keeper = applying.Keeper(worker, place, settings.kafka, made, show.talk)
-    return keep_running(keeper) if keep else Exit.OK
+    return keep_running(keeper, settings) if keep else Exit.OK
 
 
 @app.command()

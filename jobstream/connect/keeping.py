@@ -2,16 +2,21 @@
 
 import signal
 import threading
+from functools import partial
 from types import FrameType
 
+from jobstream.connect import status
 from jobstream.connect.applying import Keeper
+from jobstream.connect.telling import Telling
+from schemas.settings import Settings
+from schemas.telemetry.process import Telemetry
 
 KEEP_S = 2.0
 """How often is looked whether a task has failed."""
 
 
-def keep_running(keeper: Keeper) -> int:
-    """Looks after connectors until SIGTERM or Ctrl-C; the exit code."""
+def keep_running(keeper: Keeper, settings: Settings) -> int:
+    """Looks after connectors until SIGTERM or Ctrl-C, and tells of them; the exit code."""
     told = threading.Event()
 
     def hear(_number: int, _frame: FrameType | None) -> None:
@@ -19,6 +24,12 @@ def keep_running(keeper: Keeper) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, hear)
-    while not told.wait(KEEP_S):
-        keeper.look()
+    telemetry = Telemetry(settings, "connect")
+    telemetry.meter.watch(Telling(partial(status.look, settings)).samples)
+    telemetry.begin()
+    try:
+        while not told.wait(KEEP_S):
+            keeper.look()
+    finally:
+        telemetry.end()
     return 0

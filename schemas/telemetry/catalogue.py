@@ -40,6 +40,7 @@ class Service(StrEnum):
     RELAY = "relay"
     GATEWAY = "gateway"
     MINION = "minion"
+    CONNECT = "connect"
     ALL = "all"
 
 
@@ -357,6 +358,27 @@ BUSY = _counter(
 )
 RUNNING = _gauge("jobstream_minion_running", (), Service.MINION, "Attempts that run now.")
 ROOM = _gauge("jobstream_minion_slots", (), Service.MINION, "Attempts that may run at once.")
+
+
+# Who looks after the connectors of Kafka Connect.
+CONNECT_ANSWERS = _gauge(
+    "jobstream_connect_answers", (), Service.CONNECT, "1 while Connect and Kafka answer, else 0."
+)
+CONNECTOR_RUNS = _gauge(
+    "jobstream_connector_runs", ("connector",), Service.CONNECT, "1 while it and its tasks run, else 0."
+)
+CONNECTOR_LAG = _gauge(
+    "jobstream_connector_lag_records",
+    ("connector",),
+    Service.CONNECT,
+    "Offsets that a sink has not read yet.",
+)
+CONNECTOR_REFUSED = _gauge(
+    "jobstream_connector_refused_records",
+    ("connector",),
+    Service.CONNECT,
+    "Records that a sink could not take, as far as they are kept.",
+)
 
 
 def _all() -> Iterator[Metric]:

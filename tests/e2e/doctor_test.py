@@ -16,7 +16,7 @@ from jobstream.errors import NotReachable
 from schemas.telemetry import catalogue
 from schemas.topics import Topics
 from tests.e2e.conftest import Start
-from tests.e2e.functions import echo, flaky
+from tests.e2e.functions import brief, echo, flaky
 from tests.waiting import eventually, eventually_async
 
 RUN_S = 60
@@ -46,6 +46,7 @@ async def test_the_doctor_looks_at_all(cluster: Cluster, client: Client, start: 
     start()
     start("--queue", "planted")
     assert await (await client.submit(echo.request(1))).result(timeout=RUN_S) == 1
+    assert await (await client.submit(brief.request())).result(timeout=RUN_S) is None
     await client.submit(echo.submit_with(queue="nobody").request(1))
     planted = [
         echo.submit_with(queue="planted", key="customer-9" if number % 3 else f"k{number}").request(number)
@@ -59,9 +60,9 @@ async def test_the_doctor_looks_at_all(cluster: Cluster, client: Client, start: 
         sentences = [each["sentence"] for each in found]
         assert any("queue nobody starves" in sentence for sentence in sentences), found
         hot = f"key customer-9 has 67% of the last {PLANTED} jobs of queue planted"
-        assert any(sentence.startswith(hot) for sentence in sentences), found
+        assert any(sentence.startswith(hot) for sentence in sentences), sentences
         assert not any("queue planted" in each for each in sentences if "starves" in each), found
-        assert any("of the time that functions ran" in sentence for sentence in sentences), found
+        assert any("of the time that functions ran" in sentence for sentence in sentences), sentences
         return found
 
     found: list[dict[str, str]] = eventually(starved, RUN_S)

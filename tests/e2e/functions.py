@@ -18,6 +18,12 @@ async def echo(value: object = None) -> object:
     return value
 
 
+@function(name="e2e.brief")
+async def brief() -> None:
+    """Takes a moment."""
+    await asyncio.sleep(0.05)
+
+
 @function(name="e2e.flaky", retry=QUICK)
 async def flaky(fails: int, ctx: Context) -> int:
     """Fails `fails` times, then returns the number of its attempt."""

@@ -341,7 +341,7 @@ class Connection(asyncio.Protocol):
             self._settle_pending()
 
         try:
-            self.door.background(name, unique, data, priority, run_at_ms, taken)
+            self.door.background(name, unique, data, priority, run_at_ms, taken, self.peer)
         except BadJob as bad:
             slot[0] = error(Code.QUEUE_ERROR, str(bad))
             self._answered(slot)

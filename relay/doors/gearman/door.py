@@ -40,11 +40,18 @@ from relay.doors.gearman.telling import Telling
 from relay.doors.gearman.ticket import Entry, Ticket
 from relay.doors.gearman.work import content_type_of, unique_of
 from relay.switchboard import Switchboard
+from schemas.telemetry import logs
 from schemas.telemetry.process import Telemetry
 
 log = logging.getLogger("relay.gearman")
 
 DOOR: Final = "gearman"
+
+BACKGROUND: Final = "background job"
+"""What a line of the access log says was asked for."""
+
+NS_PER_S: Final = 1_000_000_000
+
 RETRIES_MAX: Final = 3
 """How often a foreground job whose worker vanished is given to another one."""
 
@@ -289,7 +296,9 @@ class Door:
 
         try:
             task = delayed.read(data, self.clock())
-            self.background(task.function, b"", task.payload, Priority.NORMAL, task.run_at_ms, taken)
+            self.background(
+                task.function, b"", task.payload, Priority.NORMAL, task.run_at_ms, taken, client.peer
+            )
         except (delayed.BadTask, BadJob) as bad:
             refuse(str(bad))
 
@@ -301,6 +310,7 @@ class Door:
         priority: Priority,
         run_at_ms: int | None,
         taken: Callable[[str, str | None], None],
+        client: str = "",
     ) -> None:
         """A job that nobody waits for; `taken` gets its handle, and None once it is durable. BadJob if it
         is none.
@@ -321,6 +331,11 @@ class Door:
         def done(refusal: str | None) -> None:
             if self._telling is not None and refusal is None:
                 self._telling.kept(self._loop.time() - asked_s)
+            if logs.has_access_log():
+                fields = {logs.FUNCTION: function, logs.JOB: job_of(handle.encode()), logs.DOOR: DOOR}
+                fields |= {logs.CLIENT: client, logs.REASON: refusal or ""}
+                took_ns = int((self._loop.time() - asked_s) * NS_PER_S)
+                logs.access(BACKGROUND, logs.FAILURE if refusal else logs.SUCCESS, took_ns, fields)
             taken(handle, refusal)
 
         handle = DURABLE.decode() + self._desk.submit(job, done)

@@ -1,6 +1,8 @@
 """What a Gearman door tells of what its workers run, as minions tell it of themselves."""
 
+import json
 from functools import partial
+from pathlib import Path
 
 from relay.core.call import CallOutcome, End, Priority, Run
 from relay.doors.gearman.door import Door
@@ -8,7 +10,7 @@ from relay.doors.gearman.packets import P
 from relay.doors.gearman.telling import Telling
 from relay.traces import trace_sent
 from schemas.settings import Settings
-from schemas.telemetry import catalogue, spans
+from schemas.telemetry import catalogue, logs, spans
 from schemas.telemetry.meter import value_of
 from schemas.telemetry.process import Telemetry
 from schemas.telemetry.spans import Span, Tracer
@@ -62,6 +64,27 @@ async def test_a_background_job_is_timed_until_kafka_has_it() -> None:
             desk.waiting.pop().set_result(refusal)
             await client.hear()
         assert count(told, catalogue.GEARMAN_KEEP) == 1
+
+
+async def test_a_background_job_is_a_line(tmp_path: Path) -> None:
+    """Of the access log: which job, of what function, who asked, and why it was refused if it was."""
+    path, desk = tmp_path / "lines.json", FakeDesk()
+    logs.begin(Settings(access_log=str(path)), "relay")
+    try:
+        async with House(desk=desk) as house:
+            client = await house.peer()
+            for refusal in (None, "the log is full"):
+                client.say(P.SUBMIT_JOB_BG, b"f", b"", b"1")
+                await eventually_async(partial(asked, desk))
+                desk.waiting.pop().set_result(refusal)
+                await client.hear()
+    finally:
+        logs.end()
+    kept, refused = (json.loads(line) for line in path.read_text().splitlines())
+    assert (kept["event.action"], kept["event.outcome"]) == ("background job", "success")
+    assert (kept[logs.JOB], kept[logs.FUNCTION], kept[logs.DOOR]) == ("job-1", "f", "gearman")
+    assert kept[logs.CLIENT].startswith("127.0.0.1")
+    assert (refused["event.outcome"], refused[logs.REASON]) == ("failure", "the log is full")
 
 
 async def asked(desk: FakeDesk) -> bool:

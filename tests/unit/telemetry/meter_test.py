@@ -16,7 +16,18 @@ from schemas.telemetry.process import Telemetry
 LABELS = frozenset(
     {
         *("service", "version", "signal", "metric", "fact", "queue", "function", "reason", "code", "phase"),
-        *("partition", "topic", "minion", "outcome", "method", "route", "status", "duty", "door"),
+        *(
+            "partition",
+            "topic",
+            "minion",
+            "connector",
+            "outcome",
+            "method",
+            "route",
+            "status",
+            "duty",
+            "door",
+        ),
     }
 )
 """What a metric may be told apart by. A job, a key, an id or a session is never among them."""
