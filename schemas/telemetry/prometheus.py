@@ -28,6 +28,9 @@ PORTS_TRIED: Final = 100
 READERS_MAX: Final = 4
 """Readers at once; further ones are told to come again."""
 
+CONNECTIONS_MAX: Final = 32
+"""At once; further ones are closed. Each has a thread for as long as its reader takes."""
+
 STOP_LOOK_S: Final = 0.2
 """How often it looks whether it shall stop."""
 
@@ -103,7 +106,25 @@ class Endpoint:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = False  # two processes must not share a port
-    request_queue_size = READERS_MAX
+    request_queue_size = CONNECTIONS_MAX
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self._room = threading.Semaphore(CONNECTIONS_MAX)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """On a thread, if there is room for one."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """On its thread."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  # its base's signature
         """A reader that went away is none of our business."""

@@ -2,8 +2,11 @@
 
 import asyncio
 import re
+import socket
 import threading
+import time
 import urllib.request
+from contextlib import ExitStack
 
 import pytest
 
@@ -12,6 +15,7 @@ from schemas.telemetry import catalogue, prometheus
 from schemas.telemetry.catalogue import CATALOGUE, HISTOGRAMS_MAX, OTHER, SERIES_MAX, Kind
 from schemas.telemetry.meter import Meter, Sample, Spread, value_of
 from schemas.telemetry.process import Telemetry
+from schemas.telemetry.prometheus import CONNECTIONS_MAX, READER_S
 
 LABELS = frozenset(
     {
@@ -128,6 +132,39 @@ def test_two_processes_share_a_setting() -> None:
     finally:
         first.end()
         second.end()
+
+
+def test_a_bad_reader_costs_nobody_anything() -> None:
+    """One that asks for nothing, one that says nonsense, one that never reads its answer: the next reader is
+    answered, counting goes on, and of too many connections the last are closed.
+    """
+    telemetry = Telemetry(Settings(metrics="127.0.0.1:0"), "relay")
+    facts = telemetry.meter.counter(catalogue.FACTS)
+    for number in range(SERIES_MAX):
+        facts.add(("admitted", "q" * 60, f"function-{number}"))
+    telemetry.begin()
+    assert telemetry.address is not None
+    host, _, port = telemetry.address.rpartition(":")
+    with ExitStack() as held:
+
+        def connect() -> socket.socket:
+            return held.enter_context(socket.create_connection((host, int(port)), timeout=30))
+
+        held.callback(telemetry.end)
+        silent, nonsense, deaf = connect(), connect(), connect()
+        nonsense.sendall(b"\x00\xff\x13 what?\r\n\r\n")
+        deaf.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        with urllib.request.urlopen(f"http://{telemetry.address}/metrics", timeout=30) as answer:
+            assert b"function-7" in answer.read()
+        assert b"400" in nonsense.recv(1_000)
+        assert silent.fileno() > 0
+        began_s = time.monotonic()
+        for _ in range(10_000):
+            facts.add(("admitted", "q", "f"))
+        assert time.monotonic() - began_s < 5
+        many = [connect() for _ in range(CONNECTIONS_MAX)]
+        many[-1].settimeout(READER_S / 2)  # within which the endpoint would wait for it
+        assert many[-1].recv(1) == b""
 
 
 @pytest.mark.parametrize(
