@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from jobstream.errors import NotReachable
 from schemas.codec import Undecodable, decode
 from schemas.kafka import librdkafka
 
@@ -40,7 +41,7 @@ class Tail(Generic[T]):
         """Reads records of `kind`; what is no such record is passed over, with a line in the log."""
         self._kind = kind
         self._loop = asyncio.get_running_loop()
-        self._batches: asyncio.Queue[list[tuple[int, int, T]]] = asyncio.Queue()
+        self._batches: asyncio.Queue[list[tuple[int, int, T]] | NotReachable] = asyncio.Queue()
         self._room = threading.Semaphore(BATCHES_MAX)
         self._closing = False
         self._consumer = Consumer(
@@ -63,7 +64,11 @@ class Tail(Generic[T]):
         self._thread.start()
 
     async def records(self) -> AsyncIterator[tuple[int, int, T] | None]:
-        """Records with partition and offset, in order by partition; None after a while without any."""
+        """Records with partition and offset, in order by partition; None after a while without any.
+
+        Raises:
+            NotReachable: They are read no longer.
+        """
         while True:
             try:
                 async with asyncio.timeout(QUIET_S):
@@ -71,6 +76,8 @@ class Tail(Generic[T]):
             except TimeoutError:
                 yield None
                 continue
+            if isinstance(batch, NotReachable):
+                raise batch
             for found in batch:
                 yield found
             self._room.release()
@@ -82,6 +89,14 @@ class Tail(Generic[T]):
         await asyncio.to_thread(self._thread.join)
 
     def _serve(self) -> None:
+        try:
+            self._read()
+        except Exception as error:  # whatever it is, nobody shall listen to a thread that has ended
+            log.exception("a topic can't be read any longer")
+            self._put(NotReachable(f"facts can't be read any longer: {error}"))
+        self._consumer.close()
+
+    def _read(self) -> None:
         while not self._closing:
             messages = self._consumer.consume(BATCH_RECORDS_MAX, POLL_S)
             found = [
@@ -91,9 +106,11 @@ class Tail(Generic[T]):
             ]
             if found:
                 self._room.acquire()
-                with contextlib.suppress(RuntimeError):  # the loop has ended, and with it who listened
-                    self._loop.call_soon_threadsafe(self._batches.put_nowait, found)
-        self._consumer.close()
+                self._put(found)
+
+    def _put(self, what: list[tuple[int, int, T]] | NotReachable) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it who listened
+            self._loop.call_soon_threadsafe(self._batches.put_nowait, what)
 
     def _record_of(self, value: bytes | None) -> T | None:
         if value is None:
