@@ -142,11 +142,9 @@ class Pool:
     def next_ms(self, now_ms: int) -> int | None:
         """When to look again if nothing happens; None: not before something does."""
         there = list(self._there(now_ms))
-        times = [
-            instance.started_ms + self.plan.life_ms
-            for number, instance in self.instances.items()
-            if self.plan.life_ms is not None and number in there
-        ]
+        times = []
+        if self.plan.life_ms is not None:
+            times = [self.instances[number].started_ms + self.plan.life_ms for number in there]
         if self.wanted > len(there):
             times.append(self._not_before_ms)
             times += [each.started_ms + STEADY_MS for each in self.instances.values()]
