@@ -194,6 +194,7 @@ class Worker:
         credits: How many more runs it takes; `Calls.credit` adds to it, each run spends one.
         runs: What it runs, by number.
         asleep: It takes nothing, but will come for it once it is woken (Gearman's PRE_SLEEP).
+        pulls: It comes for its runs and is never granted any, so nobody looks whether it has room.
         tag: The door's own: where to send.
     """
 
@@ -204,6 +205,7 @@ class Worker:
         areas: frozenset[str] = frozenset(),
         *,
         rules: Mapping[str, Rule] | None = None,
+        pulls: bool = False,
         tag: Any = None,
     ) -> None:
         self.name = name
@@ -213,6 +215,7 @@ class Worker:
         self.timeouts: dict[str, int] = {}
         self.credits = 0
         self.runs: dict[int, Run] = {}
+        self.pulls = pulls
         self.asleep = False
         self.woken_at_ms: int | None = None
         self.tag = tag

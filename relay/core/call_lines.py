@@ -6,6 +6,7 @@ it.
 """
 
 import heapq
+from collections.abc import Collection
 
 from relay.core.call import Run, Worker
 
@@ -23,14 +24,28 @@ STALE_SPARE = 64
 class Line:
     """What waits for one function, and its workers."""
 
-    __slots__ = ("_turn", "function", "groups", "size", "workers")
+    __slots__ = ("_turn", "function", "granted", "groups", "size", "workers")
 
     def __init__(self, function: str) -> None:
         self.function = function
         self.workers: list[Worker] = []
+        self.granted: list[Worker] = []
+        """Those of them that may be given a run without coming for it."""
         self.groups: dict[Group, list[tuple[int, int, Run]]] = {}
         self.size = 0
         self._turn = 0
+
+    def join(self, worker: Worker) -> None:
+        """The worker has the function."""
+        self.workers.append(worker)
+        if not worker.pulls:
+            self.granted.append(worker)
+
+    def leave(self, worker: Worker) -> None:
+        """It has it no more."""
+        self.workers.remove(worker)
+        if not worker.pulls:
+            self.granted.remove(worker)
 
     def pick(self, run: Run) -> Worker | None:
         """Who shall run it now; None: nobody who may has room."""
@@ -45,9 +60,9 @@ class Line:
 
     def _next(self, run: Run, area: str | None) -> Worker | None:
         """The next in turn that has room."""
-        count = len(self.workers)
+        count = len(self.granted)
         for step in range(count):
-            worker = self.workers[(self._turn + step) % count]
+            worker = self.granted[(self._turn + step) % count]
             if (area is None or area in worker.areas) and worker.room() > 0 and worker not in run.avoid:
                 self._turn = (self._turn + step + 1) % count
                 return worker
@@ -87,10 +102,27 @@ class Line:
         found = [heap[0] for group, heap in self.groups.items() if may_take(worker, group, heap[0][2])]
         return min(found) if found else None
 
-    def sleepers(self, run: Run) -> list[Worker]:
-        """Workers that could run it, and sleep."""
-        assert run.group is not None
-        return [each for each in self.workers if each.asleep and may_take(each, run.group, run)]
+    def wakes(self, run: Run, sleeping: Collection[Worker], woken: Collection[Worker]) -> Worker | None:
+        """Who shall be woken for a run that waits; None: nobody, or as many as wait were woken already.
+
+        Args:
+            run: it waits here.
+            sleeping: of all functions, who sleeps and was not woken, in their order.
+            woken: who was, and has not come.
+        """
+        group = run.group
+        assert group is not None
+        if len(self.workers) < len(sleeping):
+            sleeping = [each for each in self.workers if each.woken_at_ms is None]
+        if len(self.workers) < len(woken):
+            woken = [each for each in self.workers if each.woken_at_ms is not None]
+        fresh = next((each for each in sleeping if self._could(each, group, run)), None)
+        if fresh is None or sum(self._could(each, group, run) for each in woken) >= self.size:
+            return None
+        return fresh
+
+    def _could(self, worker: Worker, group: Group, run: Run) -> bool:
+        return worker.asleep and self.function in worker.functions and may_take(worker, group, run)
 
 
 def may_take(worker: Worker, group: Group, run: Run) -> bool:

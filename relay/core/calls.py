@@ -159,6 +159,10 @@ class Calls:
         self._alarms: list[tuple[int, int, Call | Run]] = []
         self._untold: deque[Run] = deque()
         self._woken: deque[tuple[int, Worker]] = deque()
+        self._sleeping: dict[Worker, None] = {}
+        """Who sleeps and was not woken; who fell asleep first is first."""
+        self._roused: dict[Worker, None] = {}
+        """Who was woken, and has not come."""
         self._freed: set[str] = set()
         self._open = 0
         self._bytes = 0
@@ -253,7 +257,7 @@ class Calls:
             worker.functions.discard(function)
             worker.timeouts.pop(function, None)
             line = self._lines[function]
-            line.workers.remove(worker)
+            line.leave(worker)
             self._learn_rule(line)
             self._tidy(line)
 
@@ -279,6 +283,7 @@ class Calls:
         self.tick(now_ms)
         worker.asleep = False
         worker.woken_at_ms = None
+        self._up(worker)
         run = self._best(worker) if worker in self.workers else None
         if run is not None:
             worker.credits += 1
@@ -291,6 +296,8 @@ class Calls:
         if worker in self.workers:
             worker.asleep = True
             worker.woken_at_ms = None
+            self._up(worker)
+            self._sleeping[worker] = None
             if self._best(worker) is not None:
                 self._wake(worker, now_ms)
 
@@ -352,6 +359,7 @@ class Calls:
         for function in list(worker.functions):
             self.cannot_do(worker, function)
         worker.asleep = False
+        self._up(worker)
         self.workers.discard(worker)
 
     def drain(self, reason: str, now_ms: int) -> None:
@@ -397,6 +405,9 @@ class Calls:
             woken_at_ms, worker = self._woken.popleft()
             if worker.woken_at_ms == woken_at_ms:
                 worker.woken_at_ms = None
+                if worker in self._roused:
+                    del self._roused[worker]
+                    self._sleeping[worker] = None
                 self._wake_others(worker, now_ms)
         self._settle(now_ms)
 
@@ -477,10 +488,9 @@ class Calls:
                 return
         line.push(run)
         self._waiting[run.function] = line
-        sleepers = line.sleepers(run)
-        fresh = [each for each in sleepers if each.woken_at_ms is None]
-        if fresh and line.size > len(sleepers) - len(fresh):
-            self._wake(fresh[0], now_ms)
+        sleeper = line.wakes(run, self._sleeping, self._roused)
+        if sleeper is not None:
+            self._wake(sleeper, now_ms)
 
     def _await_step(self, call: Call, now_ms: int) -> None:
         """Sets when the call looks further, or ends."""
@@ -677,7 +687,7 @@ class Calls:
     def _serve(self, worker: Worker, function: str) -> None:
         worker.functions.add(function)
         line = self._line(function)
-        line.workers.append(worker)
+        line.join(worker)
         self._learn_rule(line)
         self.unserved.pop(function, None)
 
@@ -716,9 +726,16 @@ class Calls:
             self._alarms = [each for each in self._alarms if each[2].alarm_ms == each[0]]
             heapq.heapify(self._alarms)
 
+    def _up(self, worker: Worker) -> None:
+        """The worker sleeps no longer."""
+        self._sleeping.pop(worker, None)
+        self._roused.pop(worker, None)
+
     def _wake(self, worker: Worker, now_ms: int) -> None:
         if worker.woken_at_ms is None:
             worker.woken_at_ms = now_ms
+            self._sleeping.pop(worker, None)
+            self._roused[worker] = None
             self._woken.append((now_ms, worker))
             self.effects.append(Wake(worker))
 

@@ -554,7 +554,7 @@ class Connection(asyncio.Protocol):
     def _as_worker(self) -> Worker:
         if self.worker is None:
             name = self.peer if self.id == b"-" else self.id.decode(errors="replace")
-            self.worker = Worker(name, tag=self)
+            self.worker = Worker(name, pulls=True, tag=self)
             self.door.joined(self.worker)
         return self.worker
 

@@ -291,6 +291,25 @@ def test_what_a_worker_gives_back_goes_to_another_one_or_nowhere() -> None:
     assert outcome(call) is CallOutcome.ROUTING_TIMEOUT
 
 
+@pytest.mark.parametrize("strangers", [0, 5])
+def test_one_sleeping_worker_is_woken_for_each_run(strangers: int) -> None:
+    """However many sleep who have other functions; who was woken already is not woken again."""
+    calls = Calls()
+    workers = [Worker(name, frozenset({"f"}), pulls=True) for name in "abc"]
+    others = [Worker(f"other-{number}", frozenset({"g"}), pulls=True) for number in range(strangers)]
+    for each in (*others, *workers):
+        calls.join(each, 0)
+        calls.sleep(each, 0)
+    for number in range(2):
+        ask(calls, number)
+    woken = [each.worker for each in took(calls) if isinstance(each, Wake)]
+    assert len({*woken} & {*workers}) == len(woken) == 2
+    for each in woken:
+        assert calls.grab(each, 2) is not None
+    ask(calls, 3)
+    assert took(calls) == [Wake(*({*workers} - {*woken}))]
+
+
 def test_a_sleeping_worker_is_woken_and_another_one_when_it_does_not_come() -> None:
     """One is woken for one call; the rest when that one is slow."""
     calls = Calls()
