@@ -148,7 +148,7 @@ async def _run(settings: Settings) -> None:
             Caller(settings.relay, name="gateway") as caller,
         ):
             may = check_of(lambda: tokens.value, loopback_only=loopback_only)
-            await serve(beside(CallsApp(caller, check=may), app), listen, stopped)
+            await serve(beside(CallsApp(caller, check=may), door.metrics, app), listen, stopped)
         await pages.close()
     await asyncio.to_thread(telemetry.end)
     log.info("gateway stopped")

@@ -2,6 +2,7 @@
 relay and calls in servers of one's own.
 """
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ def own(tmp_path: Path) -> Iterator[Own]:
         "gateway": ["-m", "jobstream", "gateway", "--calls-only"],
     }
     environ |= {"JOBSTREAM_RELAY": f"127.0.0.1:{relay}", "JOBSTREAM_HTTP": f"127.0.0.1:{gateway}"}
+    environ["JOBSTREAM_ACCESS_LOG"] = str(tmp_path / "access.log")
     with ExitStack() as stack:
         processes = {}
         for name, command in commands.items():
@@ -49,6 +51,11 @@ def own(tmp_path: Path) -> Iterator[Own]:
             stack.callback(child.kill)
             processes[name] = child
         yield Own(f"http://127.0.0.1:{http}", f"http://127.0.0.1:{gateway}", processes["gateway"])
+
+
+def lines(path: Path) -> list[str]:
+    """Of a file."""
+    return path.read_text().splitlines()
 
 
 async def answers(client: httpx.AsyncClient, url: str) -> int:
@@ -66,9 +73,9 @@ async def answers(client: httpx.AsyncClient, url: str) -> int:
     return await eventually_async(asked, UP_S)
 
 
-async def test_calls_through_servers_of_ones_own_and_through_the_gateway(own: Own) -> None:
+async def test_calls_through_servers_of_ones_own_and_through_the_gateway(own: Own, tmp_path: Path) -> None:
     """A call and a whole request through the app that mounts them, and through the gateway, which serves
-    nothing else and goes when it is told to.
+    nothing else, leaves a line for each, and goes when it is told to.
     """
     async with httpx.AsyncClient() as client:
         assert await answers(client, f"{own.app}/jobs/call/shop.add") == 5
@@ -81,3 +88,5 @@ async def test_calls_through_servers_of_ones_own_and_through_the_gateway(own: Ow
         assert response.status_code == 404
         assert response.headers["content-type"] == "application/problem+json"
     assert own.gateway_process.stop(UP_S) == 0
+    actions = [json.loads(line)["event.action"] for line in lines(tmp_path / "access.log")]
+    assert {"POST /call/{function}", "PUT /relay/{function}/{path}"} <= set(actions)

@@ -40,7 +40,7 @@ async def _serve(address: str, ready: threading.Event, over: threading.Event) ->
         Relay(alone, drain_s=0.2) as relay,
         Minion([echo], relay=relay.address, grace=0.2),
         Caller(relay.address) as caller,
-        served(beside(CallsApp(caller), gateway.app), Listen(address)),
+        served(beside(CallsApp(caller), gateway.door.metrics, gateway.app), Listen(address)),
     ):
         ready.set()
         await asyncio.to_thread(over.wait)

@@ -18,8 +18,11 @@ from jobstream.calls_app import CallsApp
 from jobstream.cluster import free_port
 from jobstream.gateway.calls import beside, check_of
 from relay.core.tokens import read_tokens
+from relay.doors.http.metrics import Metrics
 from relay.main import Relay
 from schemas.settings import Settings
+from schemas.telemetry import catalogue
+from schemas.telemetry.meter import Meter, value_of
 from tests.unit.minion.foreground_test import until
 
 STOPPED: list[str] = []
@@ -209,10 +212,15 @@ async def test_beside_the_service_its_tokens_hold() -> None:
 
     async with caller() as found:
         calls = CallsApp(found, check=check_of(lambda: tokens, loopback_only=True))
-        async with client(beside(calls, service)) as http:
+        meter = Meter()
+        async with client(beside(calls, Metrics(meter), service)) as http:
             assert (await http.get("/jobs")).status_code == 204
             assert (await http.post("/call/add", json={"a": 1})).status_code == 401
             assert (await http.post("/call/add", headers={"host": "evil.example"})).status_code == 421
+        read = meter.read()
+        for status in ("401", "421"):
+            assert value_of(read, catalogue.HTTP_REQUESTS, ("POST", "/call/{function}", status)) == 1
+        assert value_of(read, catalogue.HTTP_TIME, ("/call/{function}",)) == 2
 
 
 async def test_a_relay_and_calls_in_servers_of_ones_own() -> None:
