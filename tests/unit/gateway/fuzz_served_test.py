@@ -65,7 +65,7 @@ schema = schemathesis.openapi.from_dict(document())
 
 @pytest.mark.full
 @schema.parametrize()
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 def test_no_question_breaks_or_hangs_it(case: Case[Any], url: str) -> None:
     """Every answer comes, and is one that the document tells of."""
     check(case, base_url=url)
