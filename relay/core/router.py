@@ -30,7 +30,7 @@ UNSERVED_AFTER_MS = 1_000
 
 OUTAGE_MS = 5_000
 """A function whose last minion went within this is thought to be down for a moment: what waits for it stays,
-as long as it does not crowd others out.
+unless few such jobs hold up a partition of which all else is finished.
 """
 
 
@@ -243,7 +243,7 @@ class Router:
             down = any(session.serves(shelf.queue, shelf.function) for _, session in self._departed)
             patience_ms = self._patience_ms(shelf)
             for parcel in list(shelf.lines.get(None, ())):
-                if down and not parcel.window.crowded(len(self.parcels)):
+                if down and not parcel.window.blocked(len(self.parcels)):
                     continue
                 if now_ms - parcel.arrived_ms < patience_ms:
                     continue  # a less urgent one behind it may have come before

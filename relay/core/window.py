@@ -31,6 +31,9 @@ WAITING_BYTES_MAX = 8 * 1024 * 1024
 SPAN_MAX = 50_000
 """Offsets from the first unfinished to the last delivered one; at so many the partition is paused."""
 
+HEAD_FINISHED_SHARE = 0.98
+"""A crowded partition of which so much is finished is held up by its head, not by minions that are away."""
+
 RESUME_SHARE = 4
 """A paused partition goes on when it is below its limits divided by this, or as soon as all have a share of
 what may wait to spare.
@@ -255,6 +258,14 @@ class Window:
             or (self.waiting >= WAITING_MAX and waiting_all >= WAITING_ALL_MAX)
             or self.waiting_bytes >= WAITING_BYTES_MAX
             or self.span >= SPAN_MAX
+        )
+
+    def blocked(self, waiting_all: int) -> bool:
+        """True if few records hold up very many that are finished: the two-sided test of uForwarder. Where a
+        crowded partition is mostly unfinished, those who run it are away, and no record of it is amiss.
+        """
+        return (
+            self.crowded(waiting_all) and len(self._progress.undone) <= (1 - HEAD_FINISHED_SHARE) * self.span
         )
 
     def roomy(self, waiting_all: int) -> bool:

@@ -1,5 +1,7 @@
 """Which functions have a minion is told to the state machine when that is news, and every ten seconds."""
 
+import pytest
+
 from relay.core.window import Window
 from tests.unit.relay.world import World
 
@@ -66,7 +68,7 @@ def test_many_functions_are_told_in_several_records() -> None:
 
 
 def test_a_minion_that_was_here_a_moment_ago_is_waited_for() -> None:
-    """What waits for it is not moved for five seconds, unless it crowds others out."""
+    """What waits for it is not moved for five seconds."""
     world = World()
     other = world.hello("m1", functions=["g"])
     gone = world.hello("m2", functions=["f"])
@@ -76,6 +78,38 @@ def test_a_minion_that_was_here_a_moment_ago_is_waited_for() -> None:
     assert world.receipts == []
     world.wait(2_000, other)
     assert [receipt.outcome for receipt in world.receipts] == ["unserved"]
+
+
+def test_a_full_partition_whose_minions_are_down_is_left_alone() -> None:
+    """Most of it is unfinished, so no record is amiss; and while nobody serves the queue, however long."""
+    world = World()
+    other = world.hello("m1", functions=["g"])
+    world.breaks(world.hello("m2", functions=["f"]))
+    dispatch = world.dispatch()
+    window = world.windows[dispatch.partition]
+    while not window.crowded(len(world.edge.router.parcels)):
+        world.read(world.dispatch())
+    world.wait(4_000, other)
+    assert world.receipts == []
+    world.breaks(other)
+    world.wait(60_000)
+    assert world.receipts == []
+
+
+def test_a_head_that_holds_up_what_is_finished_is_handed_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though its minion was here a moment ago: all else of the partition went well."""
+    monkeypatch.setattr("relay.core.window.SPAN_MAX", 200)
+    world = World()
+    session = world.hello("m1", functions=["g"], credit=100)
+    world.breaks(world.hello("m2", functions=["f"]))
+    head = world.dispatch()
+    world.read(head)
+    while not world.windows[head.partition].crowded(len(world.edge.router.parcels)):
+        world.read(world.dispatch(function="g"))
+        world.answer(session, *world.sent(session))
+        world.credit(session, 1)
+    world.wait(1_500, session)
+    assert [end.job for end in world.receipts if end.outcome == "unserved"] == [head.job]
 
 
 def test_limits_that_jobs_wait_for_are_told_within_a_second() -> None:
