@@ -58,8 +58,8 @@ LOOK_EVERY_MS = 200
 QUICK_MS = 50
 """A lane whose last job took no longer has its next ones given out behind the one that runs."""
 
-FOLLOWERS_SHARE = 2
-"""No more than one of so many places of a session is given to jobs that wait there for another one."""
+FREE_SHARE = 4
+"""One of so many places of a session stays free of jobs that wait there for another one."""
 
 ENDED_MAX = 20_000
 """Ends that are remembered, so that a dispatch read again does not begin again (about 6 MB)."""
@@ -479,6 +479,8 @@ class Edge:
         """Gives the next jobs of a lane to the minion that runs one of it, as long as it has much room and
         nothing else waits for it.
         """
+        if not self._lanes.hungry(name):
+            return
         while (found := self._lanes.next(name)) is not None:
             holder, before, parcel = found
             lease = self.leases.get(holder[0])
@@ -493,7 +495,7 @@ class Edge:
         session, dispatch = lease.session, parcel.dispatch
         return (
             session.follows
-            and session.room() * FOLLOWERS_SHARE > session.capacity
+            and session.room() * FREE_SHARE > session.capacity
             and session.serves(dispatch.queue, dispatch.function)
             and not self._limits
             and dispatch.queue not in self.router.paused

@@ -54,6 +54,10 @@ class Lane:
     line: list[Parcel] = field(default_factory=list)
     followers: deque[Token] = field(default_factory=deque)
     """With a minion behind the holder, in this order."""
+    filled: int = 0
+    """How many they were when some were given last: the next are when half of these are left, so that one
+    message brings several.
+    """
     quick: bool = False
     """Its last job succeeded soon, so what waits behind one is not kept from other minions for long."""
 
@@ -142,12 +146,17 @@ class Lanes:
         turn = self._turn(name, lane)
         return Turn(turn.run, turn.back, begun)
 
+    def hungry(self, name: Name) -> bool:
+        """True if it is time to give out what comes next in a lane."""
+        lane = self._lanes.get(name)
+        return lane is not None and lane.quick and bool(lane.line) and len(lane.followers) * 2 <= lane.filled
+
     def next(self, name: Name) -> tuple[Token, Token, Parcel] | None:
         """What may be given to a minion behind what it has of the lane: the holder, whom it comes after, and
         the dispatch; None: nothing may.
         """
         lane = self._lanes.get(name)
-        if lane is None or lane.holder is None or not lane.quick or len(lane.followers) >= FOLLOWERS_MAX:
+        if lane is None or lane.holder is None or len(lane.followers) >= FOLLOWERS_MAX:
             return None
         before = lane.followers[-1] if lane.followers else lane.holder
         found = next((parcel for parcel in lane.line if after_of(parcel) == before), None)
@@ -158,6 +167,7 @@ class Lanes:
         lane = self._lanes[name_of(parcel)]
         lane.line.remove(parcel)
         lane.followers.append(token_of(parcel))
+        lane.filled = len(lane.followers)
         self._gone(parcel)
 
     def remove(self, parcel: Parcel) -> None:

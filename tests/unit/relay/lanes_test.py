@@ -310,7 +310,7 @@ def test_nothing_follows_where_it_would_keep_a_place_from_others() -> None:
     """A minion that cannot, or has little room; a lane that is slow; a queue that is strict."""
     for credit, follows, took_ms, make in (
         (100, False, 0, ahead),
-        (50, True, 0, ahead),
+        (25, True, 0, ahead),
         (100, True, 60, ahead),
         (100, True, 0, chain),
     ):
