@@ -262,9 +262,16 @@ def registry(
     from jobstream.cli.options import settings_of
     from jobstream.registry import run
     from schemas.settings import address
+    from schemas.telemetry.process import Telemetry
     from schemas.topics import Topics
 
-    return run(Topics(settings_of(prefix=prefix).prefix), address("listen", listen), show.talk)
+    settings = settings_of(prefix=prefix)
+    telemetry = Telemetry(settings, "registry")
+    telemetry.begin()
+    try:
+        return run(Topics(settings.prefix), address("listen", listen), show.talk)
+    finally:
+        telemetry.end()
 
 
 def demo(

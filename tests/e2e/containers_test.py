@@ -376,7 +376,7 @@ def test_traces_and_metrics_arrive(observed: Containers) -> None:
 
     def every_process() -> bool:
         services = {each["metric"]["service"] for each in asked("jobstream_info")}
-        assert services >= {"streams", "relay", "gateway", "minion"}, services
+        assert services >= {"streams", "relay", "gateway", "minion", "registry"}, services
         return bool(asked('jobstream_facts_total{fact="succeeded", function="demo.hello"} > 0'))
 
     eventually(every_process, SAMPLED_S)
