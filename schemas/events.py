@@ -1047,9 +1047,10 @@ class Tick:
     at_ms: int
     """When it was written, by the writer's clock, epoch ms (for people; decisions use the record's time)."""
     receipts_end: int
-    """End offset of the receipts of this partition when the tick was written."""
+    """End offset of the receipts of this partition when the tick was written; one beyond reach if nobody
+    asked, and then the tick ends no lease."""
     heartbeats_end: int
-    """End offset of the heartbeats of this partition when the tick was written."""
+    """End offset of the heartbeats of this partition when the tick was written; as receipts_end."""
 
 
 @quick

@@ -96,6 +96,10 @@ class Dues:
                 return heap[0][0]
         return None
 
+    def first(self) -> str | None:
+        """The row that is due next; None if none is."""
+        return None if self.next_ms() is None else self._heap[0][1]
+
     def take(self, until_ms: int) -> str | None:
         """The row that is due first, if it is due by `until_ms`, epoch ms.
 

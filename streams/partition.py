@@ -54,6 +54,7 @@ from schemas.words import (
 from streams.cloudevents import HeadersOf
 from streams.core import admission, commands, config, job, records, schedule, schedule_rule
 from streams.core.admission import Position
+from streams.core.decide import OFFERED
 from streams.core.effect import (
     Ask,
     DispatchJob,
@@ -235,6 +236,13 @@ class Partition:
         if self._served or any(map(self._takes_jobs, self._held)):
             return 0
         return self.rows.dues.next_ms()
+
+    def is_minion_next(self) -> bool:
+        """True if what is due next is about a job that a minion may have: before that is decided, all that it
+        wrote must have been applied.
+        """
+        kind, id = split(self.rows.dues.first() or SCHEDULE_ROW)
+        return kind == JOB_ROW and self.jobs.phase_of(id) in OFFERED
 
     def unserved(self) -> dict[tuple[str, str], int]:
         """How many jobs wait since no minion has their function, by queue and function."""

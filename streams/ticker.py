@@ -15,10 +15,16 @@ from schemas.events import Tick
 from streams.partition import Partition
 from streams.record import Out, Record
 
-RESOLUTION_S = 0.01
-"""How often due times are looked at, seconds: about half of it is the mean lateness this adds."""
+LOOK_S = 0.01
+"""How often due times are looked at, seconds, when none is nearer: one may become known at any time."""
+
+SOON_S = 0.001
+"""How soon again at the earliest, seconds: when a time comes, or a tick is awaited."""
 
 SKEWS_KEPT = 8
+
+UNASKED = 1 << 62
+"""An end that nothing reaches: the tick decides nothing about what a minion may have."""
 
 Ends = Callable[[Sequence[int]], Awaitable[Mapping[int, tuple[int, int]]]]
 """Asks the broker for the end offsets of receipts and heartbeats, by partition."""
@@ -69,16 +75,31 @@ class Ticker:
     async def tick_for_ever(self) -> None:
         """The loop."""
         while True:
-            await asyncio.sleep(RESOLUTION_S)
+            await asyncio.sleep(self._look_in_s())
             await self.look()
 
+    def _look_in_s(self) -> float:
+        """When something may be due next that no tick under way is about."""
+        times = [
+            due_ms
+            for number, partition in self._partitions.items()
+            if number not in self._under_way and (due_ms := partition.next_due_ms()) is not None
+        ]
+        wait_s = (min(times) - self.now_ms()) / 1000 if times else LOOK_S
+        return min(max(wait_s, SOON_S), SOON_S * 2 if self._under_way else LOOK_S)
+
     async def look(self) -> None:
-        """Writes a tick for every partition in which something is due now, unless one is under way."""
+        """Writes a tick for every partition in which something is due now, unless one is under way.
+
+        Only what a minion may have waits until the broker has said where the sources end.
+        """
         now_ms = self.now_ms()
         owned = self._partitions.items()
-        due = [number for number, partition in owned if self._is_due(number, partition, now_ms)]
-        if due:
-            await self.tick(due)
+        due = {number: one for number, one in owned if self._is_due(number, one, now_ms)}
+        asking = [number for number, partition in due.items() if partition.is_minion_next()]
+        self._send(dict.fromkeys(due.keys() - asking, (UNASKED, UNASKED)))
+        if asking:
+            await self.tick(asking)
 
     def _is_due(self, number: int, partition: Partition, now_ms: int) -> bool:
         if number in self._under_way:
@@ -87,8 +108,10 @@ class Ticker:
         return due_ms is not None and due_ms <= now_ms
 
     async def tick(self, numbers: Sequence[int]) -> None:
-        """Sends the clocks of these partitions."""
-        ends = await self._ends(numbers)
+        """Sends the clocks of these partitions, with the ends of their sources."""
+        self._send(await self._ends(numbers))
+
+    def _send(self, ends: Mapping[int, tuple[int, int]]) -> None:
         outs = []
         for number, (receipts_end, heartbeats_end) in ends.items():
             tick = Tick(
@@ -99,4 +122,5 @@ class Ticker:
             )
             outs.append(Out(self._timers, number, None, encode(tick)))
             self._under_way.add(number)
-        self._write(outs)
+        if outs:
+            self._write(outs)

@@ -78,15 +78,17 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
     @staticmethod
     def _watch_heartbeats(coordinator: Any, membership: Membership) -> None:
-        """Notes when the broker last answered a heartbeat, which aiokafka keeps to itself; and ends a worker
-        whose slot was taken: aiokafka would join again and take it back, and so on for ever.
+        """Notes when the last heartbeat was sent that the broker answered, which aiokafka keeps to itself.
+
+        Ends a worker whose slot was taken: aiokafka would join again and take it back, and so on for ever.
         """
         do_heartbeat = type(coordinator)._do_heartbeat
 
         async def noted() -> bool:
+            sent_at_s = time.monotonic()  # a process may be stopped until it reads the answer
             answered: bool = await do_heartbeat(coordinator)
             if answered:
-                membership.heartbeat_at_s = time.monotonic()
+                membership.heartbeat_at_s = sent_at_s
             elif membership.instance is not None and coordinator.generation == NO_GENERATION:
                 die(Exit.FENCED, f"the slot {membership.instance} was taken by another process, or timed out")
             return answered

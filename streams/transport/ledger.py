@@ -68,9 +68,11 @@ class Ledger:
     async def _hand_over(self, batch: Batch, writes: Writes) -> None:
         if batch not in self._with_agents:
             die(Exit.AGENT, f"a batch of {len(batch)} records was written twice, or after it was taken back")
-        batch.membership.check()
-        if writes.early:
+        if writes.early:  # nothing at the broker refuses it
+            batch.membership.check_alive()
             self._writer.send_early(writes.early)
+        else:
+            batch.membership.check()
         written = batch.written_future = self._writer.submit(batch, writes)
         written.add_done_callback(lambda _: self._confirm(batch))
         self._with_writer.append(batch)

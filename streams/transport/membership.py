@@ -78,9 +78,9 @@ class Membership:
             )
 
     def check_alive(self) -> None:
-        """The fence of the idempotent mode, where no broker refuses a record of a former owner: ends the
-        process if the broker last answered a heartbeat longer than a session timeout ago, since others may
-        own the partitions by now.
+        """The fence of what is written outside of transactions, where no broker refuses a record of a former
+        owner: ends the process if the last heartbeat that the broker answered is older than a session
+        timeout, since others may own the partitions by now.
         """
         self.check()
         silent_s = time.monotonic() - self.heartbeat_at_s

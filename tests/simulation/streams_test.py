@@ -16,9 +16,10 @@ from streams.outbox import ENDS
 from streams.partition import Partition
 from tests.simulation.world import BAD, FIRE_MS, SCHEDULE, World
 
-FOUND = (65, 224)
-"""Histories that tell a worker that forgets what it was sending home when it died between two stages, and one
-that reads receipts before the requests of an earlier life.
+FOUND = (3, 5, 48, 125)
+"""Histories that tell a worker that reads receipts before the requests of an earlier life; one that forgets
+what it was sending home when it died between two stages; one that runs a job again with the epoch that may
+have left before it ended; and one that refuses a word about a dispatch of which its row does not know.
 """
 
 SEEDS = (

@@ -45,11 +45,13 @@ LOOK_MS_MAX = 1_000
 CALM_AFTER_MS = 40_000
 """From then on nothing fails any more, so that everything must come to an end."""
 CRASHES_MAX = 12
+CRASH, CRASH_AFTER_EARLY = 0.02, 0.1
+"""How often a worker dies: between any two writes, and when something has left before its row."""
 BATCH_MAX = 6
 HANDED_MAX = 4
 """Batches that may be with the writer."""
-STALE_RECORDS_MAX = 40
-"""Records that a worker decides which has lost its partitions and does not know it yet."""
+LATE_RECORDS_MAX = 40
+"""Records that a worker decided whose writes are late."""
 
 SCHEDULE = "minutely"
 FIRE_MS = 5_000
@@ -131,7 +133,10 @@ class Worker:
         """Takes some records from any sources, decides them, and hands over what they lead to."""
         if len(self.handed) < HANDED_MAX:
             handed = self.decided(self.world.rng.randint(1, BATCH_MAX))
-            self.send(handed.outs("early"))
+            early = handed.outs("early")
+            self.send(early)
+            if early and self.world.may_crash(CRASH_AFTER_EARLY):
+                raise Crash
             self.handed.append(handed)
 
     def decided(self, most: int) -> Handed:
@@ -231,7 +236,8 @@ class World:
         self.paused: list[str] = []
         self.edge = Edge(self)
         self.worker = Worker(self)
-        self.stale: Worker | None = None
+        self.late: list[Out] = []
+        """What a worker was about to send when it fell asleep."""
 
     # Faults.
 
@@ -240,9 +246,9 @@ class World:
         """True when nothing fails any more."""
         return self.now_ms - START_MS > CALM_AFTER_MS
 
-    def may_crash(self) -> bool:
+    def may_crash(self, chance: float = CRASH) -> bool:
         """True if the worker dies here."""
-        if self.calm or self.crashes >= CRASHES_MAX or self.rng.random() > 0.02:
+        if self.calm or self.crashes >= CRASHES_MAX or self.rng.random() > chance:
             return False
         self.crashes += 1
         return True
@@ -286,9 +292,11 @@ class World:
         raise AssertionError(f"no end after {STEPS_MAX} steps: {self.unfinished()}")
 
     def restart(self) -> None:
-        """A worker starts, as often as it takes. The one before was dead, or is only asleep."""
-        if self.rng.random() < 0.5:
-            self.stale = self.worker
+        """A worker starts, as often as it takes. The one before died; or it slept, and what it was about to
+        send early comes when it wakes up.
+        """
+        if self.worker.partitions and self.rng.random() < 0.5:
+            self.late += self.worker.decided(LATE_RECORDS_MAX).outs("early")
         while True:
             self.worker = Worker(self)
             try:
@@ -298,12 +306,9 @@ class World:
             return
 
     def wake(self) -> None:
-        """A worker that slept goes on until it finds that its partitions belong to another: it decides, and
-        what is early leaves. The broker refuses the rest.
-        """
-        if self.stale is not None and self.stale.partitions:
-            self.append(self.stale.decided(STALE_RECORDS_MAX).outs("early"))
-        self.stale = None
+        """What a worker sent that has lost its partitions arrives: the broker refuses none of it."""
+        self.append(self.late)
+        self.late = []
 
     def step(self) -> bool:
         """One thing happens; False when nothing is left to happen."""
@@ -314,7 +319,7 @@ class World:
             self.worker.tick,
             self.worker.write,
         ]
-        if self.stale:
+        if self.late:
             actions.append(self.wake)
         if not self.asking_done:
             actions.append(self.ask)

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
+import pytest
+
 from schemas.codec import decode
 from schemas.events import Tick
 from streams.record import Out, Record
-from streams.ticker import Ticker
+from streams.ticker import LOOK_S, SOON_S, UNASKED, Ticker
 from tests.fakes.desk import HOME, START_MS, Desk
 
 DELAY_MS = 60_000
@@ -35,6 +37,11 @@ class Bench:
             assert (out.topic, out.partition) == ("jobs.timers", HOME)
             self.ticks.append(decode(out.value or b"", (Tick,)))
 
+    def lease(self) -> None:
+        """A job that a minion has, and which is due first."""
+        self.desk.request(id="leased", timeout_ms=1_000)
+        self.desk.beat("leased")
+
     async def look(self) -> None:
         """Lets the ticker look at the clock once."""
         await self.ticker.look()
@@ -56,11 +63,36 @@ async def test_no_tick_before_something_is_due() -> None:
 
 
 async def test_a_tick_says_how_far_the_sources_went() -> None:
-    """A tick carries the ends of receipts and heartbeats, and the worker's time for people."""
+    """Where a lease may be over, it carries the ends of receipts and heartbeats, and the worker's time for
+    people.
+    """
     bench = Bench()
+    bench.lease()
     bench.now_ms = START_MS + DELAY_MS
     await bench.look()
     assert bench.ticks == [Tick(partition=HOME, at_ms=START_MS + DELAY_MS, receipts_end=5, heartbeats_end=6)]
+
+
+async def test_a_job_whose_time_comes_waits_for_no_answer() -> None:
+    """No minion has it: its tick asks for no ends, and decides about no lease."""
+    bench = Bench()
+    bench.now_ms = START_MS + DELAY_MS
+    bench.ends = {}
+    await bench.look()
+    (tick,) = bench.ticks
+    assert tick.receipts_end == tick.heartbeats_end == UNASKED
+
+
+async def test_it_looks_again_when_the_next_time_comes() -> None:
+    """Not too late, and not in vain; sooner while a tick is under way."""
+    bench = Bench()
+    assert bench.ticker._look_in_s() == LOOK_S
+    bench.now_ms = START_MS + DELAY_MS - 4
+    assert bench.ticker._look_in_s() == pytest.approx(0.004)
+    bench.now_ms = START_MS + DELAY_MS + 9
+    assert bench.ticker._look_in_s() == SOON_S
+    await bench.look()
+    assert bench.ticker._look_in_s() == 2 * SOON_S
 
 
 async def test_one_tick_at_a_time() -> None:
@@ -86,8 +118,9 @@ async def test_a_tick_that_may_be_lost_is_forgotten() -> None:
 
 
 async def test_no_tick_without_ends() -> None:
-    """While the broker does not say where the sources end, there is no tick, and the next look asks again."""
+    """While the broker does not say where the sources end, no lease is over, and the next look asks again."""
     bench = Bench()
+    bench.lease()
     bench.ends = {}
     bench.now_ms = START_MS + DELAY_MS
     await bench.look()

@@ -1,6 +1,7 @@
 """Which positions may be committed, and when the agent has to wait."""
 
 import asyncio
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -69,6 +70,34 @@ async def test_a_position_may_be_committed_when_its_batch_is_confirmed(
     await writer.confirm(0)
     assert ledger.confirmed() == {A0: 8}
     assert ledger.confirmed() == {}
+
+
+@pytest.mark.parametrize("early", [(), (("t", 0, None, b"", ()),)])
+async def test_a_worker_that_may_have_lost_its_partitions_sends_nothing_early(
+    ledger: Ledger, writer: HeldWriter, died: type[Died], early: tuple[Any, ...]
+) -> None:
+    """No broker would refuse it: a worker that was stopped for longer than a session ends itself first."""
+    batch = deliver(ledger, 5)
+    batch.membership.heartbeat_at_s = time.monotonic() - 6.1
+    if early:
+        with pytest.raises(died, match="no heartbeat of g was answered for 6"):
+            await batch.write(early=early)
+    else:
+        await batch.write()
+    assert writer.early == []
+
+
+async def test_what_waits_for_a_batch_hears_when_all_of_it_is_written(
+    ledger: Ledger, writer: HeldWriter
+) -> None:
+    """Not when it was handed over."""
+    batch, told = deliver(ledger, 5), list[int]()
+    await batch.write()
+    batch.when_written(lambda: told.append(1))
+    await asyncio.sleep(0)
+    assert told == []
+    await writer.confirm(0)
+    assert told == [1]
 
 
 async def test_the_next_batch_waits_for_the_agent_and_not_for_the_writer(ledger: Ledger) -> None:
