@@ -144,6 +144,7 @@ class Seen:
     silent: dict[str, str] = field(default_factory=dict)
     """What did not answer, and why: `relay 127.0.0.1:7071`."""
     http: bool = False
+    gearman: bool = False
     jobs: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """By queue and phase."""
     oldest_ready_s: Mapping[str, float] = field(default_factory=dict)
@@ -168,6 +169,7 @@ def findings(seen: Seen) -> list[Finding]:
         *_versions(seen),
         *_relays(seen),
         *_doors(seen),
+        *_gearman(seen),
         *_lags(seen),
         *_queues(seen),
         *_spread(seen),
@@ -274,6 +276,19 @@ def _doors(seen: Seen) -> Iterator[Finding]:
         if name.startswith("http"):
             yield _advice(
                 "http", f"the {name} does not answer ({why}): `jobstream gateway` starts one, if wanted"
+            )
+
+
+def _gearman(seen: Seen) -> Iterator[Finding]:
+    """The door for Gearman's clients and workers, where the settings name one."""
+    if seen.gearman:
+        yield _ok("gearman", "the Gearman door takes connections")
+    for name, why in seen.silent.items():
+        if name.startswith("Gearman"):
+            yield _advice(
+                "gearman",
+                f"the {name} does not answer ({why}): a relay with the setting gearman has it, or"
+                " `jobstream gearman` starts one",
             )
 
 

@@ -7,6 +7,7 @@ answer is noted with the reason and never ends the look; only without Kafka ther
 
 import json
 import re
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -77,6 +78,7 @@ def look(settings: Settings) -> Seen:
     _look_at_workers(seen, settings, topics)
     _look_at_relays(seen, settings)
     _look_at_http(seen, settings)
+    _look_at_gearman(seen, settings)
     sources = {topics.requests, topics.receipts, topics.heartbeats, topics.timers, topics.schedules}
     seen.source_lags = metadata.lags(
         f"{settings.prefix}streams", lambda topic: topic if topic in sources else None
@@ -193,6 +195,17 @@ def _look_at_tables(seen: Seen, settings: Settings, metadata: Metadata) -> None:
             seen.slots = [SlotSeen(*slot) for slot in found]
         except DatabaseFailed as failed:
             seen.silent["Connect's database"] = str(failed)
+
+
+def _look_at_gearman(seen: Seen, settings: Settings) -> None:
+    if not settings.gearman:
+        return
+    host, _, port = settings.gearman.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S):
+            seen.gearman = True
+    except OSError as error:
+        seen.silent[f"Gearman door at {settings.gearman}"] = _why(error)
 
 
 def _asked(settings: Settings, topics: Topics) -> deque[Asked]:

@@ -139,6 +139,11 @@ CASES: list[tuple[dict[str, Any], Grade, str]] = [
     ({"workers": [replace(WORKER, version="2")]}, Grade.ADVICE, "workers run version 2, this command is 1"),
     ({"relays": [RelaySeen("r:1")]}, Grade.ADVICE, "no minion is connected"),
     ({"http": False, "silent": {"http service at h:1": "refused"}}, Grade.ADVICE, "jobstream gateway"),
+    (
+        {"silent": {"Gearman door at g:4730": "refused"}},
+        Grade.ADVICE,
+        "the Gearman door at g:4730 does not answer (refused)",
+    ),
     ({"source_lags": {"jobs.receipts": 20_000}}, Grade.ADVICE, "20000 records of jobs.receipts before them"),
     ({"jobs": {"default": {"dead": 2}}}, Grade.ADVICE, "queue default has 2 dead jobs"),
     (
