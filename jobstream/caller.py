@@ -21,6 +21,7 @@ from typing import Any, Literal, Self
 
 import grpc
 
+from jobstream.context import current
 from jobstream.errors import (
     BadRequest,
     CallCancelled,
@@ -515,7 +516,8 @@ class Caller:
             again: It does no harm to run it twice: it is made again elsewhere when its minion or relay
                 vanishes.
             content_type: What bytes are.
-            trace: W3C traceparent; that of the current OpenTelemetry span if left out.
+            trace: W3C traceparent; if left out that of the current OpenTelemetry span, or of the
+                attempt that it is called in.
             said: Called with what the function says meanwhile (data, status, warning), and with the call,
                 whose `limit` it may change.
             caller: Who calls, for the relays' access logs; this Caller's name if left out.
@@ -541,7 +543,7 @@ class Caller:
             tuple(_area(each) for each in areas),
             _limit_ms(limit),
             _known(priority),
-            trace or traceparent() or "",
+            trace or _trace_here(),
             caller or self._name,
             said,
         )
@@ -596,7 +598,7 @@ class Caller:
         name = function.name if isinstance(function, Function) else function
         encoded, media_type = _encoded(args, content_type)
         limit_ms, priority = _limit_ms(limit), _known(priority)
-        id, trace = id or new_id(), trace or traceparent() or ""
+        id, trace = id or new_id(), trace or _trace_here()
         alone = "" if unique is None else unique.text()
         wish = _Wish(
             name, encoded, media_type, alone, (), limit_ms, priority, trace, self._name, None, id, key, queue
@@ -730,6 +732,12 @@ def _area(found: str | tuple[str, Seconds]) -> tuple[str, int | None]:
         return found, None
     area, time = found
     return area, milliseconds_within(f"the time of area {area!r:.80}", time, 0, ROUTING_MS_MAX)
+
+
+def _trace_here() -> str:
+    """The span that the calling code is in: the program's own, else that of the attempt it runs in."""
+    outer = current()
+    return traceparent() or (outer.trace if outer is not None else None) or ""
 
 
 def _limit_ms(limit: Seconds | None) -> int:

@@ -32,6 +32,16 @@ async def twice(number: int) -> int:
     return 2 * number
 
 
+HERE: dict[str, Caller] = {}
+
+
+@function(name="outer")
+async def outer(number: int) -> int:
+    """Calls another one."""
+    found: int = await HERE["caller"].call("twice", {"number": number})
+    return found
+
+
 @function(name="fails")
 async def fails() -> None:
     """Raises."""
@@ -47,7 +57,9 @@ async def world(
     minions = Telemetry(found, "minion")
     async with (
         Relay(found, drain_s=0.2) as relay,
-        Minion([twice, fails], relay=relay.address, grace=0.2, areas=["eu"], name="m-1", telemetry=minions),
+        Minion(
+            [twice, fails, outer], relay=relay.address, grace=0.2, areas=["eu"], name="m-1", telemetry=minions
+        ),
         Caller(relay.address, name="tests") as caller,
     ):
         with pytest.raises(CallFailed):  # the minion is there
@@ -135,6 +147,17 @@ async def test_a_call_is_one_trace() -> None:
     assert known.attributes[spans.CACHED] is True
     assert value_of(read, catalogue.CALL_TIME, ("grpc", "twice")) == 2
     assert value_of(read, catalogue.CALL_WAIT, ("twice",)) == 1
+
+
+async def test_a_call_within_a_function_is_below_its_run() -> None:
+    """Without a word of the function."""
+    async with world(otlp="http://127.0.0.1:9") as (relay, caller, minions):
+        HERE["caller"] = caller
+        assert await caller.call("outer", {"number": 2}, trace=GIVEN) == 4
+        (inner,) = spans_of(relay.telemetry)
+        assert minions.tracer is not None
+        (outer,) = (span for span in minions.tracer.take(100) if span.name == "run outer")
+    assert (inner.context.trace, inner.parent) == (int(TRACE, 16), outer.context.span)
 
 
 async def test_calls_that_are_not_traced() -> None:
