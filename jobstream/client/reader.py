@@ -103,7 +103,9 @@ class FactReader:
             if first is None:
                 continue
             messages = [first, *self._consumer.consume(BATCH_RECORDS_MAX, 0)]
-            self._positions |= {each.partition() or 0: (each.offset() or 0) + 1 for each in messages}
+            self._positions |= {
+                each.partition() or 0: (each.offset() or 0) + 1 for each in messages if each.error() is None
+            }
             facts = [
                 (message.offset() or 0, fact)
                 for message in messages
