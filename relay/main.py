@@ -23,7 +23,7 @@ from confluent_kafka.admin import AdminClient
 
 from relay import kafka_log
 from relay.alone import Alone
-from relay.bridge import SETTLE_S, Bridge
+from relay.bridge import Bridge
 from relay.broker import GivenUp, RelayFailed, find_topics, session_timeout_ms
 from relay.doors.gearman.relayed import RelayedDoor
 from relay.doors.gearman.serve import CannotListen
@@ -251,7 +251,7 @@ class Relay:
             async with asyncio.timeout(self._drain_s):
                 while (edge.leases or edge.calls.runs) and not self._failed.done():  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(DRAIN_LOOK_S)
-        return self._bridge is None or await self._bridge.writer.settle(SETTLE_S)
+        return self._bridge is None or await self._bridge.writer.settle(self._drain_s)
 
     async def _end(self) -> None:
         """Ends all parts in their order."""
