@@ -61,6 +61,12 @@ class Lane:
     quick: bool = False
     """Its last job succeeded soon, so what waits behind one is not kept from other minions for long."""
 
+    def continues(self) -> bool:
+        """True if the line goes on from what is with a minion; what is amiss further back is found later."""
+        if not self.line or self.holder is None:
+            return False
+        return after_of(self.line[0]) == (self.followers[-1] if self.followers else self.holder)
+
     def may_follow(self, token: Token | None) -> bool:
         """True if a dispatch that comes after this one may run once the lane is free."""
         return token is None or token == self.last
@@ -143,7 +149,7 @@ class Lanes:
             lane.followers.remove(token)
         elif success and lane.holder is None:
             lane.last = token
-        turn = self._turn(name, lane)
+        turn = self._turn(name, lane, success=success)
         return Turn(turn.run, turn.back, begun)
 
     def hungry(self, name: Name) -> bool:
@@ -184,7 +190,7 @@ class Lanes:
             self._gone(parcel)
             self._close(name, lane)
 
-    def _turn(self, name: Name, lane: Lane) -> Turn:
+    def _turn(self, name: Name, lane: Lane, *, success: bool) -> Turn:
         run: Parcel | None = None
         if lane.holder is None:
             run = next((parcel for parcel in lane.line if lane.may_follow(after_of(parcel))), None)
@@ -192,6 +198,8 @@ class Lanes:
                 lane.line.remove(run)
                 lane.holder = token_of(run)
                 self._gone(run)
+        if success and lane.continues():  # a long line is not looked through for each of its jobs
+            return Turn(run, [])
         known = {lane.holder, lane.last, *lane.followers}
         stay: list[Parcel] = []
         back: list[Parcel] = []
