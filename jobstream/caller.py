@@ -31,11 +31,12 @@ from jobstream.errors import (
     CallTimedOut,
     WaitTimedOut,
 )
-from jobstream.functions import BYTES_TYPE, Function, Unique, encode_json
+from jobstream.functions import BYTES_TYPE, Function, Options, Unique, encode_json, option_fields
 from jobstream.minion.session import CHANNEL_OPTIONS
 from jobstream.minion.wire import Wire, wire_of
 from jobstream.times import Seconds, milliseconds, milliseconds_within
 from schemas.defaults import CALL_BYTES_MAX, CONTENT_TYPE, ROUTING_MS_MAX, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN
+from schemas.events import JobRequest
 from schemas.names import new_id
 from schemas.proto import relay_pb2
 from schemas.proto.relay_pb2 import (
@@ -48,6 +49,7 @@ from schemas.proto.relay_pb2 import (
     RunLimit,
     ToCaller,
 )
+from schemas.requests import to_json
 from schemas.settings import Settings, load
 from schemas.telemetry.context import traceparent
 
@@ -191,6 +193,7 @@ class _Wish:
     """Id of the job of a durable call; empty: it is none."""
     key: str = ""
     queue: str = ""
+    options: bytes = b""
 
     def request(self, routing_ms: int) -> CallRequest:
         """As a relay gets it, that looks so long."""
@@ -210,6 +213,7 @@ class _Wish:
             job=self.job,
             key=self.key,
             queue=self.queue,
+            options=self.options,
         )
 
     def looking_s(self, routing_ms: int) -> float:
@@ -570,6 +574,7 @@ class Caller:
         content_type: str | None = None,
         trace: str = "",
         unique: Unique | None = None,
+        options: Options | None = None,
     ) -> Answer:
         """A durable call: asks for a job, which is kept and retried as any other, and waits for its end
         over the same connection. A relay that dies meanwhile costs nothing: another one is asked for the
@@ -588,6 +593,7 @@ class Caller:
             within: How long to wait in all; None: as long as it takes. The job goes on all the same.
             unique: That no other job does the same: where one does, its end is the answer, as for whoever
                 else waits for it.
+            options: What else is asked of the job, in the words of `Client.submit`: `{"tags": ["a"]}`.
 
         Raises:
             CallFailed: The job is dead, expired or was rejected; `error_type` and `message` say why.
@@ -601,7 +607,20 @@ class Caller:
         id, trace = id or new_id(), trace or _trace_here()
         alone = "" if unique is None else unique.text()
         wish = _Wish(
-            name, encoded, media_type, alone, (), limit_ms, priority, trace, self._name, None, id, key, queue
+            name,
+            encoded,
+            media_type,
+            alone,
+            (),
+            limit_ms,
+            priority,
+            trace,
+            self._name,
+            None,
+            id,
+            key,
+            queue,
+            b"" if options is None else _options_json(options),
         )
         within_ms = milliseconds("within", within)
         try:
@@ -776,3 +795,16 @@ def _decoded(result: bytes, result_type: str) -> Any:
 
 def _monotonic_ms() -> int:
     return time.monotonic_ns() // 1_000_000
+
+
+def _options_json(options: Options) -> bytes:
+    """Options of a job that a durable call has no field for, as a request in JSON says them."""
+    fields = option_fields(options)
+    delay_ms = fields.pop("delay_ms", None)
+    if delay_ms is not None:
+        if "run_at_ms" in fields:
+            raise BadRequest(f"a job must be given run_at or delay, got both (delay {delay_ms} ms)")
+        fields["run_at_ms"] = time.time_ns() // 1_000_000 + delay_ms
+    said = json.loads(to_json(JobRequest(function="", **fields), with_args=False))
+    said.pop("function", None)
+    return json.dumps(said).encode()

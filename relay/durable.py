@@ -22,6 +22,7 @@ from schemas.limits import Refused as Refusal
 from schemas.names import BadName, check_function, check_id, check_key, check_queue
 from schemas.proto import relay_pb2
 from schemas.proto.relay_pb2 import CallReply, CallRequest
+from schemas.requests import parse_object, read_object
 from schemas.topics import Topics
 from schemas.unique import read_unique, unique_key
 from schemas.words import PHASES_TERMINAL, FactKind, Phase, RejectCode
@@ -48,6 +49,14 @@ _OF_COMMANDS = frozenset(
     {RejectCode.WRONG_EPOCH, RejectCode.NOT_NOW, RejectCode.UNKNOWN_JOB, RejectCode.UNKNOWN_SCHEDULE}
 )
 """Rejections that are not about the request itself."""
+
+OPTIONS_BYTES_MAX = 16_384
+"""Of all options that have no field."""
+
+_FIELDS = frozenset(
+    {"id", "function", "queue", "key", "args", "args_base64", "content_type", "timeout_ms", "trace", "unique"}
+)
+"""What a durable call says in fields, as a request in JSON names it."""
 
 _PRIORITIES = {relay_pb2.PRIORITY_HIGH: "high", relay_pb2.PRIORITY_LOW: "low"}
 
@@ -258,15 +267,16 @@ def request_of(asked: CallRequest) -> JobRequest:
         raise BadDurable(str(bad)) from None
     if len(asked.args) > ARGS_BYTES_MAX:
         raise BadDurable(f"arguments of a job must be at most {ARGS_BYTES_MAX} bytes, got {len(asked.args)}")
-    request = JobRequest(
+    options = _options(asked)
+    request = replace(
+        options,
         id=asked.job,
-        function=asked.function,
         queue=asked.queue or QUEUE,
         key=asked.key or None,
         args=asked.args or None,
         content_type=asked.content_type or CONTENT_TYPE,
         timeout_ms=asked.running_ms or None,
-        priority=_PRIORITIES.get(asked.priority),
+        priority=_PRIORITIES.get(asked.priority, options.priority),
         trace=asked.trace or None,
         unique=asked.unique or None,
     )
@@ -277,6 +287,25 @@ def request_of(asked: CallRequest) -> JobRequest:
     except Refusal as refusal:
         raise BadDurable(refusal.sentence) from None
     return request if request.key is not None else replace(request, key=only)
+
+
+def _options(asked: CallRequest) -> JobRequest:
+    """A request for its function with what its `options` say; BadDurable if they are none."""
+    if not asked.options:
+        return JobRequest(function=asked.function)
+    try:
+        if len(asked.options) > OPTIONS_BYTES_MAX:
+            raise BadDurable(
+                f"options of a job must be at most {OPTIONS_BYTES_MAX} bytes, got {len(asked.options)}"
+            )
+        said = parse_object(asked.options)
+        if twice := sorted(said.keys() & _FIELDS):
+            raise BadDurable(f"options must not name {twice[0]}, which has a field of its own")
+        found = read_object({**said, "function": asked.function}, (JobRequest,))
+    except Undecodable as bad:
+        raise BadDurable(f"options: {bad.sentence}") from None
+    assert isinstance(found, JobRequest), "it names a function"
+    return found
 
 
 def ends(fact: Fact) -> bool:

@@ -1087,6 +1087,7 @@ class CallRequest(_message.Message):
     JOB_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
     QUEUE_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
     function: _builtins.str
     args: _builtins.bytes
     content_type: _builtins.str
@@ -1112,6 +1113,8 @@ class CallRequest(_message.Message):
     """its key; empty: its id"""
     queue: _builtins.str
     """its queue; empty: default"""
+    options: _builtins.bytes
+    """what else a request in JSON says of a job that has no field here: {"tags": ["a"], "deadline_ms": 60000}"""
     @_builtins.property
     def areas(self) -> _containers.RepeatedCompositeFieldContainer[Global___AreaStep]:
         """where to look first"""
@@ -1134,10 +1137,11 @@ class CallRequest(_message.Message):
         job: _builtins.str = ...,
         key: _builtins.str = ...,
         queue: _builtins.str = ...,
+        options: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_routing_ms", b"_routing_ms", "routing_ms", b"routing_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_routing_ms", b"_routing_ms", "areas", b"areas", "args", b"args", "caller", b"caller", "content_type", b"content_type", "durable", b"durable", "function", b"function", "job", b"job", "key", b"key", "priority", b"priority", "queue", b"queue", "routing_ms", b"routing_ms", "running_ms", b"running_ms", "trace", b"trace", "unique", b"unique", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_routing_ms", b"_routing_ms", "areas", b"areas", "args", b"args", "caller", b"caller", "content_type", b"content_type", "durable", b"durable", "function", b"function", "job", b"job", "key", b"key", "options", b"options", "priority", b"priority", "queue", b"queue", "routing_ms", b"routing_ms", "running_ms", b"running_ms", "trace", b"trace", "unique", b"unique", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__routing_ms: _TypeAlias = _typing.Literal["routing_ms"]  # noqa: Y015
     _WhichOneofArgType__routing_ms: _TypeAlias = _typing.Literal["_routing_ms", b"_routing_ms"]  # noqa: Y015

@@ -12,7 +12,8 @@ import httpx
 import pytest
 from confluent_kafka import Producer
 
-from jobstream import Client, Retry, Unique
+from jobstream import Caller, Client, Retry, Unique
+from jobstream.caller import Answer
 from jobstream.cli import main
 from jobstream.cluster.up import Cluster
 from jobstream.functions import Options
@@ -32,12 +33,34 @@ Ask = Callable[[str, dict[str, str], dict[str, Any]], Awaitable[None]]
 """Asks for a job with this id, these arguments, and this policy of uniqueness, in an hour."""
 
 
+OPTIONS: Options = {
+    "delay": 3_600,
+    "expires_after": 7_200,
+    "deadline": 10_800,
+    "retry": Retry(attempts=4),
+    "priority": 2,
+    "tags": ["a", "b"],
+    "retention": 5_400,
+    "result_retention": 600,
+}
+
+
+def _only(unique: dict[str, Any]) -> Unique:
+    """A policy as the SDK has it."""
+    said: dict[str, Any] = {{"while": "only"}.get(name, name): told for name, told in unique.items()}
+    return Unique(**said)
+
+
 class Doors:
     """Each way to ask for a job, with the options as that door has them."""
 
-    def __init__(self, cluster: Cluster, http: httpx.AsyncClient, clients: dict[str, Client]) -> None:
+    def __init__(
+        self, cluster: Cluster, http: httpx.AsyncClient, clients: dict[str, Client], caller: Caller
+    ) -> None:
         self.cluster = cluster
         self.http = http
+        self.waiting: list[asyncio.Task[Answer]] = []
+        self._caller = caller
         self.ways: dict[str, Ask] = {
             "POST /job": self._http,
             "POST /jobs": self._many,
@@ -45,6 +68,7 @@ class Doors:
             "the SDK over HTTP": self._sdk(clients["http"]),
             "the command line": self._cli,
             "JSON on Kafka": self._kafka,
+            "a durable call over gRPC": self._call,
         }
 
     async def _http(self, id: str, args: dict[str, str], unique: dict[str, Any]) -> None:
@@ -75,23 +99,15 @@ class Doors:
 
     def _sdk(self, client: Client) -> Ask:
         async def ask(id: str, args: dict[str, str], unique: dict[str, Any]) -> None:
-            only: dict[str, Any] = {{"while": "only"}.get(name, name): told for name, told in unique.items()}
-            options: Options = {
-                "id": id,
-                "delay": 3_600,
-                "expires_after": 7_200,
-                "deadline": 10_800,
-                "timeout": 30,
-                "retry": Retry(attempts=4),
-                "priority": 2,
-                "tags": ["a", "b"],
-                "retention": 5_400,
-                "result_retention": 600,
-                "unique": Unique(**only),
-            }
+            options: Options = {**OPTIONS, "id": id, "timeout": 30, "unique": _only(unique)}
             await client.submit(NOBODY, args, **options)
 
         return ask
+
+    async def _call(self, id: str, args: dict[str, str], unique: dict[str, Any]) -> None:
+        """Its end is told in an hour; nobody waits so long."""
+        call = self._caller.job(NOBODY, args, id=id, limit=30, unique=_only(unique), options=OPTIONS)
+        self.waiting.append(asyncio.create_task(call))
 
     async def _cli(self, id: str, args: dict[str, str], unique: dict[str, Any]) -> None:
         flags = {
@@ -167,8 +183,13 @@ async def doors(cluster: Cluster) -> AsyncIterator[Doors]:
         httpx.AsyncClient(base_url=f"http://{cluster.http}", timeout=60) as http,
         Client(f"kafka://{cluster.bootstrap}", prefix=cluster.prefix, web=f"http://{cluster.web}") as kafka,
         Client(f"http://{cluster.http}") as over_http,
+        Caller(cluster.relay) as caller,
     ):
-        yield Doors(cluster, http, {"kafka": kafka, "http": over_http})
+        doors = Doors(cluster, http, {"kafka": kafka, "http": over_http}, caller)
+        yield doors
+        for task in doors.waiting:
+            task.cancel()
+        await asyncio.gather(*doors.waiting, return_exceptions=True)
 
 
 async def test_options_are_the_same_at_every_door(doors: Doors) -> None:

@@ -43,6 +43,22 @@ def test_what_is_asked() -> None:
         request_of(CallRequest(function="f", job="j-1", args=bytes(262_145)))
 
 
+def test_options_that_have_no_field() -> None:
+    """They are said as a request in JSON says them; what has a field, or is none, is refused by name."""
+    request = request_of(
+        CallRequest(function="f", job="j-1", options=b'{"tags": ["a"], "priority": 2, "deadline_ms": 60000}')
+    )
+    assert (request.tags, request.priority, request.deadline_ms) == (("a",), "2", 60_000)
+    for options, sentence in (
+        (b'{"timeout_ms": 5}', "options must not name timeout_ms, which has a field of its own"),
+        (b'{"tag": "a"}', "options: .*tag"),
+        (b"[1]", "options: .*must be"),
+        (b" " * 16_385, "options of a job must be at most 16384 bytes, got 16385"),
+    ):
+        with pytest.raises(BadDurable, match=sentence):
+            request_of(CallRequest(function="f", job="j-1", options=options))
+
+
 @pytest.mark.parametrize(
     ("found", "over"),
     [
