@@ -298,7 +298,11 @@ def _options(asked: CallRequest) -> JobRequest:
             raise BadDurable(
                 f"options of a job must be at most {OPTIONS_BYTES_MAX} bytes, got {len(asked.options)}"
             )
+        if not asked.options.startswith(b"{"):
+            raise BadDurable(f"options must be a JSON object, got {asked.options[:40]!r}")
         said = parse_object(asked.options)
+        if "schedule" in said:
+            raise BadDurable("options must not name schedule: a durable call waits for one job")
         if twice := sorted(said.keys() & _FIELDS):
             raise BadDurable(f"options must not name {twice[0]}, which has a field of its own")
         found = read_object({**said, "function": asked.function}, (JobRequest,))

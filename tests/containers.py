@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 ENGINE_START_S = 120.0
 ENGINE_WAS_THERE = 3
 IMAGES_S = 400.0
-OBSERVING_IMAGES_S = 500.0
+OBSERVING_IMAGES_S = 420.0
 
 
 class NoContainer(Exception):
@@ -53,7 +53,10 @@ def observing_images() -> None:
 
     Raises NoContainer with the reason if they cannot.
     """
-    made = _script("images", "observe", timeout_s=OBSERVING_IMAGES_S)
+    try:
+        made = _script("images", "observe", timeout_s=OBSERVING_IMAGES_S)
+    except subprocess.TimeoutExpired:
+        raise NoContainer(f"the images were not made within {OBSERVING_IMAGES_S:g} s") from None
     if made.returncode:
         raise NoContainer(f"the images cannot be made: {made.stderr.strip()[-400:]}")
 

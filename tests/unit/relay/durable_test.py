@@ -52,7 +52,9 @@ def test_options_that_have_no_field() -> None:
     for options, sentence in (
         (b'{"timeout_ms": 5}', "options must not name timeout_ms, which has a field of its own"),
         (b'{"tag": "a"}', "options: .*tag"),
-        (b"[1]", "options: .*must be"),
+        (b"{", "options: the value starts as JSON"),
+        (b"[1]", "options must be a JSON object"),
+        (b'{"schedule": {"cron": "* * * * *"}}', "options must not name schedule"),
         (b" " * 16_385, "options of a job must be at most 16384 bytes, got 16385"),
     ):
         with pytest.raises(BadDurable, match=sentence):
