@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 ENGINE_START_S = 120.0
 ENGINE_WAS_THERE = 3
 IMAGES_S = 400.0
-OBSERVING_IMAGES_S = 420.0
+OBSERVING_IMAGES = ("jobstream-collector:dev", "jobstream-traces:dev", "jobstream-prometheus:dev")
 
 
 class NoContainer(Exception):
@@ -49,16 +49,13 @@ def engine() -> Iterator[None]:
 
 
 def observing_images() -> None:
-    """The images of the profile `observe` that can be made where none can be pulled: all but Grafana's.
+    """The images of the profile `observe`, where none can be pulled: all but Grafana's.
 
-    Raises NoContainer with the reason if they cannot.
+    Raises NoContainer unless they were made: that takes minutes of Go's compiler, so no test does it.
     """
-    try:
-        made = _script("images", "observe", timeout_s=OBSERVING_IMAGES_S)
-    except subprocess.TimeoutExpired:
-        raise NoContainer(f"the images were not made within {OBSERVING_IMAGES_S:g} s") from None
-    if made.returncode:
-        raise NoContainer(f"the images cannot be made: {made.stderr.strip()[-400:]}")
+    for image in OBSERVING_IMAGES:
+        if subprocess.run(["docker", "image", "inspect", image], check=False, capture_output=True).returncode:
+            raise NoContainer(f"{image} is not there: `.ci/images observe` makes it, in some minutes")
 
 
 def _script(*command: str, timeout_s: float) -> "subprocess.CompletedProcess[str]":
