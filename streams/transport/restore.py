@@ -69,6 +69,11 @@ OPEN_S: Final = 1.0
 its timeout, and looks for such every 10 s.
 """
 
+STUCK_S: Final = 30.0
+"""How long a restore may hear nothing of what it has to read. An open transaction is over long before; a restart
+asks with new connections. Seen after a broker was restarted under load.
+"""
+
 _PASSING: Final = {
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -81,6 +86,10 @@ _PASSING: Final = {
 
 END_WAIT_MS: Final = 10
 """How long the broker may hold the empty answer back that tells of the end of a changelog."""
+
+
+class Stuck(Exception):
+    """A restore does not get on; the text says where it stands."""
 
 
 class Log:
@@ -178,23 +187,38 @@ class Log:
         A transaction that is open before an end can't commit any more (see the module), but has to be over
         before what follows it is readable. If that takes longer than OPEN_S and its writer, one of `writers`,
         is no longer a member of the group, it is ended from here.
+
+        Raises:
+            Stuck: nothing came for STUCK_S.
+            KafkaException: a partition cannot be read.
         """
         missing = {tp for tp, part in parts.items() if part.end > part.first}
         ends = {tp: parts[tp].end for tp in missing}
         self._consumer.assign([TopicPartition(tp.topic, tp.partition, parts[tp].first) for tp in missing])
         suspects = set(writers)
-        heard_at_s = time.monotonic()
+        heard_at_s = moved_at_s = time.monotonic()
         while missing and not unwanted.is_set():
+            waited_for = len(missing)
             chunk = self._chunk(ends, missing)
             yield chunk
-            if chunk:
-                heard_at_s = time.monotonic()
+            if chunk or len(missing) < waited_for:
+                heard_at_s = moved_at_s = time.monotonic()
+            elif time.monotonic() - moved_at_s > STUCK_S:
+                raise Stuck(f"nothing came of {self._standing(ends, missing)} in {STUCK_S:g} s")
             elif suspects and time.monotonic() - heard_at_s > OPEN_S:
                 heard_at_s = time.monotonic()
                 for writer in suspects - self._members():
                     end_transactions(self._config, self._group, writer)
                     suspects.discard(writer)
         self._consumer.unassign()
+
+    def _standing(self, ends: Mapping[TP, int], missing: Iterable[TP]) -> str:
+        """Where the partitions are read and have to be read to, in words."""
+        places = [TopicPartition(tp.topic, tp.partition) for tp in sorted(missing)]
+        return ", ".join(
+            f"{at.topic}/{at.partition} at {at.offset} of {ends[TP(at.topic, at.partition)]}"
+            for at in self._consumer.position(places)
+        )
 
     def _members(self) -> set[str]:
         """The client ids of the group's members: those are alive, and end their transactions themselves."""
@@ -305,7 +329,7 @@ class Restore(Recovery):
                 await maybe_async(state.restored(_doubtful(sources, tp.partition)))
             self._keeper.restored(states)
             await self._begin(generation, sources)
-        except KafkaException as error:
+        except (KafkaException, Stuck) as error:
             die(Exit.RESTORE, f"the state of {sorted(changelogs)} could not be read", error)
         except Exception as error:  # the owner of a partition could not take its rows
             log.exception("restore failed")
