@@ -70,8 +70,8 @@ its timeout, and looks for such every 10 s.
 """
 
 STUCK_S: Final = 30.0
-"""How long a restore may hear nothing of what it has to read. An open transaction is over long before; a restart
-asks with new connections. Seen after a broker was restarted under load.
+"""How long a restore may hear nothing of what it has to read. An open transaction is over long before; a
+restart asks with new connections. Seen after a broker was restarted under load.
 """
 
 _PASSING: Final = {
