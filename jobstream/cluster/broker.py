@@ -145,7 +145,7 @@ class Broker:
 
 
 def _write_properties(storage: Storage, port: int, overrides: Mapping[str, str]) -> None:
-    controller = free_port()
+    controller = free_port(other=port)
     own = {
         "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller}",
         "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",

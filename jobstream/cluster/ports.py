@@ -24,10 +24,13 @@ def is_free(port: int) -> bool:
         return True
 
 
-def free_port() -> int:
-    """A port that nobody listens on; nobody holds it, so listen soon. Raises PortTaken if none is found."""
+def free_port(other: int | None = None) -> int:
+    """A port that nobody listens on, and not this `other` one, on which somebody is about to listen.
+
+    Nobody holds it, so listen soon. Raises PortTaken if none is found.
+    """
     for port in random.sample(_FREE_PORT_RANGE, _FREE_PORT_TRIES):
-        if is_free(port):
+        if port != other and is_free(port):
             return port
     raise PortTaken(
         f"no free port was found on {LOOPBACK} in {_FREE_PORT_TRIES} tries; is something holding them all?"
