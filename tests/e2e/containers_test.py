@@ -47,7 +47,7 @@ TABLES = ("postgres", "connect-files", "connect", "connectors")
 REPLACED = 3
 """How often a relay is replaced; the machine may have been busy with something else once."""
 SERVES_S = 5.0
-IMAGE_BYTES_MAX = 220 * 1024 * 1024
+IMAGE_BYTES_MAX = 200 * 1024 * 1024
 """Bytes that our image may have beyond its base."""
 PORTS = (
     "KAFKA_PORT",

@@ -25,7 +25,7 @@ have left before it ended; and one that refuses a word about a dispatch of which
 SEEDS = (
     [int(environ["SEED"])]
     if environ.get("SEED")
-    else sorted({*range(int(environ.get("SEEDS") or 120)), *FOUND})
+    else sorted({*range(int(environ.get("SEEDS") or 200)), *FOUND})
 )
 
 Ending = tuple[str, int | None]
