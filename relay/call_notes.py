@@ -13,7 +13,7 @@ from schemas.proto import relay_pb2
 from schemas.proto.relay_pb2 import CallReply, CallRequest
 from schemas.telemetry import catalogue, logs, spans
 from schemas.telemetry.process import FULL, Telemetry
-from schemas.telemetry.spans import Span, parse
+from schemas.telemetry.spans import NS_PER_MS, Span, parse
 
 ACTION: Final = "call"
 """What a line of the access log says was done."""
@@ -32,7 +32,6 @@ UNIQUE: Final = "jobstream.unique"
 CACHED: Final = "jobstream.cached"
 
 MS_PER_S: Final = 1_000
-NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
 
 _LOGGED: Final = {CallOutcome.COMPLETE: logs.SUCCESS, CallOutcome.LOST: logs.UNKNOWN}

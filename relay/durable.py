@@ -25,7 +25,7 @@ from schemas.proto.relay_pb2 import CallReply, CallRequest
 from schemas.requests import parse_object, read_object
 from schemas.topics import Topics
 from schemas.unique import read_unique, unique_key
-from schemas.words import PHASES_TERMINAL, FactKind, Phase, RejectCode
+from schemas.words import ENDS, PHASES_TERMINAL, FactKind, Phase, RejectCode
 
 log = logging.getLogger("relay.durable")
 
@@ -42,8 +42,6 @@ END_S = 2.0
 
 WAITING_MAX = 50_000
 """Callers that wait at once."""
-
-ENDS = frozenset({FactKind.SUCCEEDED, FactKind.DIED, FactKind.CANCELLED, FactKind.EXPIRED})
 
 _OF_COMMANDS = frozenset(
     {RejectCode.WRONG_EPOCH, RejectCode.NOT_NOW, RejectCode.UNKNOWN_JOB, RejectCode.UNKNOWN_SCHEDULE}

@@ -5,9 +5,7 @@ from collections.abc import Callable
 from relay.core.session import Lease
 from schemas.events import Dispatch
 from schemas.telemetry import spans
-from schemas.telemetry.spans import Span, Tracer
-
-NS_PER_MS = 1_000_000
+from schemas.telemetry.spans import NS_PER_MS, Span, Tracer
 
 
 def trace_sent(tracer: Tracer, now_ms: Callable[[], int], lease: Lease, dispatch: Dispatch) -> None:

@@ -82,6 +82,10 @@ class FactKind(StrEnum):
     SCHEDULE_REMOVED = "schedule_removed"
 
 
+ENDS = frozenset({FactKind.SUCCEEDED, FactKind.DIED, FactKind.CANCELLED, FactKind.EXPIRED})
+"""Facts that end a job: it does nothing any more, unless it is asked to run again. Others may follow."""
+
+
 class Overlap(StrEnum):
     """What happens to a fire while a job of an earlier one has not ended."""
 

@@ -12,14 +12,13 @@ from schemas.events import Attempt, Fact, JobRow, Receipt
 from schemas.telemetry import catalogue, logs, spans
 from schemas.telemetry.meter import Counter, Sample
 from schemas.telemetry.process import FULL, OFF, Telemetry
-from schemas.telemetry.spans import Span, Tracer
-from schemas.words import FactKind, Outcome, Phase, RejectCode, Verdict
+from schemas.telemetry.spans import NS_PER_MS, Span, Tracer
+from schemas.words import ENDS, FactKind, Outcome, Phase, RejectCode, Verdict
 from streams.core import facts
 from streams.core.facts import End
 from streams.hotkeys import HotKeys
 
 MS: Final = 1_000
-NS_PER_MS: Final = 1_000_000
 
 
 _RETRIED: Final = {
@@ -34,8 +33,6 @@ _ADMITTED: Final = FactKind.ADMITTED
 """By a name of this module: a member of an enumeration takes longer to find than all that is done with it."""
 
 _ERRORS: Final = frozenset({FactKind.FAILED, FactKind.DIED, FactKind.LOST})
-_ENDS: Final = frozenset({FactKind.SUCCEEDED, FactKind.DIED, FactKind.CANCELLED, FactKind.EXPIRED})
-"""Facts that end a job; others may follow on one that has ended."""
 _TIMEOUTS: Final = frozenset({Verdict.TIMEOUT, Verdict.SILENT})
 _GOOD: Final = frozenset({Outcome.SUCCESS, Outcome.SNOOZE, Outcome.INTERRUPTED, Outcome.PARKED})
 
@@ -176,7 +173,7 @@ class Telling:
 
     def _trace(self, tracer: Tracer, told: Fact, end: End | None, row: JobRow) -> None:
         spec = row.spec
-        over = told.fact in _ENDS
+        over = told.fact in ENDS
         if end is None and not over:
             return
         trace = tracer.of_job(spec.trace, spec.id, spec.created_at_ms, spec.function)

@@ -26,7 +26,7 @@ from jobstream.client.request import Place, key_of, place_of, request_record
 from jobstream.client.schedules import Declared, declared_records, schedule_record
 from jobstream.client.status import end_of
 from jobstream.client.waiting import Waiting
-from jobstream.client.watch import ENDS, Watch, Watches
+from jobstream.client.watch import Watch, Watches
 from jobstream.client.workers import read_workers
 from jobstream.client.writer import TRY_MS, NotWritten, Record, Writer
 from jobstream.errors import BadRequest, CommandRefused, NotReachable, SubmitFailed, SubmitTimedOut
@@ -48,7 +48,7 @@ from schemas.letters import request_again, settled
 from schemas.registered import RegistryFailed, adopt
 from schemas.settings import load
 from schemas.topics import Topics
-from schemas.words import SCHEDULE_ANSWERS, CommandName, FactKind, RejectCode, Settled
+from schemas.words import ENDS, SCHEDULE_ANSWERS, CommandName, FactKind, RejectCode, Settled
 
 if TYPE_CHECKING:
     from jobstream.caller import Caller

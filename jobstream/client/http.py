@@ -32,7 +32,7 @@ from jobstream.client.client import (
 )
 from jobstream.client.request import Place, place_of, request_of
 from jobstream.client.status import end_of
-from jobstream.client.watch import ENDS, Watch, Watches, result_of
+from jobstream.client.watch import Watch, Watches, result_of
 from jobstream.errors import (
     BadRequest,
     CommandRefused,
@@ -50,7 +50,7 @@ from schemas.defaults import CONTENT_TYPE, QUEUE
 from schemas.events import DeadLetter, Fact, Schedule
 from schemas.requests import to_json
 from schemas.times import parse_time
-from schemas.words import CommandName, FactKind, RejectCode
+from schemas.words import ENDS, CommandName, FactKind, RejectCode
 
 if TYPE_CHECKING:
     from jobstream.client.config import Entry

@@ -13,10 +13,8 @@ from typing import Any
 
 from jobstream.errors import JobCancelled, JobDead, JobExpired, JobRejected
 from schemas.events import Fact
-from schemas.words import PHASES_TERMINAL, FactKind, Phase, RejectCode
+from schemas.words import ENDS, PHASES_TERMINAL, FactKind, Phase, RejectCode
 
-ENDS = frozenset({FactKind.SUCCEEDED, FactKind.DIED, FactKind.CANCELLED, FactKind.EXPIRED})
-"""Facts after which a job does nothing any more, unless it is asked to run again."""
 SCHEDULE_FACTS = frozenset(kind for kind in FactKind if kind.startswith("schedule_"))
 """Facts about schedules; their key is that of the jobs that the schedule fires."""
 NEWS = ENDS | {FactKind.REJECTED, FactKind.DEDUPLICATED, FactKind.RETRIED}

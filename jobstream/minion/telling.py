@@ -8,12 +8,10 @@ from collections.abc import Iterator
 from jobstream.minion.lease import Lease
 from schemas.proto.relay_pb2 import FAILURE, Outcome, Receipt
 from schemas.telemetry import catalogue, context, spans
+from schemas.telemetry.attempts import Attempts
 from schemas.telemetry.meter import Sample
 from schemas.telemetry.process import Telemetry
-from schemas.telemetry.spans import JobTrace, Span
-
-NS_PER_MS = 1_000_000
-MS = 1_000
+from schemas.telemetry.spans import NS_PER_MS, JobTrace, Span
 
 LEFT = "left"
 """The outcome of an attempt whose lease had ended before its function did."""
@@ -26,10 +24,7 @@ class Telling:
         """`slots`: how many attempts may run at once."""
         meter = telemetry.meter
         self._tracer = telemetry.tracer
-        self._closeness = telemetry.closeness
-        self._attempts = meter.counter(catalogue.ATTEMPTS)
-        self._busy = meter.counter(catalogue.BUSY)
-        self._times = meter.histogram(catalogue.ATTEMPT_TIME)
+        self._attempts = Attempts(telemetry)
         self._slots = slots
         self._came = self._left = 0
         meter.watch(self._look)
@@ -52,13 +47,8 @@ class Telling:
         """Its function has left; None: after its lease had ended."""
         self._left += 1
         outcome = LEFT if receipt is None else Outcome.Name(receipt.outcome).lower()
-        closeness = self._closeness(lease.function)
         run_ms = lease.run_ms() if receipt is None else receipt.run_ms
-        if closeness != "off":
-            self._attempts.add((lease.function, outcome))
-            self._busy.add((lease.function,), run_ms / MS)
-            if closeness == "full":
-                self._times.observe((lease.function,), run_ms / MS)
+        self._attempts.ended(lease.function, outcome, run_ms)
         if self._tracer is not None and receipt is not None and receipt.started_at_ms:
             trace = self._trace(lease)
             if trace is not None:

@@ -17,7 +17,7 @@ from jobstream.client.config import Entry, entries_of
 from jobstream.client.pages import Pages
 from jobstream.client.reader import FactReader
 from jobstream.client.waiting import Waiting
-from jobstream.client.watch import ENDS, Watch
+from jobstream.client.watch import Watch
 from jobstream.client.writer import Record, Writer
 from jobstream.context import Stop
 from jobstream.errors import BadRequest, JobUnknown, WaitTimedOut
@@ -31,7 +31,7 @@ from schemas.codec import encode
 from schemas.events import Control, DeadLetter, Dispatch, Fact, JobRow
 from schemas.letters import standing
 from schemas.topics import Topics
-from schemas.words import PHASES_TERMINAL, BeatKind, FactKind, Phase
+from schemas.words import ENDS, PHASES_TERMINAL, BeatKind, FactKind, Phase
 
 Mode = Literal["manual", "inline", "drain"]
 

@@ -29,6 +29,9 @@ from typing import Final, NamedTuple
 
 from schemas.telemetry.catalogue import OTHER
 
+NS_PER_MS: Final = 1_000_000
+"""Spans tell times in ns; everything else here tells them in ms."""
+
 SPANS_MAX: Final = 20_000
 """Spans that may wait to be sent."""
 

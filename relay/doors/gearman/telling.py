@@ -12,12 +12,10 @@ from relay.core.session import Lease
 from schemas.events import Dispatch
 from schemas.proto.relay_pb2 import SUCCESS, Receipt
 from schemas.telemetry import catalogue, spans
+from schemas.telemetry.attempts import Attempts
 from schemas.telemetry.meter import Sample
-from schemas.telemetry.process import FULL, OFF, Telemetry
-from schemas.telemetry.spans import Context, JobTrace, Span
-
-MS: Final = 1_000
-NS_PER_MS: Final = 1_000_000
+from schemas.telemetry.process import Telemetry
+from schemas.telemetry.spans import NS_PER_MS, Context, JobTrace, Span
 
 # Outcomes, as minions name them.
 GOOD: Final = "success"
@@ -33,10 +31,7 @@ class Telling:
         """Counts in `telemetry`, and puts spans into it."""
         meter = telemetry.meter
         self._tracer = telemetry.tracer
-        self._closeness = telemetry.closeness
-        self._attempts = meter.counter(catalogue.ATTEMPTS)
-        self._busy = meter.counter(catalogue.BUSY)
-        self._times = meter.histogram(catalogue.ATTEMPT_TIME)
+        self._attempts = Attempts(telemetry)
         self._kept = meter.histogram(catalogue.GEARMAN_KEEP)
         self._connections = 0
         meter.watch(self._look)
@@ -58,7 +53,7 @@ class Telling:
     def job_ended(self, lease: Lease, receipt: Receipt, trace: JobTrace | None) -> None:
         """A worker has run a durable job."""
         good = receipt.outcome == SUCCESS
-        self._count(lease.function, GOOD if good else BAD, receipt.run_ms)
+        self._attempts.ended(lease.function, GOOD if good else BAD, receipt.run_ms)
         if trace is None:
             return
         error = None if good else f"{receipt.error_type}: {receipt.error_message}"
@@ -81,7 +76,7 @@ class Telling:
         ran_ms = max(now_ms - run.assigned_at_ms, 0)
         good = end is not None and end.outcome is CallOutcome.COMPLETE
         outcome = LEFT if end is None else GOOD if good else BAD
-        self._count(run.function, outcome, ran_ms)
+        self._attempts.ended(run.function, outcome, ran_ms)
         found = spans.parse(run.trace) if self._tracer is not None else None
         if self._tracer is None or found is None or not found[1] & spans.SAMPLED:
             return
@@ -98,15 +93,6 @@ class Telling:
             error = f"{end.error_type or end.outcome}: {end.error_message}"
         context = self._tracer.below(call)
         self._ran(run.function, context, call.span, run.assigned_at_ms, ran_ms, attributes, error)
-
-    def _count(self, function: str, outcome: str, ran_ms: int) -> None:
-        closeness = self._closeness(function)
-        if closeness == OFF:
-            return
-        self._attempts.add((function, outcome))
-        self._busy.add((function,), ran_ms / MS)
-        if closeness == FULL:
-            self._times.observe((function,), ran_ms / MS)
 
     def _ran(
         self,

@@ -40,7 +40,7 @@ from schemas.telemetry.spans import parse
 from schemas.times import format_time, parse_time
 from schemas.undecodable import shown
 from schemas.unique import read_unique, unique_key
-from schemas.words import SCHEDULE_ANSWERS, CommandName, FactKind, RejectCode
+from schemas.words import ENDS, SCHEDULE_ANSWERS, CommandName, FactKind, RejectCode
 
 DECIDED_S = 5.0
 """How long the state machine may take to say what it makes of a request or a command."""
@@ -56,7 +56,6 @@ HISTORY_MS = 7 * defaults.DAY_MS
 BY = "gateway"
 """Who asks, in commands."""
 
-ENDS = frozenset({FactKind.SUCCEEDED, FactKind.DIED, FactKind.CANCELLED, FactKind.EXPIRED})
 ADMISSIONS = frozenset({FactKind.ADMITTED, FactKind.DEDUPLICATED})
 LATE_WORDS = frozenset({RejectCode.WRONG_EPOCH, RejectCode.NOT_NOW, RejectCode.UNKNOWN_JOB})
 """Refusals of receipts and commands: they say nothing of a request for the same job."""
