@@ -76,9 +76,10 @@ class Worker:
         Raises:
             ConnectFailed: It does not answer in time, or refuses them; with its reason.
         """
-        if self._ask("GET", f"/connectors/{quote(name)}/config", missing={}) == {"name": name, **config}:
-            return
-        self._ask("PUT", f"/connectors/{quote(name)}/config", dict(config), patience_s=patience_s)
+        path = f"/connectors/{quote(name)}/config"
+        found = self._ask("GET", path, missing={}, patience_s=patience_s)  # one that rebalances answers nothing
+        if found != {"name": name, **config}:
+            self._ask("PUT", path, dict(config), patience_s=patience_s)
 
     def state(self, name: str) -> State | None:
         """How a connector is; None if there is none of that name."""
