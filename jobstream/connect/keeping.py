@@ -2,14 +2,11 @@
 
 import signal
 import threading
-from functools import partial
 from types import FrameType
 
-from jobstream.connect import status
 from jobstream.connect.applying import Keeper
-from jobstream.connect.telling import Telling
+from jobstream.connect.telling import telling
 from schemas.settings import Settings
-from schemas.telemetry.process import Telemetry
 
 KEEP_S = 2.0
 """How often is looked whether a task has failed."""
@@ -24,12 +21,7 @@ def keep_running(keeper: Keeper, settings: Settings) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, hear)
-    telemetry = Telemetry(settings, "connect")
-    telemetry.meter.watch(Telling(partial(status.look, settings)).samples)
-    telemetry.begin()
-    try:
+    with telling(settings):
         while not told.wait(KEEP_S):
             keeper.look()
-    finally:
-        telemetry.end()
     return 0

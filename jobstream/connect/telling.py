@@ -4,13 +4,18 @@ Only reads, on the thread of whoever asks. Must never fail for what Connect or K
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
+from jobstream.connect import status
 from jobstream.connect.status import Row
 from jobstream.errors import JobstreamError
+from schemas.settings import Settings
 from schemas.telemetry import catalogue
 from schemas.telemetry.meter import Sample
+from schemas.telemetry.process import Telemetry
 
 FRESH_S: Final = 10.0
 """For how long an answer is told again before Connect and Kafka are asked anew."""
@@ -49,3 +54,15 @@ class Telling:
             if row.refused is not None:
                 told.append((catalogue.CONNECTOR_REFUSED, (row.connector,), row.refused))
         return told
+
+
+@contextmanager
+def telling(settings: Settings) -> Iterator[None]:
+    """Tells of the connectors of the settings' prefix, as every process tells of itself, while it is open."""
+    telemetry = Telemetry(settings, "connect")
+    telemetry.meter.watch(Telling(partial(status.look, settings)).samples)
+    telemetry.begin()
+    try:
+        yield
+    finally:
+        telemetry.end()

@@ -26,6 +26,7 @@ from jobstream.connect import applying, postgres, tables, worker
 from jobstream.connect.connectors import Place
 from jobstream.connect.names import FROM_ENVIRONMENT, PLACEHOLDER, SCHEMA, Database
 from jobstream.connect.rest import Worker
+from jobstream.connect.telling import telling
 from jobstream.registry import serving
 from schemas.settings import Settings
 from schemas.topics import Topics
@@ -240,6 +241,7 @@ def up(settings: Settings, *, schema: str, outbox: bool, say: Say) -> int:
     with (
         signals(told) as starting,
         Connect.start(settings, schema=schema, outbox=outbox, say=say) as connect,
+        telling(settings),
     ):
         starting.clear()
         say(f"the tables are in the schema {schema} of {connect.database.shown}; Ctrl-C stops everything")

@@ -417,6 +417,7 @@ def test_the_verbs(stage: Stage, tmp_path: Path) -> None:
     password.
     """
     topics, address = Topics("verbs."), f"127.0.0.1:{free_port()}"
+    metrics = f"127.0.0.1:{free_port()}"
     with_topics(stage.cluster.bootstrap, topics)
     with serving(topics, f"127.0.0.1:{free_port()}") as registry:
         env = os.environ | {
@@ -424,6 +425,7 @@ def test_the_verbs(stage: Stage, tmp_path: Path) -> None:
             "JOBSTREAM_BOOTSTRAP": stage.cluster.bootstrap,
             "JOBSTREAM_PREFIX": topics.prefix,
             "JOBSTREAM_CONNECT": address,
+            "JOBSTREAM_METRICS": metrics,
             "JOBSTREAM_DATABASE": stage.url.replace("@", ":s3cret@"),
         }
         verb = [sys.executable, "-m", "jobstream", "connect"]
@@ -435,6 +437,8 @@ def test_the_verbs(stage: Stage, tmp_path: Path) -> None:
                 assert stage.rows("select from jobstream.facts where job = %s", job) == []
                 said = subprocess.check_output([*verb, "status", "--json"], env=env, timeout=VERB_S)
                 assert [(row["connector"], row["runs"]) for row in json.loads(said)] == [("verbs.sql", True)]
+                counted = httpx.get(f"http://{metrics}/metrics", trust_env=False).text
+                assert 'connector="verbs.sql"' in counted
                 shown = httpx.get(f"http://{address}/connectors/verbs.sql/config", trust_env=False)
                 assert "${env:PGPASSWORD}" in shown.text
                 assert "s3cret" not in shown.text
