@@ -77,7 +77,8 @@ class Worker:
             ConnectFailed: It does not answer in time, or refuses them; with its reason.
         """
         path = f"/connectors/{quote(name)}/config"
-        found = self._ask("GET", path, missing={}, patience_s=patience_s)  # one that rebalances answers nothing
+        # A worker that rebalances refuses to answer even this.
+        found = self._ask("GET", path, missing={}, patience_s=patience_s)
         if found != {"name": name, **config}:
             self._ask("PUT", path, dict(config), patience_s=patience_s)
 
